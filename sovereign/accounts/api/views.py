@@ -1,0 +1,40 @@
+"""Routes of ``/v1`` that belong to accounts."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sovereign.accounts import services
+from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.scopes import RUNS_READ
+from sovereign.core.api.validation import StrictSerializer
+
+
+class NoParameters(StrictSerializer):
+    """An empty object."""
+
+
+TICKET = inline_serializer(
+    "WebSocketTicket",
+    {
+        "object": serializers.ChoiceField(["ws_ticket"]),
+        "ticket": serializers.CharField(),
+        "expires_at": serializers.IntegerField(help_text="Unix seconds"),
+    },
+)
+
+
+class WebSocketTicketView(APIView):
+    """A one-use ticket for ``/ws/…?ticket=…``, good for 30 seconds, with the rights of whoever asks for it."""
+
+    scopes = {"POST": RUNS_READ}
+
+    @extend_schema(operation_id="createWebSocketTicket", request=NoParameters, responses=TICKET)
+    def post(self, request: Request) -> Response:
+        NoParameters(data=request.data).is_valid(raise_exception=True)
+        ticket, text = services.issue_ticket(principal=principal_of(request))
+        return Response({"object": "ws_ticket", "ticket": text, "expires_at": int(ticket.expires_at.timestamp())})

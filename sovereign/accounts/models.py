@@ -1,0 +1,144 @@
+"""People, projects (the tenants), their keys, and what was done by whom."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from sovereign.accounts.querysets import ApiKeyQuerySet, AuditEventQuerySet, MembershipQuerySet, ProjectQuerySet
+from sovereign.accounts.scopes import Role
+from sovereign.accounts.tokens import PREFIX
+from sovereign.core.fields import id_field, reference
+
+DIGEST_LENGTH = 64  # hex characters of a SHA-256
+
+
+class User(AbstractUser):
+    """A person. What they may do is in their memberships; ``is_staff`` follows from those (services)."""
+
+
+class Project(models.Model):
+    """The tenant: every row of the product belongs to one project."""
+
+    id = id_field("proj_")
+    name = models.CharField(max_length=128)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("created_at", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's role in a project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("created_at", "id")
+        constraints = [
+            models.UniqueConstraint(fields=("project", "user"), name="accounts_membership_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="accounts_membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+
+class ApiKey(models.Model):
+    """A key of a project. Its secret was shown once and is not here: see ``sovereign.accounts.tokens``."""
+
+    id = id_field("key_")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    name = models.CharField(max_length=128)
+    lookup = models.CharField(max_length=8, unique=True, editable=False)
+    digest = models.CharField(max_length=DIGEST_LENGTH, editable=False)
+    scopes = models.JSONField(default=list)
+    environment = reference()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)  # exact to a minute
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("created_at", "id")
+        verbose_name = "API key"
+        indexes = [models.Index(fields=("project", "created_at", "id"), name="accounts_key_by_project")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint})"
+
+    @property
+    def hint(self) -> str:
+        """What may be shown of the key for ever."""
+        return f"{PREFIX}{self.lookup}-…"
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= timezone.now():
+            return "expired"
+        return "active"
+
+
+class AuditEvent(models.Model):
+    """Something that was changed or looked at. People and keys are plain ids: the log outlives them."""
+
+    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    user_id = models.BigIntegerField(null=True, blank=True)
+    key_id = reference()
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    details = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    request_id = reference()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(fields=("project", "-created_at", "-id"), name="accounts_audit_by_project"),
+            models.Index(fields=("object_type", "object_id"), name="accounts_audit_by_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_id}"
+
+
+class WebSocketTicket(models.Model):
+    """A one-use ticket that opens a WebSocket as the principal who asked for it, frozen with its rights."""
+
+    digest = models.CharField(max_length=DIGEST_LENGTH, unique=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    user_id = models.BigIntegerField(null=True)
+    key_id = reference()
+    role = reference()
+    scopes = models.JSONField(default=list)
+    environment = reference()
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"ticket {self.pk}"

@@ -1,0 +1,27 @@
+"""Who is asking: one frozen value that serves the API, the WebSocket, the admin and commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sovereign.core.errors import forbidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A person or an API key inside one project (the tenant)."""
+
+    project_id: str
+    user_id: int | None = None  # a person (a session, or the ticket of one)
+    key_id: str | None = None  # an API key
+    role: str | None = None  # a ``Role`` value for persons
+    scopes: frozenset[str]
+    environment: str | None = None
+
+    def allows(self, scope: str) -> bool:
+        return scope in self.scopes
+
+    def require(self, scope: str) -> None:
+        """:raises ApiError: 403, naming the missing scope."""
+        if scope not in self.scopes:
+            raise forbidden(scope)

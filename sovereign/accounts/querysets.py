@@ -1,0 +1,52 @@
+"""The vocabulary of the accounts' queries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+
+from sovereign.accounts.principals import Principal
+
+if TYPE_CHECKING:
+    from sovereign.accounts.models import ApiKey, AuditEvent, Membership, Project  # noqa: F401
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def active(self) -> ProjectQuerySet:
+        return self.filter(archived_at=None)
+
+    def visible_to(self, principal: Principal) -> ProjectQuerySet:
+        return self.filter(pk=principal.project_id)
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def visible_to(self, principal: Principal) -> MembershipQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def in_force(self) -> MembershipQuerySet:
+        """Of active people in projects that are not archived."""
+        return self.filter(user__is_active=True, project__archived_at=None)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def visible_to(self, principal: Principal) -> ApiKeyQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def in_force(self, at: datetime) -> ApiKeyQuerySet:
+        """Neither revoked nor expired, and of a project that is not archived."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None, project__archived_at=None)
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def visible_to(self, principal: Principal) -> AuditEventQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def by(self, principal: Principal) -> AuditEventQuerySet:
+        """What this person or key did."""
+        return self.filter(user_id=principal.user_id, key_id=principal.key_id)
+
+    def about(self, obj: models.Model) -> AuditEventQuerySet:
+        return self.filter(object_type=obj._meta.model_name, object_id=str(obj.pk))

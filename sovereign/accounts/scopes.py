@@ -1,0 +1,84 @@
+"""What may be done (scopes) and who may do it (roles): the one table of both.
+
+A role and an API key are both nothing but a set of scopes. Only ownership itself is more than its scopes: who is
+owner is changed by owners alone (``services.memberships``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import models
+
+from sovereign.core.errors import ApiError
+
+ASSISTANTS_READ = "assistants:read"
+ASSISTANTS_WRITE = "assistants:write"
+THREADS_READ = "threads:read"
+THREADS_WRITE = "threads:write"
+RUNS_READ = "runs:read"
+RUNS_WRITE = "runs:write"
+MODELS_READ = "models:read"
+CONVERSATIONS_READ = "conversations:read"
+KEYS_MANAGE = "keys:manage"
+MEMBERS_MANAGE = "members:manage"
+AUDIT_READ = "audit:read"
+USAGE_READ = "usage:read"
+
+#: Every scope, with what it allows in the words of the admin's form.
+DESCRIPTIONS: dict[str, str] = {
+    ASSISTANTS_READ: "See assistants",
+    ASSISTANTS_WRITE: "Make, change and delete assistants",
+    THREADS_READ: "Read threads and their messages",
+    THREADS_WRITE: "Make threads, write messages, change and delete them",
+    RUNS_READ: "Read runs, their steps and their events",
+    RUNS_WRITE: "Start and cancel runs, submit tool outputs",
+    MODELS_READ: "See the models",
+    CONVERSATIONS_READ: "Read the chat threads of other members",
+    KEYS_MANAGE: "Make and revoke API keys",
+    MEMBERS_MANAGE: "Add and remove members, change their roles",
+    AUDIT_READ: "Read the audit log",
+    USAGE_READ: "See the usage of the project",
+}
+ALL_SCOPES: frozenset[str] = frozenset(DESCRIPTIONS)
+
+
+class Role(models.TextChoices):
+    """A person's place in a project, from the least to the most."""
+
+    VIEWER = "viewer"
+    ANALYST = "analyst"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+
+_VIEWER = frozenset({ASSISTANTS_READ, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, MODELS_READ})
+_ANALYST = _VIEWER | {ASSISTANTS_WRITE, CONVERSATIONS_READ}
+_ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ}
+
+ROLE_SCOPES: dict[str, frozenset[str]] = {
+    Role.VIEWER.value: _VIEWER,
+    Role.ANALYST.value: _ANALYST,
+    Role.ADMIN.value: _ADMIN,
+    Role.OWNER.value: ALL_SCOPES,
+}
+
+#: The roles that get into the admin.
+STAFF_ROLES: frozenset[str] = frozenset({Role.ANALYST.value, Role.ADMIN.value, Role.OWNER.value})
+
+#: What an application needs: all of the Assistants API, nothing about people and keys.
+DEFAULT_KEY_SCOPES: frozenset[str] = _VIEWER | {ASSISTANTS_WRITE}
+
+
+def known(scopes: Iterable[str]) -> list[str]:
+    """The scopes without repetitions, sorted.
+
+    :raises ApiError: none was given, or one of them does not exist.
+    """
+    wanted = set(scopes)
+    unknown = sorted(wanted - ALL_SCOPES)
+    if unknown:
+        raise ApiError(f"Unknown scope: '{unknown[0]}'.", param="scopes", code="invalid_value")
+    if not wanted:
+        raise ApiError("An API key needs at least one scope.", param="scopes", code="invalid_value")
+    return sorted(wanted)

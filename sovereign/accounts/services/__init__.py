@@ -1,0 +1,23 @@
+"""Every change to accounts. ``principal=None`` is the operator (commands, migrations of old data)."""
+
+from sovereign.accounts.services.keys import create_api_key, revoke_api_key
+from sovereign.accounts.services.memberships import add_member, remove_member, set_role
+from sovereign.accounts.services.people import save_user, set_password
+from sovereign.accounts.services.projects import archive_project, create_project, rename_project, restore_project
+from sovereign.accounts.services.tickets import issue_ticket, redeem_ticket
+
+__all__ = [
+    "add_member",
+    "archive_project",
+    "create_api_key",
+    "create_project",
+    "issue_ticket",
+    "redeem_ticket",
+    "remove_member",
+    "rename_project",
+    "restore_project",
+    "revoke_api_key",
+    "save_user",
+    "set_password",
+    "set_role",
+]

@@ -1,0 +1,131 @@
+"""Keyset pagination over any total order: ``limit``, ``order``, ``after`` and ``before`` of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from sovereign.core.errors import ApiError
+from sovereign.core.ids import instant_of
+
+M = TypeVar("M", bound=Model)
+
+DEFAULT_LIMIT = 20
+MAXIMUM_LIMIT = 100
+BY_CREATION = ("created_at", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a list request asked for."""
+
+    limit: int = DEFAULT_LIMIT
+    descending: bool = True
+    after: str | None = None
+    before: str | None = None
+
+
+def page_of(query: Mapping[str, str]) -> Page:
+    """Read the list parameters.
+
+    :raises ApiError: a limit outside 1 to 100, or an unknown order.
+    """
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise ApiError(
+            f"Invalid value: '{order[:64]}'. Supported values are: 'asc' and 'desc'.",
+            param="order",
+            code="invalid_value",
+        )
+    return Page(_limit(query.get("limit")), order == "desc", query.get("after") or None, query.get("before") or None)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    try:
+        limit = int(text)
+    except ValueError:
+        raise ApiError(
+            "Invalid type for 'limit': expected an integer, but got a string instead.",
+            param="limit",
+            code="invalid_type",
+        ) from None
+    if limit < 1:
+        raise ApiError(
+            f"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got {limit} instead.",
+            param="limit",
+            code="integer_below_min_value",
+        )
+    if limit > MAXIMUM_LIMIT:
+        raise ApiError(
+            "Invalid 'limit': integer above maximum value. Expected a value <= "
+            f"{MAXIMUM_LIMIT}, but got {limit} instead.",
+            param="limit",
+            code="integer_above_max_value",
+        )
+    return limit
+
+
+def paginate(
+    queryset: QuerySet[M], page: Page, *, order_by: tuple[str, ...], render: Callable[[M], dict[str, Any]]
+) -> dict[str, Any]:
+    """One page in the contract's list envelope.
+
+    :param order_by: fields that give a total order, ascending: ``("created_at", "id")`` or ``("position",)``.
+    """
+    rows = rows_of(queryset, page, order_by)
+    data = [render(row) for row in rows[: page.limit]]
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": len(rows) > page.limit,
+    }
+
+
+def rows_of(queryset: QuerySet[M], page: Page, order_by: tuple[str, ...]) -> list[M]:
+    """The page's rows and, where there are more, one row beyond it."""
+    visible = queryset
+    for name, cursor, forward in (
+        ("after", page.after, not page.descending),
+        ("before", page.before, page.descending),
+    ):
+        if cursor is not None:
+            queryset = queryset.filter(_beyond(order_by, _position(visible, name, cursor, order_by), forward))
+    sign = "-" if page.descending else ""
+    return list(queryset.order_by(*(sign + field for field in order_by))[: page.limit + 1])
+
+
+def _position(visible: QuerySet[M], name: str, cursor: str, order_by: tuple[str, ...]) -> tuple[Any, ...]:
+    """The place of a cursor: its row's, or (``created_at`` being inside our own ids) that of a deleted row.
+
+    Only rows the caller may see are looked at: a cursor must not tell whether another tenant's id exists.
+    """
+    row = visible.filter(pk=cursor).values_list(*order_by).first()
+    if row is not None:
+        return tuple(row)
+    instant = instant_of(cursor)
+    if instant is None:
+        raise ApiError(f"No object found with id '{cursor[:64]}'.", param=name, code="invalid_cursor")
+    if order_by == BY_CREATION:
+        return instant, cursor
+    older = visible.filter(_beyond(BY_CREATION, (instant, cursor), forward=False))
+    newest = older.order_by("-created_at", "-id").values_list(*order_by).first() or (0,)
+    return (newest[0] + 0.5,)  # just behind the newest row that is older: positions are whole numbers
+
+
+def _beyond(order_by: tuple[str, ...], position: tuple[Any, ...], forward: bool) -> Q:
+    """Rows strictly after (or before) ``position`` in lexicographic order."""
+    comparison = "gt" if forward else "lt"
+    condition = Q()
+    for depth, field in enumerate(order_by):
+        equal = dict(zip(order_by[:depth], position[:depth], strict=True))
+        condition |= Q(**equal, **{f"{field}__{comparison}": position[depth]})
+    if len(order_by) > 1:  # the leading column alone, so that an index range scan is used
+        condition &= Q(**{f"{order_by[0]}__{comparison}e": position[0]})
+    return condition

@@ -1,0 +1,90 @@
+"""How ``/v1`` speaks HTTP: orjson both ways, and JSON whatever ``Accept`` says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
+
+from sovereign.core.errors import ApiError, request_too_large
+
+MAXIMUM_DEPTH = 100  # levels of arrays and objects in a body
+
+
+class JSONParser(BaseParser):
+    """Strict JSON, an empty body being an empty object (``POST /threads`` may come without one)."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if not body.strip():
+            return {}
+        try:
+            data = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(str(error)) from None
+        if body.count(b"[") + body.count(b"{") > MAXIMUM_DEPTH and _is_deeper_than(data, MAXIMUM_DEPTH):
+            raise ApiError(f"The JSON body is nested deeper than {MAXIMUM_DEPTH} levels.", code="invalid_json")
+        return data
+
+
+def _is_deeper_than(data: Any, limit: int) -> bool:
+    """Whether arrays and objects nest deeper than ``limit`` (level by level: no recursion to exhaust)."""
+    level = [data]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+class JSONRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        if data is None:
+            return b""
+        indent = orjson.OPT_INDENT_2 if (renderer_context or {}).get("indent") else 0
+        return orjson.dumps(data, option=indent)
+
+
+class BrowsableRenderer(BrowsableAPIRenderer):
+    """DRF's browsable API, showing indented JSON."""
+
+    def get_default_renderer(self, view: Any) -> BaseRenderer:
+        return JSONRenderer()
+
+    def get_content(self, renderer: Any, data: Any, accepted_media_type: str | None, renderer_context: Any) -> str:
+        return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() if data is not None else ""
+
+
+class ContentNegotiation(DefaultContentNegotiation):
+    """SDKs send all kinds of ``Accept``: they get JSON. A person with a session and a browser gets pages."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        wants_page = "text/html" in request.META.get("HTTP_ACCEPT", "")
+        if (
+            wants_page
+            and getattr(request._request, "user", None) is not None
+            and request._request.user.is_authenticated
+        ):
+            page = next((r for r in renderers if isinstance(r, BrowsableAPIRenderer)), None)
+            if page is not None:
+                return page, page.media_type
+        renderer = renderers[0]
+        return renderer, renderer.media_type

@@ -1,0 +1,286 @@
+"""Request bodies: strict fields whose refusals read like the contract's (errors E20 to E28).
+
+DRF converts kindly (``"5"`` becomes 5, unknown keys vanish); the contract does not. A field raises a
+``ValidationError`` whose message has ``{param}`` where the path belongs; only the handler knows that path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.settings import api_settings
+
+from sovereign.core.errors import ApiError
+
+METADATA_PAIRS = 16
+METADATA_KEY_LENGTH = 64
+METADATA_VALUE_LENGTH = 512
+LARGEST_FLOAT = 2.0**63
+SHOWN = 64  # characters of what a client sent that an error repeats
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "a boolean"),
+    (str, "a string"),
+    (int, "an integer"),
+    (float, "a decimal"),
+    (Mapping, "an object"),
+    (list, "an array"),
+)
+
+
+def kind_of(value: Any) -> str:
+    """The JSON type of a value as the contract's errors name it."""
+    if value is None:
+        return "null"
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "an unknown type")
+
+
+def refuse(message: str, code: str) -> serializers.ValidationError:
+    """A refusal; ``{param}`` in ``message`` becomes the field's path."""
+    return serializers.ValidationError(message, code=code)
+
+
+def refuse_at(key: str, message: str, code: str) -> serializers.ValidationError:
+    """A refusal of the member ``key`` of an object."""
+    return serializers.ValidationError({key: [ErrorDetail(message, code)]})
+
+
+def refuse_type(expected: str, value: Any) -> serializers.ValidationError:
+    got = kind_of(value)
+    return refuse(f"Invalid type for '{{param}}': expected {expected}, but got {got} instead.", "invalid_type")
+
+
+def supported(values: list[str]) -> str:
+    """``'a', 'b' and 'c'``, as the contract lists the supported values."""
+    quoted = [f"'{value}'" for value in values]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+class StrictField(serializers.Field):
+    """A field that takes exactly one JSON type, and gives back what it stores."""
+
+    def schema(self) -> dict[str, Any]:
+        """Its part of the OpenAPI document."""
+        return {}
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def _given(**limits: Any) -> dict[str, Any]:
+    return {name: limit for name, limit in limits.items() if limit}
+
+
+class StrictString(StrictField):
+    """A JSON string. NUL and lone surrogates are refused: no database and no UTF-8 stream can carry them."""
+
+    def __init__(self, *, max_length: int | None = None, min_length: int = 0, prefix: str = "", **options: Any) -> None:
+        self.max_length, self.min_length, self.prefix = max_length, min_length, prefix
+        super().__init__(**options)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", **_given(maxLength=self.max_length, minLength=self.min_length)}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise refuse_type("a string", data)
+        if self.max_length is not None and len(data) > self.max_length:
+            raise refuse(
+                "Invalid '{param}': string too long. Expected a string with maximum length "
+                f"{self.max_length}, but got a string with length {len(data)} instead.",
+                "string_above_max_length",
+            )
+        if len(data) < self.min_length:
+            raise refuse(
+                "Invalid '{param}': string too short. Expected a string with minimum length "
+                f"{self.min_length}, but got a string with length {len(data)} instead.",
+                "string_below_min_length",
+            )
+        if "\x00" in data or any("\ud800" <= character <= "\udfff" for character in data):
+            raise refuse("Invalid '{param}': the string has a character that is not allowed.", "invalid_value")
+        if self.prefix and not data.startswith(self.prefix):
+            shown = data[:SHOWN].replace("{", "").replace("}", "")
+            raise refuse(
+                f"Invalid '{{param}}': '{shown}'. Expected an ID that begins with '{self.prefix}'.", "invalid_value"
+            )
+        return data
+
+
+class StrictNumber(StrictField):
+    """A JSON number between bounds; ``integer`` refuses decimals."""
+
+    def __init__(
+        self, *, minimum: float | None = None, maximum: float | None = None, integer: bool = False, **options: Any
+    ) -> None:
+        self.minimum, self.maximum, self.integer = minimum, maximum, integer
+        super().__init__(**options)
+
+    def schema(self) -> dict[str, Any]:
+        limits = {"minimum": self.minimum, "maximum": self.maximum}
+        bounds = {name: limit for name, limit in limits.items() if limit is not None}
+        return {"type": "integer" if self.integer else "number", **bounds}
+
+    def to_internal_value(self, data: Any) -> float | int:
+        word = "integer" if self.integer else "decimal"
+        if isinstance(data, bool) or not isinstance(data, int if self.integer else int | float):
+            raise refuse_type("an integer" if self.integer else "a decimal", data)
+        if self.minimum is not None and not data >= self.minimum:
+            raise refuse(
+                f"Invalid '{{param}}': {word} below minimum value. Expected a value >= {self.minimum}, "
+                f"but got {data} instead.",
+                f"{word}_below_min_value",
+            )
+        if self.maximum is not None and not data <= self.maximum:
+            raise refuse(
+                f"Invalid '{{param}}': {word} above maximum value. Expected a value <= {self.maximum}, "
+                f"but got {data} instead.",
+                f"{word}_above_max_value",
+            )
+        return data
+
+
+class StrictBoolean(StrictField):
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise refuse_type("a boolean", data)
+        return data
+
+
+class StrictChoice(StrictField):
+    def __init__(self, *, choices: list[str], **options: Any) -> None:
+        self.choices = choices
+        super().__init__(**options)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": self.choices}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise refuse_type(f"one of {supported(self.choices)}", data)
+        if data not in self.choices:
+            shown = data[:SHOWN].replace("{", "").replace("}", "")
+            raise refuse(f"Invalid value: '{shown}'. Supported values are: {supported(self.choices)}.", "invalid_value")
+        return data
+
+
+class StrictList(serializers.ListField):
+    """A JSON array of ``child``, with the contract's words for too many or too few items."""
+
+    def __init__(self, *, maximum: int | None = None, minimum: int = 0, **options: Any) -> None:
+        self.maximum, self.minimum = maximum, minimum
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            raise refuse_type("an array", data)
+        for bound, wrong, side, adjective in (
+            (self.maximum, self.maximum is not None and len(data) > self.maximum, "above_max", "long"),
+            (self.minimum, len(data) < self.minimum, "below_min", "short"),
+        ):
+            if wrong:
+                limit = "maximum" if side == "above_max" else "minimum"
+                raise refuse(
+                    f"Invalid '{{param}}': array too {adjective}. Expected an array with {limit} length {bound}, "
+                    f"but got an array with length {len(data)} instead.",
+                    f"array_{side}_length",
+                )
+        return self.run_child_validation(data)
+
+
+class Metadata(StrictField):
+    """At most 16 pairs of strings; ``null`` means none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"required": False, "allow_null": True, **options})
+
+    def schema(self) -> dict[str, Any]:
+        values = {"type": "string", "maxLength": METADATA_VALUE_LENGTH}
+        return {"type": "object", "additionalProperties": values, "maxProperties": METADATA_PAIRS}
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if not isinstance(data, dict):
+            raise refuse_type("an object", data)
+        if len(data) > METADATA_PAIRS:
+            raise refuse(
+                f"Invalid '{{param}}': too many properties. Expected an object with at most {METADATA_PAIRS} "
+                f"properties, but got an object with {len(data)} properties instead.",
+                "object_above_max_properties",
+            )
+        key_field = StrictString(max_length=METADATA_KEY_LENGTH)
+        value_field = StrictString(max_length=METADATA_VALUE_LENGTH)
+        refused: dict[str, Any] = {}
+        for key, value in data.items():
+            try:
+                key_field.to_internal_value(key)
+                value_field.to_internal_value(value)
+            except serializers.ValidationError as error:
+                refused[key] = error.detail
+        if refused:
+            raise serializers.ValidationError(refused)
+        return data
+
+
+class StrictSerializer(serializers.Serializer):
+    """A JSON object; a key that is not declared is refused."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            # under a key, or DRF fails on it where this is the whole body
+            raise serializers.ValidationError(
+                {api_settings.NON_FIELD_ERRORS_KEY: refuse_type("an object", data).detail}
+            )
+        unknown = next((key for key in data if key not in self.fields), None)
+        if unknown is not None:
+            raise refuse_at(unknown, "Unknown parameter: '{param}'.", "unknown_parameter")
+        return super().to_internal_value(data)
+
+
+def validation_error(error: serializers.ValidationError) -> ApiError:
+    """The first refusal of a validation, with its path filled in."""
+    path, detail = _first(error.detail, "")
+    code = str(detail.code)
+    if code == "required":
+        return ApiError(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
+    text = str(detail)
+    if code == "null":
+        text, code = "Invalid type for '{param}': expected a value, but got null instead.", "invalid_type"
+    message = text.replace("{param}", path) if path else text.replace("'{param}'", "the body")
+    return ApiError(message, param=path or None, code=code)
+
+
+def _first(detail: Any, path: str) -> tuple[str, ErrorDetail]:
+    """Depth first through DRF's nested errors: ``{"a": [{}, {"b": [ErrorDetail]}]}`` is ``a[1].b``."""
+    if isinstance(detail, Mapping):
+        key, inner = next((key, inner) for key, inner in detail.items() if inner)
+        if key == api_settings.NON_FIELD_ERRORS_KEY:
+            return _first(inner, path)
+        name = str(key)[:SHOWN]
+        step = f"[{key}]" if isinstance(key, int) else f".{name}" if path else name
+        return _first(inner, path + step)
+    if isinstance(detail, list):
+        index, inner = next((index, inner) for index, inner in enumerate(detail) if inner)
+        return _first(inner, path if isinstance(inner, ErrorDetail) else f"{path}[{index}]")
+    return path, detail
+
+
+def is_portable(data: Any) -> bool:
+    """Whether every database gives a JSON value back as it was (no recursion to exhaust).
+
+    Postgres has no NUL in a text, and makes of a float like 1e300 an integer that no longer fits in 64 bits.
+    """
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if (isinstance(value, str) and "\x00" in value) or (isinstance(value, float) and abs(value) >= LARGEST_FLOAT):
+            return False
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+    return True

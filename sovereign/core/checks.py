@@ -1,0 +1,65 @@
+"""System checks: every rule about the configuration, each with a stable id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from sovereign.core.configuration import LOOPBACK_HOSTS
+
+MINIMUM_SECRET_LENGTH = 50
+MINIMUM_API_KEY_LENGTH = 32
+WELL_KNOWN_SECRETS = frozenset({"changeme", "secret", "insecure", "password", "django-insecure"})
+
+
+@register(Tags.security)
+def check_secret_key(**_: Any) -> Iterable[CheckMessage]:
+    secret = settings.SOVEREIGN.secret_key
+    if len(secret) < MINIMUM_SECRET_LENGTH or any(word in secret.lower() for word in WELL_KNOWN_SECRETS):
+        yield Error(
+            "The secret key is missing, shorter than 50 characters or well known.",
+            hint="Leave SOVEREIGN_SECRET_KEY empty and make SOVEREIGN_DATA_DIR writable, and one is generated.",
+            id="sovereign.E001",
+        )
+
+
+@register(Tags.security)
+def check_cors_origins(**_: Any) -> Iterable[CheckMessage]:
+    if "*" in settings.SOVEREIGN.cors_origins and not settings.SOVEREIGN.debug:
+        yield Error("CORS_ORIGINS is '*'. List exact origins.", id="sovereign.E003")
+
+
+@register(Tags.security)
+def check_public_url(**_: Any) -> Iterable[CheckMessage]:
+    configuration = settings.SOVEREIGN
+    url = urlsplit(configuration.base_url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        yield Error("SOVEREIGN_PUBLIC_URL is not an http or https address.", id="sovereign.E004")
+    elif url.scheme == "http" and url.hostname not in LOOPBACK_HOSTS:
+        yield Error(
+            f"People would reach {url.hostname} without encryption.",
+            hint="Set SOVEREIGN_PUBLIC_URL to the https address of your reverse proxy; http is for this host only.",
+            id="sovereign.E005",
+        )
+
+
+@register(Tags.security)
+def check_first_api_key(**_: Any) -> Iterable[CheckMessage]:
+    key = settings.SOVEREIGN.api_key
+    if key and len(key) < MINIMUM_API_KEY_LENGTH:
+        yield Error(f"SOVEREIGN_API_KEY is shorter than {MINIMUM_API_KEY_LENGTH} characters.", id="sovereign.E006")
+
+
+@register()
+def check_numbers(**_: Any) -> Iterable[CheckMessage]:
+    configuration = settings.SOVEREIGN
+    for name, value in (
+        ("SOVEREIGN_RUN_EXPIRES_SECONDS", configuration.run_expires_seconds),
+        ("SOVEREIGN_WORKER_CONCURRENCY", configuration.worker_concurrency),
+    ):
+        if value < 1:
+            yield Error(f"{name} is {value}. It must be at least 1.", id="sovereign.E007")

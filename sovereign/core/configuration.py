@@ -1,0 +1,174 @@
+"""The one typed configuration object, read once from the environment.
+
+Every variable Sovereign reads stands here, with its default beside its name; ``.env.example`` is kept
+equal by a test. Secrets may be given as ``NAME_FILE``, the path of a file that holds the value.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to listen on, and one of those it stands for)
+
+#: Every environment variable that is read: its cast and its default.
+VARIABLES: dict[str, tuple[Any, Any]] = {
+    "SOVEREIGN_DATA_DIR": (str, ""),
+    "SOVEREIGN_SECRET_KEY": (str, ""),
+    "SOVEREIGN_HOST": (str, "127.0.0.1"),
+    "SOVEREIGN_PORT": (int, 8000),
+    "SOVEREIGN_PUBLIC_URL": (str, ""),
+    "SOVEREIGN_API_KEY": (str, ""),
+    "DATABASE_URL": (str, ""),
+    "REDIS_URL": (str, ""),
+    "MODEL_NAME": (str, ""),
+    "SOVEREIGN_ENGINE_URL": (str, ""),
+    "SOVEREIGN_ENGINE_API_KEY": (str, ""),
+    "SOVEREIGN_ENGINE_PYTHON": (str, ""),
+    "OLLAMA_HOST": (str, ""),
+    "CORS_ORIGINS": (list, []),
+    "LOG_LEVEL": (str, "INFO"),
+    "SOVEREIGN_REQUIRE_BETA_HEADER": (bool, True),
+    "SOVEREIGN_RUN_EXPIRES_SECONDS": (int, 600),
+    "SOVEREIGN_WORKER_CONCURRENCY": (int, 64),
+    "DEBUG": (bool, False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What the operator decided. Times are seconds, paths absolute."""
+
+    base_dir: Path
+    data_dir: Path
+    secret_key: str
+    host: str
+    port: int
+    public_url: str
+    api_key: str
+    database_url: str
+    redis_url: str
+    model_name: str
+    engine_url: str
+    engine_api_key: str
+    engine_python: str
+    ollama_host: str
+    cors_origins: tuple[str, ...]
+    log_level: str
+    require_beta_header: bool
+    run_expires_seconds: int
+    worker_concurrency: int
+    debug: bool
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the product, without a trailing slash."""
+        host = EVERY_ADDRESS.get(self.host, self.host)
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def is_https(self) -> bool:
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
+    def public_host(self) -> str:
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names a request may be for; an IPv6 address with brackets, as in ``Host``, and without."""
+        names = {*LOOPBACK_HOSTS, self.public_host, self.host} - {"", *EVERY_ADDRESS}
+        return frozenset(names | {f"[{name}]" for name in names if ":" in name})
+
+    @property
+    def engine_dir(self) -> Path:
+        """The engine's own environment, made by ``manage.py install_engine``."""
+        return self.data_dir / "engine"
+
+
+class _Values(FileAwareMapping):
+    """The newline that editors put at the end of a file is no part of the secret in it."""
+
+    def __getitem__(self, key: str) -> str:
+        return str(super().__getitem__(key)).strip()
+
+
+def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configuration:
+    """Read the configuration.
+
+    :param base_dir: the repository's root; ``.env`` in it fills variables that are not set.
+    :param environment: instead of the process's own environment and ``.env`` (tests).
+    :raises django.core.exceptions.ImproperlyConfigured: a value that cannot be read as its type.
+    """
+    env = environ.FileAwareEnv(**VARIABLES)
+    if environment is None:
+        environ.Env.read_env(base_dir / ".env")
+    env.ENVIRON = _Values(environment)
+    value = partial(_value, env)
+    data_dir = Path(value("SOVEREIGN_DATA_DIR") or base_dir / "var").expanduser().resolve()
+    return Configuration(
+        base_dir=base_dir,
+        data_dir=data_dir,
+        secret_key=value("SOVEREIGN_SECRET_KEY") or generated_secret(data_dir),
+        host=value("SOVEREIGN_HOST"),
+        port=value("SOVEREIGN_PORT"),
+        public_url=value("SOVEREIGN_PUBLIC_URL").rstrip("/"),
+        api_key=value("SOVEREIGN_API_KEY"),
+        database_url=value("DATABASE_URL") or f"sqlite:///{data_dir / 'sovereign.sqlite3'}",
+        redis_url=value("REDIS_URL"),
+        model_name=value("MODEL_NAME"),
+        engine_url=value("SOVEREIGN_ENGINE_URL").rstrip("/"),
+        engine_api_key=value("SOVEREIGN_ENGINE_API_KEY"),
+        engine_python=value("SOVEREIGN_ENGINE_PYTHON"),
+        ollama_host=value("OLLAMA_HOST").rstrip("/"),
+        cors_origins=tuple(value("CORS_ORIGINS")),
+        log_level=value("LOG_LEVEL").upper(),
+        require_beta_header=value("SOVEREIGN_REQUIRE_BETA_HEADER"),
+        run_expires_seconds=value("SOVEREIGN_RUN_EXPIRES_SECONDS"),
+        worker_concurrency=value("SOVEREIGN_WORKER_CONCURRENCY"),
+        debug=value("DEBUG"),
+    )
+
+
+def _value(env: environ.Env, name: str) -> Any:
+    """:raises ImproperlyConfigured: one sentence, where the text is no value of the variable's type."""
+    try:
+        return env(name)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is '{env.ENVIRON[name]}', which is not a whole number.") from None
+
+
+def generated_secret(data_dir: Path) -> str:
+    """The secret key kept under the data directory; made on first use, readable by its owner only.
+
+    A hard link decides between two processes that start at once: both read the whole key of the first.
+    """
+    path = data_dir / "secret_key"
+    try:
+        if not path.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            _make_secret(path)
+        return path.read_text().strip()
+    except OSError:
+        return ""  # sovereign.E001 says it with a sentence
+
+
+def _make_secret(path: Path) -> None:
+    draft = path.with_name(f".secret_key.{secrets.token_hex(8)}")
+    try:
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(secrets.token_urlsafe(64))
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""How code reaches the database: transactions that retry, the database's clock, and the way in from asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from django.db import OperationalError, connection, connections, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SERVICE_ATTEMPTS = 3
+RETRY_DELAY = 0.02  # seconds, doubled and jittered
+SERIALIZATION_FAILURE = "40001"
+DEADLOCK_DETECTED = "40P01"
+EXECUTOR_THREADS = 8
+
+
+def now() -> datetime:
+    """The database's clock: leases and expiry never trust a worker's own.
+
+    On SQLite all processes share one host, and so one clock.
+    """
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        row = cursor.fetchone()
+    return row[0]
+
+
+def service(function: Callable[P, T]) -> Callable[P, T]:
+    """One transaction around a whole service, repeated when the database asks for it.
+
+    Deadlocks, serialization failures and SQLite's "locked" are repeated at most three times; inside an outer
+    transaction the outermost service repeats, since only it can start again from the beginning.
+    """
+
+    @functools.wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> T:
+        if connection.in_atomic_block:
+            return function(*args, **kwargs)
+        for attempt in range(SERVICE_ATTEMPTS - 1):
+            try:
+                with transaction.atomic():
+                    return function(*args, **kwargs)
+            except OperationalError as error:
+                if not is_transient(error):
+                    raise
+                time.sleep(RETRY_DELAY * 2**attempt * (0.5 + random.random()))  # noqa: S311
+        with transaction.atomic():
+            return function(*args, **kwargs)
+
+    return inner
+
+
+def is_transient(error: OperationalError) -> bool:
+    """Whether repeating the whole transaction may succeed."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    return sqlstate in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED) or "database is locked" in str(error)
+
+
+def is_migrated() -> bool:
+    """Whether every migration of this code has been applied; a tenth of a second, so remember a yes.
+
+    :raises DatabaseError: the database does not answer.
+    """
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+class DatabaseExecutor:
+    """A bounded set of threads that run whole synchronous functions and give their connection back."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        call = functools.partial(_and_give_back, function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def shutdown(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _and_give_back(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return function(*args, **kwargs)
+    finally:
+        connections.close_all()  # back to the pool: psycopg's, or our own on SQLite
+
+
+_shared = DatabaseExecutor(EXECUTOR_THREADS, "database")
+
+
+async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a synchronous function that uses the ORM from a coroutine."""
+    return await _shared.run(function, *args, **kwargs)

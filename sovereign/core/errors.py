@@ -1,0 +1,85 @@
+"""Errors in the contract's envelope: ``{"error": {"message", "type", "param", "code"}}``.
+
+Services raise them, the DRF handler and the streams render them; nothing else decides their text.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+INVALID_REQUEST = "invalid_request_error"
+SERVER_ERROR = "server_error"
+
+
+class ApiError(Exception):
+    """A request that cannot be fulfilled, with what the client is told about it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = HTTPStatus.BAD_REQUEST,
+        type: str = INVALID_REQUEST,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = int(status)
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def not_found(kind: str, identifier: str) -> ApiError:
+    """The same answer for an unknown object and for another tenant's."""
+    return ApiError(f"No {kind} found with id '{identifier}'.", status=HTTPStatus.NOT_FOUND)
+
+
+def model_not_found(model: str) -> ApiError:
+    return ApiError(
+        f"The model '{model}' does not exist", status=HTTPStatus.NOT_FOUND, param="model", code="model_not_found"
+    )
+
+
+def forbidden(scope: str) -> ApiError:
+    return ApiError(
+        f"You have insufficient permissions for this operation. Missing scopes: {scope}.",
+        status=HTTPStatus.FORBIDDEN,
+        code="insufficient_permissions",
+    )
+
+
+def request_too_large(limit: int) -> ApiError:
+    """:param limit: bytes that a body may have."""
+    return ApiError(f"The body is larger than {limit // 1024**2} MB.", status=413, code="request_too_large")
+
+
+def unauthorized(message: str, code: str | None = None) -> ApiError:
+    return ApiError(message, status=HTTPStatus.UNAUTHORIZED, code=code, headers={"WWW-Authenticate": "Bearer"})
+
+
+def unavailable(message: str, retry_after: int = 1) -> ApiError:
+    return ApiError(
+        message,
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        type=SERVER_ERROR,
+        code="service_unavailable",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def server_error(request_id: str) -> ApiError:
+    """For an exception nobody expected: the request id, and no text of the exception."""
+    return ApiError(
+        "The server had an error processing your request. Sorry about that! You can retry your request, or tell "
+        f"your administrator the request ID {request_id}.",
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        type=SERVER_ERROR,
+    )

@@ -1,0 +1,53 @@
+"""Model fields that every room uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.deconstruct import deconstructible
+
+from sovereign.core.ids import instant_of, new_id
+
+
+@deconstructible
+class IdDefault:
+    """A default that makes a new identifier with ``prefix`` (deconstructible, so migrations can name it)."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    def __call__(self) -> str:
+        return new_id(self.prefix)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdDefault) and other.prefix == self.prefix
+
+    def __hash__(self) -> int:
+        return hash(self.prefix)
+
+
+def id_field(prefix: str) -> models.CharField:
+    """A string primary key, 64 wide, whose default is a new identifier."""
+    return models.CharField(primary_key=True, max_length=64, default=IdDefault(prefix), editable=False)
+
+
+def reference(**options: object) -> models.CharField:
+    """A plain id column: a reference to a row that may be deleted while this one stays."""
+    return models.CharField(max_length=64, null=True, blank=True, default=None, **options)  # type: ignore[arg-type]
+
+
+class CreatedAtField(models.DateTimeField):
+    """When the row was made: the instant inside its own id, so that a deleted row's id still tells its place."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["editable"] = False
+        super().__init__(*args, **kwargs)
+
+    def pre_save(self, instance: models.Model, add: bool) -> Any:
+        value = super().pre_save(instance, add)
+        if value is None:
+            value = instant_of(str(instance.pk)) or timezone.now()
+            setattr(instance, self.attname, value)
+        return value

@@ -1,0 +1,47 @@
+"""Middleware of the whole product."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from sovereign.core.errors import ApiError
+
+API_VERSION = "2020-10-01"  # the value recorded from the original service
+
+
+def refuse_nul(request: HttpRequest) -> HttpResponse | None:
+    """An address or a cookie with a NUL in it names nothing: no text in Postgres can hold one, and asking for it is an
+    error. A cookie may have one although headers may not: its value is unquoted."""
+    if "\x00" in request.path:
+        error = ApiError(f"Invalid URL ({request.method} {request.path})", status=404)
+    elif "%00" in request.META.get("QUERY_STRING", "") or "\x00" in request.META.get("QUERY_STRING", ""):
+        error = ApiError("The query has a character that is not allowed.", code="invalid_value")
+    elif any("\x00" in value for value in request.COOKIES.values()):
+        error = ApiError("A cookie has a character that is not allowed.", code="invalid_value")
+    else:
+        return None
+    return JsonResponse(error.body(), status=error.status)
+
+
+class RequestIdMiddleware:
+    """Gives every request an id: in the log's context, and in every response as ``x-request-id``."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = f"req_{secrets.token_hex(16)}"
+        request.request_id = request_id  # type: ignore[attr-defined]
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = refuse_nul(request) or self.get_response(request)
+        response["x-request-id"] = request_id
+        if request.path.startswith("/v1/"):
+            response["openai-version"] = API_VERSION
+            response["openai-processing-ms"] = str(int((time.perf_counter() - started) * 1000))
+        return response

@@ -1,0 +1,173 @@
+"""Daphne with bounds: on what anybody may send, and on what is held for a reader that does not read.
+
+Daphne keeps a whole body before the application sees any of it, and writes without asking whether the other side reads.
+Importing this module installs Twisted's asyncio reactor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import daphne.server
+import orjson
+import structlog
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from django.conf import settings
+from twisted.internet import reactor as reactor  # for those that must have this module's before any other's
+
+from sovereign.core.errors import request_too_large
+
+log = structlog.get_logger(__name__)
+
+STALLED = 60.0  # seconds in which a full buffer must have been emptied; a stream can be resumed afterwards
+LINGER = 10.0  # seconds in which a refused client may finish sending and read why it was refused
+POLL = 0.05  # seconds
+
+
+class Flow:
+    """Whether a connection may be written to, as its transport says: Twisted's push producer.
+
+    A transport pauses it at 64 KiB that the kernel did not take, and resumes it when they are gone.
+    """
+
+    def __init__(self) -> None:
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
+    def pauseProducing(self) -> None:
+        self._is_open.clear()
+
+    def resumeProducing(self) -> None:
+        self._is_open.set()
+
+    def stopProducing(self) -> None:
+        self._is_open.set()
+
+    async def opens_within(self, seconds: float) -> bool:
+        if not self._is_open.is_set():
+            try:
+                await asyncio.wait_for(self._is_open.wait(), seconds)
+            except TimeoutError:
+                return False
+        return True
+
+
+class Request(WebRequest):
+    """A request whose body is refused as soon as it is known to be too large."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.flow = Flow()
+        self.is_event_stream = False
+        self._received = 0
+        self._is_refused = False
+        # Twisted would parse forms for ``request.args``, which nobody reads, and block everybody meanwhile
+        super().__init__(*args, **{**options, "parsePOSTFormSubmission": False})
+
+    def gotLength(self, length: int | None) -> None:
+        is_too_large = length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        super().gotLength(0 if is_too_large else length)
+        if is_too_large:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not self._is_refused:
+            self._refuse()
+        if not self._is_refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._is_refused:
+            super().requestReceived(command, path, version)
+
+    def _refuse(self) -> None:
+        """Answer and read on without keeping anything: a connection that is reset takes the answer with it."""
+        self._is_refused = True
+        self.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the answer
+        error = request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        status, body = HTTPStatus(error.status), orjson.dumps(error.body())
+        head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        self.transport.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + body)
+        self.transport.loseWriteConnection()
+        self.channel.dataReceived = lambda data: None
+        reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = {name.lower(): value for name, value in message.get("headers", [])}
+            self.is_event_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+        if message.get("more_body") and not self.finished and self.channel is not None and self.producer is None:
+            self.registerProducer(self.flow, True)
+        super().handle_reply(message)
+
+    def finish(self) -> None:
+        if self.producer is not None:
+            self.unregisterProducer()
+        self.flow.resumeProducing()
+        super().finish()
+
+
+class WebSocket(WebSocketProtocol):
+    """A WebSocket that knows whether its messages are taken."""
+
+    def onConnect(self, request: Any) -> Any:
+        self.flow = Flow()
+        self.transport.unregisterProducer()  # the HTTP channel it came from
+        self.transport.registerProducer(self.flow, True)
+        return super().onConnect(request)
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        self.transport.unregisterProducer()  # a transport with a paused producer would wait for it before it closes
+        self.flow.resumeProducing()
+        super()._closeConnection(abort)
+
+
+class BoundedHTTPFactory(HTTPFactory):
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
+
+
+class BoundedWebSocketFactory(WebSocketFactory):
+    protocol = WebSocket
+
+
+class BoundedServer(daphne.server.Server):
+    """Daphne's server with our protocols; ``send`` returns to the application when more can be taken."""
+
+    def run(self) -> None:
+        # Daphne takes its factories from its own module, and from nowhere else
+        daphne.server.HTTPFactory = BoundedHTTPFactory
+        daphne.server.WebSocketFactory = BoundedWebSocketFactory
+        super().run()
+
+    def listen_success(self, port: Any) -> Any:
+        super().listen_success(port)
+        return port  # Daphne forgets it, and with it how to close it
+
+    async def requests_end(self) -> None:
+        """Wait until no request is being answered; streams, which can be resumed, are not waited for."""
+        while any(self._is_being_answered(*entry) for entry in self.connections.items()):
+            await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL)  # and the last answer is on its way
+
+    @staticmethod
+    def _is_being_answered(protocol: Any, details: dict[str, Any]) -> bool:
+        work = details.get("application_instance")
+        is_request = isinstance(protocol, Request) and not protocol.is_event_stream
+        return is_request and work is not None and not work.done()
+
+    def kill_all_applications(self) -> Any:
+        for protocol in [key for key, details in self.connections.items() if "application_instance" not in details]:
+            del self.connections[protocol]  # Daphne stumbles over half a request, and would leave the others alive
+        return super().kill_all_applications()
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if not await protocol.flow.opens_within(STALLED):
+            log.info("stalled_reader_dropped", client=protocol.client_addr)
+            protocol.transport.abortConnection()

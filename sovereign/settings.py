@@ -1,0 +1,236 @@
+"""Django's settings, all derived from the one typed configuration (``sovereign.core.configuration``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from corsheaders.defaults import default_headers
+from django.core.exceptions import ImproperlyConfigured
+
+from sovereign.core.configuration import load
+from sovereign.core.logs import logging_configuration
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SOVEREIGN = load(BASE_DIR)
+
+SECRET_KEY = SOVEREIGN.secret_key
+DEBUG = SOVEREIGN.debug
+ALLOWED_HOSTS = sorted(SOVEREIGN.host_names)
+CSRF_TRUSTED_ORIGINS = [SOVEREIGN.public_url] if SOVEREIGN.public_url else []
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "django_prometheus",
+    "sovereign.apps.SovereignConfig",
+    "sovereign.core.apps.CoreConfig",
+    "sovereign.accounts.apps.AccountsConfig",
+    "sovereign.web.apps.WebConfig",
+    "inference.apps.InferenceConfig",
+    "assistants.apps.AssistantsConfig",
+    "threads.apps.ThreadsConfig",
+    "runs.apps.RunsConfig",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "sovereign.core.middleware.RequestIdMiddleware",
+    "sovereign.web.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "sovereign.urls"
+ASGI_APPLICATION = "sovereign.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+DATABASE_SCHEMES = frozenset({"sqlite", "postgres", "postgresql"})
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's database settings for a URL: our SQLite backend, or Postgres behind psycopg's own pool.
+
+    :raises ImproperlyConfigured: another scheme. Nothing works without a database, so a system check came too late.
+    """
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme not in DATABASE_SCHEMES:
+        raise ImproperlyConfigured(f"DATABASE_URL has the scheme '{scheme}'. Supported are sqlite and postgres.")
+    parsed = environ.Env.db_url_config(url)
+    if parsed["ENGINE"] == "django.db.backends.sqlite3":
+        return {
+            **parsed,
+            "ENGINE": "sovereign.core.sqlite",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;",
+            },
+        }
+    given = parsed.get("OPTIONS", {})
+    options = {
+        **given,
+        "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
+        # a worker that freezes in the middle of a transaction must not keep its runs from the others
+        "options": f"-c idle_in_transaction_session_timeout=5s {given.get('options', '')}".rstrip(),
+    }
+    return {**parsed, "OPTIONS": options}
+
+
+DATABASES = {"default": database(SOVEREIGN.database_url)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [SOVEREIGN.redis_url], "prefix": "sovereign"},
+    }
+    if SOVEREIGN.redis_url
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # served from where they are installed: nothing to collect
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+MEDIA_ROOT = SOVEREIGN.data_dir / "uploads"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+# https turns the strict transport on; http is accepted on loopback only (sovereign.E005)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SOVEREIGN.is_https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_NAME = "sovereign_session"
+CSRF_COOKIE_NAME = "sovereign_csrf"
+SECURE_SSL_REDIRECT = SOVEREIGN.is_https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SOVEREIGN.is_https else None
+SECURE_HSTS_SECONDS = 31_536_000 if SOVEREIGN.is_https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SOVEREIGN.is_https
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# the transport warnings of `check --deploy` are about https; on loopback there is none to secure
+SILENCED_SYSTEM_CHECKS = (
+    [] if SOVEREIGN.is_https else ["security.W004", "security.W008", "security.W012", "security.W016"]
+)
+
+CORS_ALLOWED_ORIGINS = [origin for origin in SOVEREIGN.cors_origins if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in SOVEREIGN.cors_origins
+CORS_URLS_REGEX = r"^/v1/.*$"
+# what the SDK adds to every request, and what a stream is resumed with
+_STAINLESS = (
+    "lang package-version os arch runtime runtime-version async retry-count timeout read-timeout helper-method "
+    "poll-helper custom-poll-interval stream-helper custom-event-handler raw-response"
+)
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    *("openai-beta", "openai-organization", "openai-project", "x-api-key", "last-event-id", "idempotency-key"),
+    *(f"x-stainless-{name}" for name in _STAINLESS.split()),
+]
+CORS_EXPOSE_HEADERS = ["x-request-id", "openai-poll-after-ms", "retry-after"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["sovereign.accounts.api.authentication.CredentialsAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["sovereign.accounts.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "sovereign.core.api.transport.JSONRenderer",
+        "sovereign.core.api.transport.BrowsableRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["sovereign.core.api.transport.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sovereign.core.api.transport.ContentNegotiation",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "sovereign.core.api.handler.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "NON_FIELD_ERRORS_KEY": "",  # no name that a body may use itself
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Sovereign",
+    "DESCRIPTION": "The OpenAI Assistants API on your own hardware.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "POSTPROCESSING_HOOKS": [],  # enums stay where they are used
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+PROMETHEUS_METRIC_NAMESPACE = "sovereign"
+PROMETHEUS_EXPORT_MIGRATIONS = False
+
+LOGGING = logging_configuration(SOVEREIGN.log_level)
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Sovereign",
+    "SITE_HEADER": "Sovereign",
+    "SITE_SUBHEADER": "Assistants on your own hardware",
+    "SITE_ICON": "/static/web/mark.svg",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/web/mark.svg"}],
+    "STYLES": ["/static/web/admin.css"],
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "sovereign.web.admin_home.home",
+    "SIDEBAR": {"navigation": "sovereign.web.admin_home.sidebar"},
+    "COLORS": {
+        "base": {
+            "50": "#f9f8f4", "100": "#f1efe8", "200": "#e2ddd1", "300": "#cbc7bb", "400": "#98a09a", "500": "#616b65",
+            "600": "#4c5650", "700": "#37403b", "800": "#222a26", "900": "#171c19", "950": "#0e1210",
+        },
+        "primary": {
+            "50": "#eef6f1", "100": "#d9ebe1", "200": "#b5d8c6", "300": "#85bfa3", "400": "#4f9f7c", "500": "#2b8360",
+            "600": "#17624a", "700": "#14523e", "800": "#114233", "900": "#0e362a", "950": "#071e17",
+        },
+    },
+}  # fmt: skip

@@ -1,0 +1,30 @@
+"""Every address of the product."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from runs.streaming.consumer import ThreadConsumer
+
+v1 = [
+    path("", include("assistants.api.urls")),
+    path("", include("runs.api.urls")),  # before threads: "threads/runs" is no thread's id
+    path("", include("threads.api.urls")),
+    path("", include("sovereign.accounts.api.urls")),
+]
+
+urlpatterns = [
+    path("v1/", include(v1)),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("admin/", admin.site.urls),
+    path("", include("sovereign.web.urls")),
+]
+
+handler403 = "sovereign.web.errors.forbidden"
+handler404 = "sovereign.web.errors.not_found"
+handler500 = "sovereign.web.errors.failed"
+
+websocket_urlpatterns = [path("ws/threads/<str:thread_id>", ThreadConsumer.as_asgi())]

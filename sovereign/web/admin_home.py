@@ -1,0 +1,81 @@
+"""The admin's frame: its sidebar, and the first page with what is going on now (named in ``settings.UNFOLD``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest
+from django.urls import reverse
+
+from runs.models import Run
+from sovereign.web import engines
+
+RUNS_SHOWN = 10
+GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
+    (
+        "Models",
+        {"inference.engine": "memory", "inference.registeredmodel": "deployed_code", "inference.modelalias": "label"},
+    ),
+    (
+        "Access",
+        {
+            "accounts.apikey": "key",
+            "accounts.project": "folder_open",
+            "accounts.user": "group",
+            "accounts.auditevent": "history",
+        },
+    ),
+)
+OTHER_ICON = "article"
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The pages this person may open, in the order of a day's work; pages without a place come last."""
+    pages = {model._meta.label_lower: page for model, page in admin.site._registry.items()}
+    placed = {label for _, labels in GROUPS for label in labels}
+    groups: list[tuple[str, dict[str, str]]] = [
+        *GROUPS, ("More", {label: OTHER_ICON for label in pages if label not in placed})
+    ]  # fmt: skip
+    listed: list[dict[str, Any]] = [{"items": [
+        {"title": "Overview", "icon": "home", "link": reverse("admin:index")},
+        {"title": "Chat", "icon": "chat", "link": reverse("chat")},
+    ]}]  # fmt: skip
+    for title, labels in groups:
+        items = [
+            _item(pages[label], icon)
+            for label, icon in labels.items()
+            if label in pages and pages[label].has_module_permission(request)
+        ]
+        if items:
+            listed.append({"title": title, "separator": True, "items": items})
+    return listed
+
+
+def _item(page: Any, icon: str) -> dict[str, Any]:
+    meta = page.model._meta
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    return {"title": str(meta.verbose_name_plural).capitalize().replace("Api ", "API "), "icon": icon, "link": address}
+
+
+def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Adds the engines and the newest runs that this person may see."""
+    context |= {"title": "Overview", "engine": engines.summary(detailed=True)}
+    page = admin.site._registry.get(Run)
+    if page is not None and page.has_module_permission(request):
+        runs = page.get_queryset(request).select_related("thread").order_by("-created_at", "-id")
+        context["newest_runs"] = [_run(page, run) for run in runs[:RUNS_SHOWN]]
+    return context
+
+
+def _run(page: Any, run: Any) -> dict[str, Any]:
+    return {
+        "address": reverse("admin:runs_run_change", args=[quote(run.pk)]),
+        "begun": run.created_at,
+        "status": run.get_status_display(),
+        "label": page.label_of(run),
+        "assistant": run.assistant_name or run.assistant_id,
+        "thread": str(run.thread),
+    }

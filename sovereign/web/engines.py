@@ -1,0 +1,96 @@
+"""What the engines are doing, in sentences for the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import Error as DatabaseError
+
+from inference import gateway
+from inference.engines.status import EngineStatus, engine_status
+from inference.models import ModelAlias, RegisteredModel
+from inference.starter.persona import MODEL_NAME as STARTER_MODEL
+from sovereign.core.database import now
+
+log = structlog.get_logger(__name__)
+
+NO_DATABASE = "The database does not answer at the moment."
+NO_ANSWER = "the engine does not answer"
+UNNAMED = "the engine"
+NO_ENGINE = "No engine runs here yet, and none is configured."
+
+
+def summary(*, detailed: bool) -> dict[str, Any]:
+    """The state of the installation's engines.
+
+    :param detailed: for staff, with addresses and with reasons in the words of whatever failed.
+    :returns: ``state`` (``ready``, ``loading``, ``installing``, ``down`` or ``none``: the best of all engines),
+        ``sentence``, ``model`` (what a new assistant gets), ``is_demonstration`` (it is the starter model) and
+        ``engines``: a list of ``{"name", "state", "sentence"}``.
+    """
+    try:
+        instant, statuses, model = now(), engine_status(), gateway.default_model()  # ready engines first
+    except DatabaseError as error:
+        log.warning("engine_state_unknown", error=type(error).__name__)
+        return {"state": "none", "sentence": NO_DATABASE, "model": None, "is_demonstration": False, "engines": []}
+    if not detailed:
+        statuses = [without_details(status) for status in statuses]
+    return {
+        "state": statuses[0]["state"] if statuses else "none",
+        "sentence": sentence(statuses[0], instant) if statuses else NO_ENGINE,
+        "model": model,
+        "is_demonstration": model == STARTER_MODEL,
+        "engines": [
+            {"name": status["name"], "state": status["state"], "sentence": sentence(status, instant)}
+            for status in statuses
+        ],
+    }
+
+
+def without_details(status: EngineStatus) -> EngineStatus:
+    """What anybody may know of an engine: neither where it is nor what its machine said."""
+    reason = NO_ANSWER if status["state"] == "down" else ""
+    return {**status, "name": status["model"] or UNNAMED, "reason": reason}
+
+
+def demonstrations(models: Iterable[str]) -> set[str]:
+    """Which of these names mean the starter model: itself, its aliases, and by default any name nobody registered."""
+    aliases = dict(ModelAlias.objects.values_list("alias", "model__name"))
+    registered = set(RegisteredModel.objects.values_list("name", flat=True))
+    default = gateway.default_model()
+    meant = {name: aliases.get(name) or (name if name in registered else default) for name in models}
+    return {name for name, model in meant.items() if model == STARTER_MODEL}
+
+
+def sentence(status: EngineStatus, instant: datetime) -> str:
+    """One engine's state as people say it; times of today without the date, all in UTC."""
+    what = status["model"] or status["name"]
+    reason = status["reason"].rstrip(".")
+    match status["state"]:
+        case "ready":
+            return f"Ready. The model is {what}."
+        case "loading":
+            return f"Loading {what}: {duration(instant - status['since'])} so far."
+        case "installing":
+            words = f"Installing the engine: {duration(instant - status['since'])} so far."
+            return f"{words} {reason}." if reason else words
+    since = status["since"]
+    moment = f"{since:%H:%M} UTC" if since.date() == instant.date() else f"{since:%Y-%m-%d %H:%M} UTC"
+    return f"Down since {moment}" + (f", because: {reason}." if reason else ".")
+
+
+def duration(span: timedelta) -> str:
+    """``40 s``, ``3 min 5 s``, ``2 h 10 min``.
+
+    >>> duration(timedelta(seconds=40)), duration(timedelta(minutes=3, seconds=5)), duration(timedelta(minutes=130))
+    ('40 s', '3 min 5 s', '2 h 10 min')
+    """
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,0 +1,44 @@
+"""What is said where no view could: the contract's envelope to programs, a page to people."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from sovereign.core.errors import ApiError, server_error
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Whether a browser asks for a page; programs name JSON, or nothing in particular."""
+    return not request.path.startswith("/v1/") and "text/html" in request.headers.get("Accept", "")
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """``handler404``."""
+    if wants_page(request):
+        return render(request, "web/error.html", {"title": "There is nothing here", "text": NOT_FOUND}, status=404)
+    return _envelope(ApiError(f"Invalid URL ({request.method} {request.path})", status=404))
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """``handler403``."""
+    if wants_page(request):
+        return render(request, "web/error.html", {"title": "This is not yours to see", "text": FORBIDDEN}, status=403)
+    return _envelope(ApiError("You have insufficient permissions for this operation.", status=403))
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """``handler500``: the request id, and no text of the exception."""
+    request_id = getattr(request, "request_id", "unknown")
+    if wants_page(request):
+        text = f"That is our fault, not yours. Try again, or tell your administrator the request {request_id}."
+        return render(request, "web/error.html", {"title": "Something went wrong", "text": text}, status=500)
+    return _envelope(server_error(request_id))
+
+
+def _envelope(error: ApiError) -> JsonResponse:
+    return JsonResponse(error.body(), status=error.status)
+
+
+NOT_FOUND = "The address leads nowhere, or to something that was deleted or belongs to somebody else."
+FORBIDDEN = "Your role does not allow it. An owner or administrator of the project can change that."
