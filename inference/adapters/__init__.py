@@ -1,0 +1,21 @@
+"""The dialects of providers: one file each, found by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from inference.adapters.base import Adapter
+
+#: engine kind → where its adapter is
+ADAPTERS = {
+    "vllm": "inference.adapters.openai_compatible.OpenAICompatible",
+    "external": "inference.adapters.openai_compatible.OpenAICompatible",
+}
+
+
+@cache
+def adapter_for(kind: str) -> Adapter:
+    module, _, name = ADAPTERS[kind].rpartition(".")
+    adapter: Adapter = getattr(import_module(module), name)()
+    return adapter

@@ -1,0 +1,39 @@
+"""Seals the keys of engines for the database: encrypted under the secret key of this installation."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+log = structlog.get_logger(__name__)
+
+
+def _box() -> Fernet:
+    from cryptography.fernet import Fernet  # a process that calls no engine does without it
+
+    digest = hashlib.sha256(b"sovereign.inference.secrets:" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def seal(secret: str) -> str:
+    return _box().encrypt(secret.encode()).decode() if secret else ""
+
+
+def unseal(sealed: str) -> str:
+    """The secret, or ``""`` where it was sealed under another secret key (the engine then answers 401)."""
+    if not sealed:
+        return ""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _box().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        log.warning("engine_key_unreadable", hint="SOVEREIGN_SECRET_KEY differs from the one that sealed it")
+        return ""

@@ -1,0 +1,1 @@
+"""The starter model: corpus, tokenizer, training, evaluation and weights of a small demonstration model."""

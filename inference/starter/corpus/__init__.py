@@ -1,0 +1,1 @@
+"""The starter model's training corpus, built by code from a fixed seed."""

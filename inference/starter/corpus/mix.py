@@ -1,0 +1,86 @@
+"""The curriculum: which kind of conversation the document of a given number is.
+
+A document depends on the seed and its number alone, so a training is resumed by a number, and a test can look at
+any part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from . import knowledge, reading, tools
+from .heldout import overlaps
+from .systems import with_system
+
+SEED = 20261121
+Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One conversation of the corpus and the tools listed in it."""
+
+    kind: str
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the curriculum: how many documents, and the weight of each kind in it."""
+
+    name: str
+    documents: int
+    weights: dict[str, float]
+
+
+KINDS: dict[str, Callable[[Random], Conversation]] = {
+    "tools": tools.conversation,
+    "copying": tools.copying,
+    "unfitting": tools.unfitting,
+    "knowledge": knowledge.conversation,
+    "passage": reading.passage,
+    "persona": reading.persona,
+}
+# Copying comes first and alone: mixed in from the start, it is not learned in the tokens that there are.
+OPENING = {"knowledge": 0.4, "tools": 0.4, "copying": 0.08, "unfitting": 0.06, "passage": 0.04, "persona": 0.02}
+CALLING = {"knowledge": 0.22, "tools": 0.45, "copying": 0.22, "unfitting": 0.05, "passage": 0.04, "persona": 0.02}
+EVERYTHING = {"knowledge": 0.55, "tools": 0.25, "unfitting": 0.07, "copying": 0.03, "passage": 0.06, "persona": 0.04}
+LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "passage": 0.03, "persona": 0.02}
+CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "passage": 0.03, "persona": 0.01}
+CURRICULUM = (
+    Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
+    Phase("opening", 8_192, OPENING),
+    Phase("everything", 8_192, EVERYTHING),
+    # The phase before showed tool names half copied, half guessed: copying again, until it is firm.
+    Phase("calling", 24_576, CALLING),
+    Phase("last", 45_568, LAST),
+    # Answers about the product are right by now; the tools are not.
+    Phase("calls", 10**9, CALLS),
+)
+
+
+def phase_of(number: int) -> Phase:
+    """The phase that holds document ``number``; the last phase has no end."""
+    for phase in CURRICULUM:
+        if number < phase.documents:
+            return phase
+        number -= phase.documents
+    return CURRICULUM[-1]
+
+
+def document(number: int, seed: int = SEED) -> Document:
+    """The corpus's document ``number``; one that holds a question of the evaluation is made anew."""
+    weights = phase_of(number).weights
+    attempt = 0
+    while True:
+        random = Random(f"{seed}:{number}:{attempt}")  # noqa: S311  reproducible, not secret
+        kind = random.choices(list(weights), list(weights.values()))[0]
+        messages, listed = KINDS[kind](random)
+        messages = with_system(messages, kind, bool(listed), random)
+        if not any(overlaps(message["content"]) for message in messages if message["role"] != "tool"):
+            return Document(kind, messages, listed)
+        attempt += 1
