@@ -1,0 +1,198 @@
+"""The analyst's page of assistants: the API's own rules, said at the field that breaks them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from rest_framework.exceptions import ValidationError as Refusal
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from assistants import services
+from assistants.api.serializers import AssistantRequest
+from assistants.models import Assistant, auto
+from inference import gateway
+from inference.models import Engine, ModelAlias, RegisteredModel
+from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
+from sovereign.core.api.validation import validation_error
+from sovereign.core.database import now
+from sovereign.core.errors import ApiError
+
+FIELDS = (
+    "name",
+    "description",
+    "model",
+    "instructions",
+    "tools",
+    "temperature",
+    "top_p",
+    "reasoning_effort",
+    "response_format",
+    "metadata",
+)
+
+
+class PrettyJSONField(forms.JSONField):
+    """JSON as people read it: indented, and in a monospaced box."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = UnfoldAdminTextareaWidget(attrs={"rows": 6, "class": "sv-code", "spellcheck": "false"})
+        super().__init__(**{"widget": widget, "required": False, **options})
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str) and value != auto():  # what was typed and could not be read
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class AssistantForm(forms.ModelForm):
+    model = forms.CharField(
+        widget=UnfoldAdminSelectWidget,
+        help_text="What answers. A model that is not running now may be chosen: its runs wait for it.",
+    )
+    tools = PrettyJSONField(
+        initial=list, help_text='A list such as [{"type": "function", "function": {"name": …, "parameters": {…}}}].'
+    )
+    response_format = PrettyJSONField(
+        initial=auto, help_text='"auto", {"type": "json_object"} or {"type": "json_schema", "json_schema": {…}}.'
+    )
+    metadata = PrettyJSONField(initial=dict, help_text="At most 16 pairs of texts, for your own use.")
+
+    class Meta:
+        model = Assistant
+        fields = (*FIELDS, "project")
+        help_texts = {
+            "instructions": "Who the assistant is and how it answers. Every conversation begins with it.",
+            "description": "One sentence for the people who choose an assistant.",
+            "temperature": "From 0, always the likeliest word, to 2, very free.",
+            "top_p": "Of the likeliest words, the share to choose from. Change this or the temperature, not both.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (field := self.fields.get("model")) is not None:
+            initial = self.instance.model or gateway.default_model() or ""
+            field.initial = initial
+            field.widget.choices = model_choices(initial)
+            self.initial["model"] = initial
+
+    def clean_model(self) -> str:
+        name: str = self.cleaned_data["model"]
+        if name != self.instance.model:
+            try:
+                gateway.check_model(name)
+            except ApiError as error:
+                raise forms.ValidationError(f"{error.message}.") from None
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Ask the serializer of ``/v1/assistants``; what it makes of the values is what is saved."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        data = {name: cleaned[name] if cleaned[name] != "" else None for name in FIELDS if name in cleaned}
+        try:
+            body = AssistantRequest(data=data, partial=True)
+            body.is_valid(raise_exception=True)
+        except Refusal as refusal:
+            details = refusal.detail if isinstance(refusal.detail, dict) else {}
+            for name, detail in details.items():
+                self.add_error(name, validation_error(Refusal({name: detail})).message)
+        except ApiError as error:  # a file or store that does not exist
+            self.add_error(error.param if error.param in self.fields else None, error.message)
+        else:
+            cleaned.update({name: services.DEFAULTS.get(name) if value is None else value
+                            for name, value in body.validated_data.items()})  # fmt: skip
+        return cleaned
+
+
+def model_choices(current: str) -> list[tuple[str, str]]:
+    """The registered models and their aliases, with what stands behind them now; the present value in any case."""
+    ready = {entry["id"] for engine in Engine.objects.ready(now()) for entry in engine.served}
+    aliases = dict(ModelAlias.objects.values_list("alias", "model__name"))
+    meant = {name: name for name in RegisteredModel.objects.values_list("name", flat=True)} | aliases
+    choices = [
+        (name, f"{name}{f' → {model}' if name != model else ''} ({'ready' if model in ready else 'not running now'})")
+        for name, model in meant.items()
+    ]
+    if current and current not in meant:
+        choices.append((current, f"{current} (the default model answers)"))
+    return choices or [("", "No model is known yet")]
+
+
+@admin.register(Assistant)
+class AssistantAdmin(ProjectAdmin):
+    form = AssistantForm
+    view_scope = ASSISTANTS_READ
+    add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
+    list_display = ("name_shown", "model", "description_shown", "project", "changed", "links")
+    list_filter = ("project", "model")
+    list_select_related = ("project",)
+    search_fields = ("name", "id", "description", "model")
+    search_help_text = "Name, id, description or model"
+    ordering = ("-updated_at", "-id")
+    readonly_fields = ("id", "created_at", "updated_at")
+    actions_detail = ("try_it", "its_runs")
+    warn_unsaved_form = True
+    fieldsets = (
+        (None, {"fields": ("name", "description", "project", "model", "instructions")}),
+        ("Tools", {"fields": ("tools",)}),
+        ("Sampling", {"fields": (("temperature", "top_p"), "reasoning_effort")}),
+        ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),
+        ("About", {"classes": ("collapse",), "fields": ("id", "created_at", "updated_at")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets[:-1] if obj is None else self.fieldsets
+
+    @admin.display(description="name", ordering="name")
+    def name_shown(self, assistant: Assistant) -> str:
+        return str(assistant)
+
+    @admin.display(description="description")
+    def description_shown(self, assistant: Assistant) -> str:
+        words = assistant.description or ""
+        return f"{words[:80]}…" if len(words) > 80 else words
+
+    @admin.display(description="changed", ordering="updated_at")
+    def changed(self, assistant: Assistant) -> str:
+        return f"{assistant.updated_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="open")
+    def links(self, assistant: Assistant) -> str:
+        return format_html(
+            '<span class="sv-links"><a class="sv-link" href="{}?assistant={}">Chat</a> '
+            '<a class="sv-link" href="{}?assistant_id={}">Runs</a></span>',
+            reverse("chat"),
+            assistant.pk,
+            reverse("admin:runs_run_changelist"),
+            assistant.pk,
+        )
+
+    @action(description="Try it in the chat", url_path="try", icon="forum")
+    def try_it(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('chat')}?assistant={unquote(object_id)}")
+
+    @action(description="Its runs", url_path="runs", icon="timeline")
+    def its_runs(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:runs_run_changelist')}?assistant_id={unquote(object_id)}")
+
+    def save_model(self, request: HttpRequest, obj: Assistant, form: Any, change: bool) -> None:
+        self.set_project(request, obj)
+        principal = self.principal_for(request, obj)
+        names = form.changed_data if change else FIELDS
+        fields = {name: form.cleaned_data[name] for name in names if name in FIELDS}
+        if change:
+            services.update_assistant(principal=principal, assistant_id=obj.pk, **fields)
+        else:
+            obj.pk = services.create_assistant(principal=principal, **fields).pk
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Assistant) -> None:
+        services.delete_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)

@@ -1,0 +1,226 @@
+"""The shapes of assistants that runs and threads take too: tools, tool resources, response formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sovereign.core.api.validation import (
+    Metadata,
+    StrictBoolean,
+    StrictChoice,
+    StrictField,
+    StrictList,
+    StrictNumber,
+    StrictSerializer,
+    StrictString,
+    is_portable,
+    refuse,
+    refuse_at,
+    refuse_type,
+    supported,
+)
+from sovereign.core.errors import ApiError
+
+TOOL_TYPES = ["code_interpreter", "file_search", "function"]
+RESPONSE_FORMATS = ["text", "json_object", "json_schema"]
+RANKERS = ["auto", "default_2024_08_21"]
+DATED_RANKER = "default_2024_08_21"
+FUNCTION_NAME_LENGTH = 64
+MAXIMUM_CODE_FILES = 20
+
+
+class FunctionName(StrictString):
+    """``[A-Za-z0-9_-]{1,64}``: the name of a function or of a JSON schema."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"min_length": 1, "max_length": FUNCTION_NAME_LENGTH, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not all(character.isascii() and (character.isalnum() or character in "_-") for character in name):
+            raise refuse(
+                "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern "
+                "'^[a-zA-Z0-9_-]+$'.",
+                "invalid_value",
+            )
+        return name
+
+
+class AnyObject(StrictField):
+    """A JSON object, kept as it is."""
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": True}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise refuse_type("an object", data)
+        if not is_portable(data):
+            raise refuse("Invalid '{param}': it has a NUL character or a number beyond 64 bits.", "invalid_value")
+        return data
+
+
+class FunctionSerializer(StrictSerializer):
+    name = FunctionName()
+    description = StrictString(required=False, allow_null=True)
+    parameters = AnyObject(required=False, allow_null=True)
+    strict = StrictBoolean(required=False, allow_null=True)
+
+
+class FunctionToolSerializer(StrictSerializer):
+    type = StrictChoice(choices=["function"])
+    function = FunctionSerializer()
+
+
+class RankingOptionsSerializer(StrictSerializer):
+    ranker = StrictChoice(choices=RANKERS, required=False)
+    score_threshold = StrictNumber(minimum=0, maximum=1, required=False)
+    hybrid_search = AnyObject(required=False, allow_null=True)
+
+
+class FileSearchSerializer(StrictSerializer):
+    max_num_results = StrictNumber(minimum=1, maximum=50, integer=True, required=False)
+    ranking_options = RankingOptionsSerializer(required=False, allow_null=True)
+
+
+class FileSearchToolSerializer(StrictSerializer):
+    type = StrictChoice(choices=["file_search"], required=False)
+    file_search = FileSearchSerializer(required=False, allow_null=True)
+
+
+class CodeInterpreterToolSerializer(StrictSerializer):
+    type = StrictChoice(choices=["code_interpreter"])
+
+
+class ToolField(StrictField):
+    """One tool, checked by its type and given back in the contract's normal form."""
+
+    def schema(self) -> dict[str, Any]:
+        kind = {"type": "string", "enum": TOOL_TYPES}
+        members = {"type": kind, "function": {"type": "object"}, "file_search": {"type": "object"}}
+        return {"type": "object", "properties": members, "required": ["type"]}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise refuse_type("an object", data)
+        kind = data.get("type") or ("file_search" if "file_search" in data else None)
+        match kind:
+            case "function":
+                return self._function(_checked(FunctionToolSerializer, data)["function"])
+            case "file_search":
+                return self._file_search(_checked(FileSearchToolSerializer, data).get("file_search") or {})
+            case "code_interpreter":
+                return dict(_checked(CodeInterpreterToolSerializer, data))
+            case None:
+                raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        shown = str(kind)[:64].replace("{", "").replace("}", "")
+        raise refuse_at(
+            "type", f"Invalid value: '{shown}'. Supported values are: {supported(TOOL_TYPES)}.", "invalid_value"
+        )
+
+    @staticmethod
+    def _function(function: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "function",
+            "function": {
+                "name": function["name"],
+                "description": function.get("description"),
+                "parameters": function.get("parameters") or {"type": "object", "properties": {}},
+                "strict": bool(function.get("strict")),
+            },
+        }
+
+    @staticmethod
+    def _file_search(options: dict[str, Any]) -> dict[str, Any]:
+        ranking = options.get("ranking_options") or {}
+        normal: dict[str, Any] = {}
+        if "max_num_results" in options:
+            normal["max_num_results"] = options["max_num_results"]
+        normal["ranking_options"] = {
+            "ranker": DATED_RANKER,
+            "score_threshold": float(ranking.get("score_threshold", 0.0)),
+            "hybrid_search": ranking.get("hybrid_search"),
+        }
+        return {"type": "file_search", "file_search": normal}
+
+
+def _checked(serializer: type[StrictSerializer], data: Any) -> Any:
+    return serializer().run_validation(data)
+
+
+class CodeInterpreterResources(StrictSerializer):
+    file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_CODE_FILES, required=False)
+
+
+class VectorStoreHelper(StrictSerializer):
+    file_ids = StrictList(child=StrictString(max_length=64), required=False)
+    chunking_strategy = AnyObject(required=False)
+    metadata = Metadata()
+
+
+class FileSearchResources(StrictSerializer):
+    vector_store_ids = StrictList(child=StrictString(max_length=64), maximum=1, required=False)
+    vector_stores = StrictList(child=VectorStoreHelper(), maximum=1, required=False)
+
+
+class ToolResourcesSerializer(StrictSerializer):
+    """``tool_resources``. Files and vector stores come with the knowledge room: until it holds one, none exists."""
+
+    code_interpreter = CodeInterpreterResources(required=False, allow_null=True)
+    file_search = FileSearchResources(required=False, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        resources = super().to_internal_value(data)
+        files = (resources.get("code_interpreter") or {}).get("file_ids") or []
+        search = resources.get("file_search") or {}
+        if search.get("vector_store_ids") and search.get("vector_stores"):
+            raise refuse(
+                "'vector_store_ids' and 'vector_stores' are mutually exclusive in '{param}'.", "mutually_exclusive"
+            )
+        for store in search.get("vector_stores") or []:
+            files = [*files, *(store.get("file_ids") or [])]
+        for file_id in files:
+            raise unknown_file(file_id)
+        for store_id in search.get("vector_store_ids") or []:
+            raise ApiError(f"No vector store found with id '{store_id}'.", status=404)
+        if search.get("vector_stores"):
+            raise refuse("Vector stores are not available on this server.", "unsupported_parameter")
+        return {name: dict(value) for name, value in resources.items() if value}
+
+
+def unknown_file(file_id: str) -> ApiError:
+    return ApiError(f"No such File object: {file_id}", status=404, param="id")
+
+
+class JsonSchemaSerializer(StrictSerializer):
+    name = FunctionName()
+    description = StrictString(required=False, allow_null=True)
+    schema = AnyObject(required=False)
+    strict = StrictBoolean(required=False, allow_null=True)
+
+
+class ResponseFormatSerializer(StrictSerializer):
+    type = StrictChoice(choices=RESPONSE_FORMATS)
+    json_schema = JsonSchemaSerializer(required=False)
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        if attributes["type"] == "json_schema" and "json_schema" not in attributes:
+            raise refuse_at("json_schema", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        return attributes
+
+
+class ResponseFormatField(StrictField):
+    """``"auto"``, or an object that is echoed as it was given."""
+
+    def schema(self) -> dict[str, Any]:
+        kind = {"type": "string", "enum": RESPONSE_FORMATS}
+        members = {"type": kind, "json_schema": {"type": "object"}}
+        return {"oneOf": [{"type": "string", "enum": ["auto"]}, {"type": "object", "properties": members}]}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data == "auto":
+            return data
+        if isinstance(data, str):
+            return StrictChoice(choices=["auto"]).to_internal_value(data)
+        _checked(ResponseFormatSerializer, data)
+        return data

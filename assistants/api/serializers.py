@@ -1,0 +1,62 @@
+"""What ``/v1/assistants`` takes, and (for the documentation) what it answers."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from assistants.api.fields import ResponseFormatField, ToolField, ToolResourcesSerializer
+from assistants.models import (
+    DESCRIPTION_LENGTH,
+    INSTRUCTIONS_LENGTH,
+    MAXIMUM_TOOLS,
+    MODEL_LENGTH,
+    NAME_LENGTH,
+    ReasoningEffort,
+)
+from sovereign.core.api.schema import list_of
+from sovereign.core.api.validation import (
+    Metadata,
+    StrictChoice,
+    StrictList,
+    StrictNumber,
+    StrictSerializer,
+    StrictString,
+)
+
+
+class AssistantRequest(StrictSerializer):
+    """Create (only ``model`` is required) and, with ``partial=True``, modify."""
+
+    model = StrictString(max_length=MODEL_LENGTH, min_length=1)
+    name = StrictString(max_length=NAME_LENGTH, required=False, allow_null=True)
+    description = StrictString(max_length=DESCRIPTION_LENGTH, required=False, allow_null=True)
+    instructions = StrictString(max_length=INSTRUCTIONS_LENGTH, required=False, allow_null=True)
+    reasoning_effort = StrictChoice(choices=ReasoningEffort.values, required=False, allow_null=True)
+    tools = StrictList(child=ToolField(), maximum=MAXIMUM_TOOLS, required=False, allow_null=True)
+    tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
+    metadata = Metadata()
+    temperature = StrictNumber(minimum=0, maximum=2, required=False, allow_null=True)
+    top_p = StrictNumber(minimum=0, maximum=1, required=False, allow_null=True)
+    response_format = ResponseFormatField(required=False, allow_null=True)
+
+
+class AssistantObject(serializers.Serializer):
+    """The answer's shape; a test keeps it equal to what is rendered."""
+
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=["assistant"])
+    created_at = serializers.IntegerField()
+    name = serializers.CharField(allow_null=True)
+    description = serializers.CharField(allow_null=True)
+    model = serializers.CharField()
+    instructions = serializers.CharField(allow_null=True)
+    tools = serializers.ListField(child=serializers.DictField())
+    top_p = serializers.FloatField()
+    temperature = serializers.FloatField()
+    reasoning_effort = serializers.ChoiceField(choices=ReasoningEffort.choices, allow_null=True)
+    tool_resources = serializers.DictField()
+    metadata = serializers.DictField(child=serializers.CharField())
+    response_format = serializers.JSONField()
+
+
+AssistantList = list_of(AssistantObject)

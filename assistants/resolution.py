@@ -1,0 +1,51 @@
+"""What an assistant means at the moment a run is made: the only resolver there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assistants.models import Assistant
+
+SCHEMA_VERSION = 1  # raised when the meaning of a stored configuration changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedConfiguration:
+    """An assistant's settings with everything looked up, before a run's own overrides."""
+
+    assistant_id: str
+    model: str
+    instructions: str
+    tools: list[dict[str, Any]]
+    tool_resources: dict[str, Any]
+    temperature: float
+    top_p: float
+    reasoning_effort: str | None
+    response_format: Any
+    version_id: str | None = None
+    deployment_id: str | None = None
+    environment: str | None = None
+
+
+def resolve(
+    *, assistant: Assistant, environment: str | None, thread_id: str | None, variables: Mapping[str, str] | None
+) -> ResolvedConfiguration:
+    """The configuration a run of ``assistant`` gets.
+
+    Without a deployment in the caller's environment it is the live assistant, which is OpenAI's behaviour and the
+    default. ``thread_id`` and ``variables`` are what a deployment and its prompt templates decide by.
+    """
+    return ResolvedConfiguration(
+        assistant_id=assistant.id,
+        model=assistant.model,
+        instructions=assistant.instructions or "",
+        tools=assistant.tools,
+        tool_resources=assistant.tool_resources,
+        temperature=assistant.temperature,
+        top_p=assistant.top_p,
+        reasoning_effort=assistant.reasoning_effort,
+        response_format=assistant.response_format,
+        environment=environment,
+    )

@@ -1,0 +1,87 @@
+"""The only door for changing assistants; the API, the admin and commands all come through here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assistants.models import Assistant, auto
+from inference import gateway
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import ASSISTANTS_WRITE
+from sovereign.core import errors
+from sovereign.core.database import service
+
+#: What an explicit ``null`` resets a field to.
+DEFAULTS: dict[str, Any] = {
+    "name": None,
+    "description": None,
+    "instructions": None,
+    "tools": [],
+    "tool_resources": {},
+    "metadata": {},
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "reasoning_effort": None,
+    "response_format": auto(),
+}
+
+
+def get_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
+    """:raises ApiError: 404, for an unknown assistant and for another project's alike."""
+    assistant = Assistant.objects.visible_to(principal).filter(pk=assistant_id).first()
+    if assistant is None:
+        raise errors.not_found("assistant", assistant_id)
+    return assistant
+
+
+@service
+def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
+    """Make an assistant.
+
+    :param fields: the contract's fields, validated and normalised; only ``model`` is required.
+    :raises ApiError: 404 ``model_not_found``; 404 for files and vector stores that do not exist.
+    """
+    principal.require(ASSISTANTS_WRITE)
+    gateway.check_model(fields["model"])
+    assistant = Assistant(project_id=principal.project_id, **_with_defaults(fields))
+    _settle_tool_resources(assistant)
+    assistant.save(force_insert=True)
+    audit.record(principal, "assistant.created", assistant)
+    return assistant
+
+
+@service
+def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) -> Assistant:
+    """Change the given fields only; ``None`` resets one to its default."""
+    principal.require(ASSISTANTS_WRITE)
+    assistant = Assistant.objects.visible_to(principal).select_for_update().filter(pk=assistant_id).first()
+    if assistant is None:
+        raise errors.not_found("assistant", assistant_id)
+    if fields.get("model") and fields["model"] != assistant.model:
+        gateway.check_model(fields["model"])
+    for name, value in _with_defaults(fields).items():
+        setattr(assistant, name, value)
+    _settle_tool_resources(assistant)
+    assistant.save()
+    audit.record(principal, "assistant.updated", assistant, fields=sorted(fields))
+    return assistant
+
+
+@service
+def delete_assistant(*, principal: Principal, assistant_id: str) -> None:
+    """Delete an assistant. Its threads and runs stay."""
+    principal.require(ASSISTANTS_WRITE)
+    assistant = get_assistant(principal=principal, assistant_id=assistant_id)
+    audit.record(principal, "assistant.deleted", assistant)
+    assistant.delete()
+
+
+def _with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
+
+
+def _settle_tool_resources(assistant: Assistant) -> None:
+    """A code interpreter without files has an empty list of them, as the recorded service answered."""
+    if any(tool["type"] == "code_interpreter" for tool in assistant.tools):
+        assistant.tool_resources = {"code_interpreter": {"file_ids": []}, **assistant.tool_resources}

@@ -1,0 +1,168 @@
+"""What the thread and message routes take, and (for the documentation) what they answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from assistants.api.fields import ToolResourcesSerializer, unknown_file
+from sovereign.core.api.schema import list_of
+from sovereign.core.api.validation import (
+    Metadata,
+    StrictChoice,
+    StrictField,
+    StrictList,
+    StrictSerializer,
+    StrictString,
+    refuse,
+    refuse_at,
+    refuse_type,
+    supported,
+)
+from threads.models import Message
+
+TEXT_LENGTH = 256_000
+ADDRESS_LENGTH = 15_000_000  # an image may be in its address; the whole body is at most 16 MiB
+DETAILS = ["auto", "low", "high"]
+PART_TYPES = ["text", "image_url", "image_file"]
+
+
+class TextPart(StrictSerializer):
+    type = StrictChoice(choices=["text"])
+    text = StrictString(max_length=TEXT_LENGTH)
+
+
+class ImageAddress(StrictSerializer):
+    url = StrictString(max_length=ADDRESS_LENGTH)
+    detail = StrictChoice(choices=DETAILS, default="auto")
+
+
+class ImageUrlPart(StrictSerializer):
+    type = StrictChoice(choices=["image_url"])
+    image_url = ImageAddress()
+
+
+class ImageFile(StrictSerializer):
+    file_id = StrictString(max_length=64)
+    detail = StrictChoice(choices=DETAILS, default="auto")
+
+
+class ImageFilePart(StrictSerializer):
+    type = StrictChoice(choices=["image_file"])
+    image_file = ImageFile()
+
+
+PARTS = {"text": TextPart, "image_url": ImageUrlPart, "image_file": ImageFilePart}
+
+
+class ContentField(StrictField):
+    """A string, or an array of at least one part."""
+
+    def schema(self) -> dict[str, Any]:
+        text = {"type": "string", "maxLength": TEXT_LENGTH}
+        return {"oneOf": [text, {"type": "array", "minItems": 1, "items": PartField().schema()}]}
+
+    def to_internal_value(self, data: Any) -> str | list[dict[str, Any]]:
+        if isinstance(data, str):
+            return StrictString(max_length=TEXT_LENGTH).to_internal_value(data)
+        if not isinstance(data, list):
+            raise refuse_type("one of a string or array of objects", data)
+        parts = StrictList(child=PartField(), minimum=1)
+        return parts.run_validation(data)
+
+
+class PartField(StrictField):
+    """One part of a message, checked by its type."""
+
+    def schema(self) -> dict[str, Any]:
+        kind = {"type": "string", "enum": PART_TYPES}
+        members = {"text": {"type": "string"}, "image_url": {"type": "object"}, "image_file": {"type": "object"}}
+        return {"type": "object", "properties": {"type": kind, **members}, "required": ["type"]}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise refuse_type("an object", data)
+        kind = data.get("type")
+        if kind is None:
+            raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        if kind not in PART_TYPES:
+            shown = str(kind)[:64].replace("{", "").replace("}", "")
+            raise refuse_at(
+                "type", f"Invalid value: '{shown}'. Supported values are: {supported(PART_TYPES)}.", "invalid_value"
+            )
+        part = dict(PARTS[kind]().run_validation(data))
+        if kind == "image_file":
+            raise unknown_file(part["image_file"]["file_id"])
+        return part
+
+
+class AttachmentTool(StrictSerializer):
+    type = StrictChoice(choices=["code_interpreter", "file_search"])
+
+
+class Attachment(StrictSerializer):
+    """A file for the thread's tools. Files come with the knowledge room: until it holds one, none exists."""
+
+    file_id = StrictString(max_length=64)
+    tools = StrictList(child=AttachmentTool(), required=False)
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        raise unknown_file(attributes["file_id"])
+
+
+class MessageRequest(StrictSerializer):
+    role = StrictChoice(choices=Message.Role.values)
+    content = ContentField()
+    attachments = StrictList(child=Attachment(), required=False, allow_null=True)
+    metadata = Metadata()
+
+    def validate_content(self, content: Any) -> Any:
+        if content == "":
+            raise refuse("Message content must be non-empty.", "invalid_value")
+        return content
+
+
+class ModifyMessageRequest(StrictSerializer):
+    metadata = Metadata()
+
+
+class ThreadRequest(StrictSerializer):
+    messages = StrictList(child=MessageRequest(), required=False, allow_null=True)
+    tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
+    metadata = Metadata()
+
+
+class ModifyThreadRequest(StrictSerializer):
+    tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
+    metadata = Metadata()
+
+
+class ThreadObject(serializers.Serializer):
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=["thread"])
+    created_at = serializers.IntegerField()
+    metadata = serializers.DictField(child=serializers.CharField())
+    tool_resources = serializers.DictField()
+
+
+class MessageObject(serializers.Serializer):
+    """The answer's shape; a test keeps it equal to what is rendered."""
+
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=["thread.message"])
+    created_at = serializers.IntegerField()
+    assistant_id = serializers.CharField(allow_null=True)
+    thread_id = serializers.CharField()
+    run_id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Message.Status.choices)
+    incomplete_details = serializers.DictField(allow_null=True)
+    completed_at = serializers.IntegerField(allow_null=True)
+    incomplete_at = serializers.IntegerField(allow_null=True)
+    role = serializers.ChoiceField(choices=Message.Role.choices)
+    content = serializers.ListField(child=serializers.DictField())
+    attachments = serializers.ListField(child=serializers.DictField())
+    metadata = serializers.DictField(child=serializers.CharField())
+
+
+MessageList = list_of(MessageObject)

@@ -1,0 +1,265 @@
+"""The only door for changing threads and messages.
+
+Lock order everywhere: threads by id, then runs by id, then other rows. A thread's row lock guards its messages'
+positions and the one active run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from sovereign.accounts import audit
+from sovereign.accounts.models import AuditEvent
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import THREADS_WRITE
+from sovereign.core import errors
+from sovereign.core.database import now, service
+from sovereign.core.ids import instant_of
+from threads.models import MAXIMUM_MESSAGES, TITLE_LENGTH, Message, Thread
+
+#: What the rooms above do with a locked thread (its id) before it is deleted; they add to it when they start.
+before_deletion: list[Callable[[str], None]] = []
+
+NOTED_FOR = timedelta(hours=1)  # a reading of another member's chat stands for those that follow it
+
+# ------------------------------------------------------------------------------------------------ threads
+
+
+def get_thread(*, principal: Principal, thread_id: str) -> Thread:
+    """:raises ApiError: 404, for an unknown thread and for one the principal may not see alike."""
+    thread = Thread.objects.visible_to(principal).filter(pk=thread_id).first()
+    if thread is None:
+        raise errors.not_found("thread", thread_id)
+    return thread
+
+
+def note_reading(*, principal: Principal, thread: Thread) -> None:
+    """Record that somebody reads another member's chat: once an hour, however often they ask.
+
+    Nothing is asked or written for threads without an owner and for one's own.
+    """
+    if thread.owner_id is not None and thread.owner_id != principal.user_id and not _is_noted(principal, thread):
+        _record_reading(principal, thread)
+
+
+def _is_noted(principal: Principal, thread: Thread) -> bool:
+    readings = AuditEvent.objects.about(thread).by(principal).filter(action="thread.read")
+    return readings.filter(created_at__gt=timezone.now() - NOTED_FOR).exists()
+
+
+@service
+def _record_reading(principal: Principal, thread: Thread) -> None:
+    lock_threads([thread.pk])  # of two who look at once one writes
+    if not _is_noted(principal, thread):
+        audit.record(principal, "thread.read", thread)
+
+
+def lock_thread(*, principal: Principal, thread_id: str) -> Thread:
+    """The thread with its row locked until the end of the transaction. Raises like :func:`get_thread`."""
+    visible = Thread.objects.visible_to(principal)
+    thread = visible.select_for_update(no_key=True, of=("self",)).filter(pk=thread_id).first()
+    if thread is None:
+        raise errors.not_found("thread", thread_id)
+    return thread
+
+
+def lock_threads(thread_ids: Iterable[str]) -> dict[str, Thread]:
+    """Lock the threads of runs (no principal: the worker's and the reaper's way), in the order of their ids."""
+    rows = Thread.objects.select_for_update(no_key=True).filter(pk__in=set(thread_ids)).order_by("id")
+    return {thread.id: thread for thread in rows}
+
+
+@service
+def create_thread(
+    *,
+    principal: Principal,
+    messages: Sequence[dict[str, Any]] = (),
+    metadata: dict[str, str] | None = None,
+    tool_resources: dict[str, Any] | None = None,
+    title: str = "",
+) -> Thread:
+    """Make a thread, with its first messages; a person's own when a person makes it."""
+    principal.require(THREADS_WRITE)
+    thread = Thread.objects.create(
+        project_id=principal.project_id,
+        owner_id=principal.user_id,
+        metadata=metadata or {},
+        tool_resources=tool_resources or {},
+        title=title[:TITLE_LENGTH],
+    )
+    add_messages(thread, messages)
+    audit.record(principal, "thread.created", thread)
+    return thread
+
+
+@service
+def update_thread(*, principal: Principal, thread_id: str, **fields: Any) -> Thread:
+    """Change ``metadata``, ``tool_resources`` or ``title``; ``None`` empties one."""
+    principal.require(THREADS_WRITE)
+    thread = lock_thread(principal=principal, thread_id=thread_id)
+    for name, value in fields.items():
+        setattr(thread, name, value if value is not None else {})
+    thread.save(update_fields=sorted(fields))
+    return thread
+
+
+@service
+def delete_thread(*, principal: Principal, thread_id: str) -> None:
+    """Delete a thread with its messages and runs; a run at work on it is dropped by its worker."""
+    principal.require(THREADS_WRITE)
+    thread = lock_thread(principal=principal, thread_id=thread_id)
+    for prepare in before_deletion:
+        prepare(thread.id)
+    audit.record(principal, "thread.deleted", thread)
+    thread.delete()
+
+
+# ------------------------------------------------------------------------------------------------ the lock
+
+
+def occupy(thread: Thread, run_id: str) -> None:
+    """Make ``run_id`` the thread's active run; the thread is locked by the caller.
+
+    :raises ApiError: 400, another run is active (clients parse this text).
+    """
+    taken = Thread.objects.filter(pk=thread.pk, active_run_id__isnull=True).update(active_run_id=run_id)
+    if not taken:
+        active = thread.active_run_id or Thread.objects.values_list("active_run_id", flat=True).get(pk=thread.pk)
+        raise errors.ApiError(f"Thread {thread.id} already has an active run {active}.")
+    thread.active_run_id = run_id
+
+
+def release(thread_id: str, run_id: str) -> None:
+    """End a run's hold on its thread; nothing happens where another run holds it already."""
+    Thread.objects.filter(pk=thread_id, active_run_id=run_id).update(active_run_id=None, last_activity_at=now())
+
+
+# ------------------------------------------------------------------------------------------------ messages
+
+
+def get_message(*, principal: Principal, thread_id: str, message_id: str) -> Message:
+    """:raises ApiError: 404 for the thread or the message."""
+    thread = get_thread(principal=principal, thread_id=thread_id)
+    message = Message.objects.of_thread(thread.id).filter(pk=message_id).first()
+    if message is None:
+        raise errors.not_found("message", message_id)
+    return message
+
+
+@service
+def create_message(*, principal: Principal, thread_id: str, **fields: Any) -> Message:
+    """Append a message.
+
+    :raises ApiError: 400 while a run is active, since the answer would not know of the message.
+    """
+    principal.require(THREADS_WRITE)
+    thread = lock_thread(principal=principal, thread_id=thread_id)
+    if thread.active_run_id:
+        raise errors.ApiError(f"Can't add messages to {thread.id} while a run {thread.active_run_id} is active.")
+    (message,) = add_messages(thread, [fields])
+    return message
+
+
+@service
+def update_message(
+    *, principal: Principal, thread_id: str, message_id: str, metadata: dict[str, str] | None
+) -> Message:
+    """Replace a message's metadata: the one thing of it that may change."""
+    principal.require(THREADS_WRITE)
+    message = get_message(principal=principal, thread_id=thread_id, message_id=message_id)
+    message.metadata = metadata or {}
+    message.save(update_fields=["metadata"])
+    return message
+
+
+@service
+def delete_message(*, principal: Principal, thread_id: str, message_id: str) -> None:
+    """:raises ApiError: 404; 400 while a run is writing the message (the thread's lock keeps it from being ended)."""
+    principal.require(THREADS_WRITE)
+    lock_thread(principal=principal, thread_id=thread_id)
+    message = get_message(principal=principal, thread_id=thread_id, message_id=message_id)
+    if message.status == Message.Status.IN_PROGRESS:
+        raise errors.ApiError(f"Can't delete message {message.id} while run {message.run_id} is writing it.")
+    audit.record(principal, "message.deleted", message)
+    message.delete()
+
+
+def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Message]:
+    """Append messages in the order given; the thread is locked (or made) by the caller's transaction.
+
+    :param drafts: ``role`` and ``content`` (a string or the contract's parts), with ``attachments``, ``metadata``.
+    """
+    if not drafts:
+        return []
+    if thread.last_position + len(drafts) > MAXIMUM_MESSAGES:
+        raise errors.ApiError(f"Thread {thread.id} has reached {MAXIMUM_MESSAGES} messages.", code="thread_too_long")
+    messages = [
+        Message(
+            project_id=thread.project_id,
+            thread=thread,
+            position=thread.last_position + offset,
+            role=draft["role"],
+            content=content_parts(draft["content"]),
+            attachments=draft.get("attachments") or [],
+            metadata=draft.get("metadata") or {},
+        )
+        for offset, draft in enumerate(drafts, start=1)
+    ]
+    for message in messages:  # what a client sends is complete from the first instant
+        message.created_at = message.completed_at = instant_of(message.id) or now()
+    Message.objects.bulk_create(messages)
+    thread.last_position += len(messages)
+    thread.last_activity_at = messages[-1].created_at
+    if not thread.title:
+        thread.title = messages[0].text.strip().split("\n")[0][:TITLE_LENGTH]
+    thread.save(update_fields=["last_position", "last_activity_at", "title"])
+    return messages
+
+
+def open_message(thread: Thread, *, message_id: str, run_id: str, assistant_id: str) -> Message:
+    """An assistant's message that is being written; the thread is locked by the caller."""
+    thread.last_position += 1
+    message = Message.objects.create(
+        id=message_id,
+        project_id=thread.project_id,
+        thread=thread,
+        position=thread.last_position,
+        role=Message.Role.ASSISTANT,
+        status=Message.Status.IN_PROGRESS,
+        assistant_id=assistant_id,
+        run_id=run_id,
+    )
+    thread.save(update_fields=["last_position"])
+    return message
+
+
+def close_message(
+    message_id: str, *, content: list[dict[str, Any]], incomplete_reason: str | None = None
+) -> Message | None:
+    """End a message that was being written, complete or (with a reason) not; ``None`` where it is gone."""
+    message: Message | None = Message.objects.filter(pk=message_id).first()
+    if message is None:
+        return None
+    message.content = content
+    if incomplete_reason is None:
+        message.status, message.completed_at = Message.Status.COMPLETED, now()
+    else:
+        message.status, message.incomplete_at = Message.Status.INCOMPLETE, now()
+        message.incomplete_details = {"reason": incomplete_reason}
+    message.save(update_fields=["content", "status", "completed_at", "incomplete_at", "incomplete_details"])
+    return message
+
+
+def content_parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The contract's output form of what a client may send as content."""
+    if isinstance(content, str):
+        return [text_part(content)]
+    return [text_part(part["text"]) if part["type"] == "text" else part for part in content]
+
+
+def text_part(value: str) -> dict[str, Any]:
+    return {"type": "text", "text": {"value": value, "annotations": []}}
