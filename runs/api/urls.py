@@ -1,0 +1,23 @@
+from django.urls import path
+
+from runs.api.views import (
+    CancelView,
+    RunsView,
+    RunView,
+    StepsView,
+    StepView,
+    SubmitToolOutputsView,
+    ThreadAndRunView,
+)
+
+RUN = "threads/<str:thread_id>/runs/<str:run_id>"
+
+urlpatterns = [
+    path("threads/runs", ThreadAndRunView.as_view(), name="thread-and-run"),
+    path("threads/<str:thread_id>/runs", RunsView.as_view(), name="runs"),
+    path(RUN, RunView.as_view(), name="run"),
+    path(f"{RUN}/cancel", CancelView.as_view(), name="run-cancel"),
+    path(f"{RUN}/submit_tool_outputs", SubmitToolOutputsView.as_view(), name="run-submit-tool-outputs"),
+    path(f"{RUN}/steps", StepsView.as_view(), name="run-steps"),
+    path(f"{RUN}/steps/<str:step_id>", StepView.as_view(), name="run-step"),
+]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs.api.serializers import (
+    ModifyRunRequest,
+    RunList,
+    RunObject,
+    RunRequest,
+    StepList,
+    StepObject,
+    ThreadAndRunRequest,
+    ToolOutputsRequest,
+    cursor_of,
+)
+from runs.models import Run, RunStep
+from runs.rendering import render_run_row, render_step
+from runs.services import control, creation
+from runs.services.creation import Begun
+from runs.states import ACTIVE
+from runs.streaming.reader import frames
+from runs.streaming.rights import Rights
+from sovereign.accounts import credentials
+from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
+from sovereign.core.api.pagination import page_of, paginate
+from sovereign.core.api.schema import PAGE_PARAMETERS
+from sovereign.core.sse import sse_response
+from threads.services import get_thread, note_reading
+
+READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
+POLL_AFTER_MS = 500  # how often an SDK's poll helper should ask while a run is active
+STREAM_PARAMETERS = [
+    OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
+    OpenApiParameter("starting_after", int, description="Resume the stream behind this event's number (its `id:`)."),
+]
+
+
+def answer(request: Request, begun: Begun, *, stream: bool | None) -> HttpResponseBase:
+    """A run that was begun: as an object, or as a stream from its cursor."""
+    if stream:
+        return sse_response(frames(begun.run.id, begun.cursor, rights_of(request)))
+    return run_response(begun.run)
+
+
+def rights_of(request: Request) -> Rights:
+    """What a stream goes on with after its request was let in."""
+    principal = principal_of(request)
+    return Rights(principal, credentials.login_of(principal, getattr(request._request, "session", {})))
+
+
+def note(request: Request, run: Run) -> None:
+    """Note that the run of another member's chat is read; only who may do that costs a look at the thread."""
+    principal = principal_of(request)
+    if principal.allows(CONVERSATIONS_READ):
+        note_reading(principal=principal, thread=run.thread)
+
+
+def run_response(run: Run) -> Response:
+    response = Response(render_run_row(run))
+    if run.status in ACTIVE:
+        response["openai-poll-after-ms"] = str(POLL_AFTER_MS)
+    return response
+
+
+class ThreadAndRunView(APIView):
+    """Make a thread and run an assistant on it, in one request."""
+
+    scopes = {"POST": RUNS_WRITE}
+    requires_beta = True
+    serializer_class = ThreadAndRunRequest
+
+    @extend_schema(operation_id="createThreadAndRun", request=ThreadAndRunRequest, responses=RunObject)
+    def post(self, request: Request) -> HttpResponseBase:
+        body = ThreadAndRunRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        fields: dict[str, Any] = dict(body.validated_data)
+        stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
+        begun = creation.create_thread_and_run(principal=principal_of(request), thread=thread, **fields)
+        return answer(request, begun, stream=stream)
+
+
+class RunsView(APIView):
+    """List a thread's runs, or run an assistant on it."""
+
+    scopes = READ_AND_WRITE
+    requires_beta = True
+    serializer_class = RunRequest
+
+    @extend_schema(operation_id="listRuns", parameters=PAGE_PARAMETERS, responses=RunList)
+    def get(self, request: Request, thread_id: str) -> Response:
+        principal = principal_of(request)
+        thread = get_thread(principal=principal, thread_id=thread_id)
+        note_reading(principal=principal, thread=thread)
+        runs = Run.objects.filter(thread_id=thread.id).select_related("configuration")
+        page = page_of(request.query_params)
+        return Response(paginate(runs, page, order_by=("created_at", "id"), render=render_run_row))
+
+    @extend_schema(operation_id="createRun", request=RunRequest, responses=RunObject)
+    def post(self, request: Request, thread_id: str) -> HttpResponseBase:
+        body = RunRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        fields: dict[str, Any] = dict(body.validated_data)
+        stream = fields.pop("stream", None)
+        begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
+        return answer(request, begun, stream=stream)
+
+
+class RunView(APIView):
+    """Read a run, follow it as a stream, or replace its metadata."""
+
+    scopes = READ_AND_WRITE
+    requires_beta = True
+    serializer_class = ModifyRunRequest
+
+    @extend_schema(operation_id="getRun", parameters=STREAM_PARAMETERS, responses=RunObject)
+    def get(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
+        run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
+        note(request, run)
+        if request.query_params.get("stream") == "true":
+            cursor = request.query_params.get("starting_after") or request.headers.get("Last-Event-ID")
+            return sse_response(frames(run.id, cursor_of(cursor), rights_of(request)))
+        return run_response(run)
+
+    @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, responses=RunObject)
+    def post(self, request: Request, thread_id: str, run_id: str) -> Response:
+        body = ModifyRunRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        run = control.update_run(
+            principal=principal_of(request),
+            thread_id=thread_id,
+            run_id=run_id,
+            metadata=body.validated_data.get("metadata"),
+        )
+        return run_response(run)
+
+
+class CancelView(APIView):
+    """Cancel a run."""
+
+    scopes = {"POST": RUNS_WRITE}
+    requires_beta = True
+
+    @extend_schema(operation_id="cancelRun", request=None, responses=RunObject)
+    def post(self, request: Request, thread_id: str, run_id: str) -> Response:
+        return run_response(control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id))
+
+
+class SubmitToolOutputsView(APIView):
+    """Give a run the outputs of the tool calls it waits for."""
+
+    scopes = {"POST": RUNS_WRITE}
+    requires_beta = True
+    serializer_class = ToolOutputsRequest
+
+    @extend_schema(operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, responses=RunObject)
+    def post(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
+        body = ToolOutputsRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        begun = control.submit_tool_outputs(
+            principal=principal_of(request),
+            thread_id=thread_id,
+            run_id=run_id,
+            tool_outputs=body.validated_data["tool_outputs"],
+        )
+        return answer(request, begun, stream=body.validated_data.get("stream"))
+
+
+class StepsView(APIView):
+    """List a run's steps."""
+
+    scopes = {"GET": RUNS_READ}
+    requires_beta = True
+
+    @extend_schema(operation_id="listRunSteps", parameters=PAGE_PARAMETERS, responses=StepList)
+    def get(self, request: Request, thread_id: str, run_id: str) -> Response:
+        run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
+        note(request, run)
+        page = page_of(request.query_params)
+        steps = RunStep.objects.of_run(run.id)
+        return Response(paginate(steps, page, order_by=("position",), render=lambda step: render_step(run, step)))
+
+
+class StepView(APIView):
+    """Read one step."""
+
+    scopes = {"GET": RUNS_READ}
+    requires_beta = True
+
+    @extend_schema(operation_id="getRunStep", responses=StepObject)
+    def get(self, request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
+        run, step = control.get_step(
+            principal=principal_of(request), thread_id=thread_id, run_id=run_id, step_id=step_id
+        )
+        note(request, run)
+        return Response(render_step(run, step))

@@ -1,0 +1,66 @@
+"""The event log: what may stand in it, and the one function that assigns ``seq``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Case, F, PositiveIntegerField, Value, When
+
+from runs.models import Run, RunEvent
+from sovereign.core import bus
+
+THREAD_CREATED = "thread.created"
+RUN_PREFIX = "thread.run."
+STEP_PREFIX = "thread.run.step."
+RUN_CREATED = "thread.run.created"
+STEP_CREATED = "thread.run.step.created"
+STEP_IN_PROGRESS = "thread.run.step.in_progress"
+STEP_DELTA = "thread.run.step.delta"
+MESSAGE_CREATED = "thread.message.created"
+MESSAGE_IN_PROGRESS = "thread.message.in_progress"
+MESSAGE_DELTA = "thread.message.delta"
+MESSAGE_COMPLETED = "thread.message.completed"
+MESSAGE_INCOMPLETE = "thread.message.incomplete"
+
+
+class EventLog:
+    """Collects the events of one transaction and writes them at its end.
+
+    The runs it is given are locked by the caller: ``seq`` goes on from ``Run.last_seq``, which was read under that
+    lock, so the API, a worker and the reaper may all append, and no process carries a number across transactions.
+    Used as a context manager inside a transaction; nothing is written when the block raises.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[RunEvent] = []
+        self._runs: dict[str, Run] = {}
+
+    def append(self, run: Run, type: str, data: dict[str, Any]) -> int:
+        """Add an event and return its number."""
+        run.last_seq += 1
+        self._runs[run.pk] = run
+        self._rows.append(RunEvent(run_id=run.pk, seq=run.last_seq, type=type, data=data))
+        return run.last_seq
+
+    def pending(self, run: Run) -> list[RunEvent]:
+        """The run's events of this transaction that are not in the table yet."""
+        return [row for row in self._rows if row.run_id == run.pk]
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._rows:
+            self._write()
+
+    def _write(self) -> None:
+        RunEvent.objects.bulk_create(self._rows)
+        numbers = [When(pk=run.pk, then=Value(run.last_seq)) for run in self._runs.values()]
+        Run.objects.filter(pk__in=list(self._runs)).update(
+            last_seq=Case(*numbers, default=F("last_seq"), output_field=PositiveIntegerField())
+        )
+        told = [{"run": run.pk, "seq": run.last_seq} for run in self._runs.values()]
+        for payload in told:
+            transaction.on_commit(functools.partial(bus.publish, bus.RUN_EVENTS, payload))

@@ -1,0 +1,62 @@
+"""From events to content: one pure function for the worker, the reaper and the replay."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from runs import events
+
+
+class Event(Protocol):
+    type: str
+    data: dict[str, Any]
+
+
+class Folded:
+    """What a run has written so far: message content and tool calls, by id, in the contract's shapes."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, list[dict[str, Any]]] = {}
+        self.tool_calls: dict[str, list[dict[str, Any]]] = {}
+
+    def text_of(self, message_id: str) -> str:
+        parts = self.content.get(message_id, [])
+        return "".join(part["text"]["value"] for part in parts if part["type"] == "text")
+
+
+def fold(log: Iterable[Event]) -> Folded:
+    """Apply a run's events in order. A completed object replaces what its deltas had built."""
+    folded = Folded()
+    for event in log:
+        match event.type:
+            case events.MESSAGE_DELTA:
+                _merge_content(folded.content.setdefault(event.data["id"], []), event.data["content"])
+            case events.STEP_DELTA:
+                _merge_calls(folded.tool_calls.setdefault(event.data["id"], []), event.data["tool_calls"])
+            case events.MESSAGE_CREATED | events.MESSAGE_COMPLETED | events.MESSAGE_INCOMPLETE:
+                folded.content[event.data["id"]] = copy.deepcopy(event.data["content"])
+            case _ if event.type.startswith(events.STEP_PREFIX) and "tool_calls" in event.data["step_details"]:
+                folded.tool_calls[event.data["id"]] = copy.deepcopy(event.data["step_details"]["tool_calls"])
+    return folded
+
+
+def _merge_content(parts: list[dict[str, Any]], deltas: list[dict[str, Any]]) -> None:
+    for delta in deltas:
+        if delta["index"] == len(parts):
+            part = {key: copy.deepcopy(value) for key, value in delta.items() if key != "index"}
+            part.get("text", {}).setdefault("annotations", [])
+            parts.append(part)
+        elif delta["type"] == "text":
+            text = parts[delta["index"]]["text"]
+            text["value"] += delta["text"].get("value", "")
+            text["annotations"] += delta["text"].get("annotations", [])
+
+
+def _merge_calls(calls: list[dict[str, Any]], deltas: list[dict[str, Any]]) -> None:
+    for delta in deltas:
+        if delta["index"] == len(calls):
+            calls.append({key: copy.deepcopy(value) for key, value in delta.items() if key != "index"})
+        else:
+            calls[delta["index"]]["function"]["arguments"] += delta["function"].get("arguments", "")

@@ -1,0 +1,169 @@
+"""Runs, their steps, and the event log that is the truth about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from runs.querysets import EventQuerySet, RunQuerySet, StepQuerySet
+from runs.states import ACTIVE, Status
+from sovereign.core.fields import CreatedAtField, id_field, reference
+
+
+class RunConfiguration(models.Model):
+    """What a run was resolved to: frozen, addressed by project and content, shared by the runs that have it."""
+
+    id = id_field("cfg_")
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON, in hexadecimal.")
+    data = models.JSONField(help_text="See runs.configuration.FrozenConfiguration.")
+    created_at = CreatedAtField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("project", "digest"), name="configuration_content")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Run(models.Model):
+    """One answer in the making. Changed only by ``runs.services``, its status only by conditional updates."""
+
+    id = id_field("run_")
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
+    thread = models.ForeignKey("threads.Thread", on_delete=models.CASCADE, related_name="runs")
+    configuration = models.ForeignKey(RunConfiguration, on_delete=models.RESTRICT, related_name="runs")
+    assistant_id = reference(db_index=True)
+    version_id = reference()
+    deployment_id = reference()
+    environment = reference()
+    created_by_user = models.BigIntegerField(null=True, blank=True)
+    created_by_key = reference()
+    model = models.CharField(max_length=256, help_text="The name asked for; the gateway resolves it.")
+    metadata = models.JSONField(default=dict, blank=True)
+
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
+    required_action = models.JSONField(null=True, blank=True)
+    last_error = models.JSONField(null=True, blank=True)
+    incomplete_details = models.JSONField(null=True, blank=True)
+    waiting_reason = models.CharField(max_length=500, blank=True, default="", help_text="Why it is still queued.")
+    created_at = CreatedAtField()
+    expires_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cached_tokens = models.PositiveIntegerField(default=0)
+    reasoning_tokens = models.PositiveIntegerField(default=0)
+
+    last_seq = models.PositiveIntegerField(default=0, help_text="The newest event's number.")
+    last_step_position = models.PositiveIntegerField(default=0)
+
+    lease_owner = reference()
+    lease_epoch = models.PositiveIntegerField(default=0, help_text="Raised by every claim: a fence for late writers.")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    lease_flushes = models.PositiveIntegerField(default=0, help_text="Batches its holder has written: none twice.")
+    crash_count = models.PositiveSmallIntegerField(default=0, help_text="Workers that died holding it.")
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(fields=("thread", "created_at", "id"), name="run_list"),
+            models.Index(fields=("project", "created_at", "id"), name="run_of_project"),
+            models.Index(fields=("created_at", "id"), condition=Q(status__in=sorted(ACTIVE)), name="run_active"),
+            models.Index(fields=("lease_owner",), condition=Q(lease_owner__isnull=False), name="run_held"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=("thread",), condition=Q(status__in=sorted(ACTIVE)), name="run_one_active_per_thread"
+            ),
+            models.CheckConstraint(condition=Q(status__in=sorted(Status.values)), name="run_status"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def is_over(self) -> bool:
+        return self.status not in ACTIVE
+
+
+class RunStep(models.Model):
+    """One message or one turn of tool calls. ``step_details`` holds the contract's shape."""
+
+    class Type(models.TextChoices):
+        MESSAGE_CREATION = "message_creation"
+        TOOL_CALLS = "tool_calls"
+
+    class StepStatus(models.TextChoices):
+        IN_PROGRESS = "in_progress"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+        COMPLETED = "completed"
+        EXPIRED = "expired"
+
+    id = id_field("step_")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField()
+    type = models.CharField(max_length=16, choices=Type.choices)
+    status = models.CharField(max_length=16, choices=StepStatus.choices, default=StepStatus.IN_PROGRESS)
+    step_details = models.JSONField()
+    usage = models.JSONField(null=True, blank=True)
+    last_error = models.JSONField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = CreatedAtField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    expired_at = models.DateTimeField(null=True, blank=True)
+
+    objects = StepQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("run", "position")
+        constraints = [
+            models.UniqueConstraint(fields=("run", "position"), name="step_position"),
+            models.CheckConstraint(condition=Q(type__in=["message_creation", "tool_calls"]), name="step_type"),
+            models.CheckConstraint(
+                condition=Q(status__in=["in_progress", "cancelled", "failed", "completed", "expired"]),
+                name="step_status",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def message_id(self) -> str:
+        return str(self.step_details["message_creation"]["message_id"])
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        return list(self.step_details.get("tool_calls", []))
+
+
+class RunEvent(models.Model):
+    """One entry of a run's log. ``(run, seq)`` is what clients resume from, and is never used twice."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    type = models.CharField(max_length=40)
+    data = models.JSONField(help_text="What runs.rendering needs to make the payload.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("run", "seq")
+        constraints = [models.UniqueConstraint(fields=("run", "seq"), name="event_seq")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.seq} {self.type}"

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from runs.states import ACTIVE, Status
+from sovereign.accounts.scopes import CONVERSATIONS_READ
+
+if TYPE_CHECKING:
+    from sovereign.accounts.principals import Principal
+
+MAXIMUM_CRASHES = 3  # workers that may die holding a run before it is taken for poison
+
+
+class RunQuerySet(models.QuerySet[Any]):
+    def visible_to(self, principal: Principal) -> RunQuerySet:
+        """The runs on the threads the principal may see."""
+        runs = self.filter(project_id=principal.project_id)
+        if principal.allows(CONVERSATIONS_READ):
+            return runs
+        return runs.filter(Q(thread__owner_id__isnull=True) | Q(thread__owner_id=principal.user_id))
+
+    def active(self) -> RunQuerySet:
+        """Runs that hold their thread."""
+        return self.filter(status__in=ACTIVE)
+
+    def unheld(self) -> RunQuerySet:
+        """Runs that no living worker holds."""
+        return self.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now()))
+
+    def claimable(self, *, except_models: Collection[str] = ()) -> RunQuerySet:
+        """Runs a worker may take: queued ones whose model can be served, and started ones whose worker is gone."""
+        waiting = Q(status=Status.QUEUED) & ~Q(model__in=list(except_models))
+        orphaned = Q(status=Status.IN_PROGRESS) & ~self.is_poison()
+        return self.unheld().filter(waiting | orphaned, expires_at__gt=Now())
+
+    def poisoned(self) -> RunQuerySet:
+        """Started runs that no living worker holds, and that have taken too many workers with them."""
+        return self.unheld().filter(self.is_poison(), status=Status.IN_PROGRESS)
+
+    @staticmethod
+    def is_poison() -> Q:
+        """The last worker died too (it never gave the lease back), and enough had died before it."""
+        return Q(lease_owner__isnull=False, crash_count__gte=MAXIMUM_CRASHES - 1)
+
+    def abandoned_cancels(self) -> RunQuerySet:
+        """Runs to be cancelled that no living worker will end."""
+        return self.unheld().filter(status=Status.CANCELLING)
+
+    def overdue(self) -> RunQuerySet:
+        """Active runs past their end of life."""
+        return self.filter(status__in=ACTIVE, expires_at__lte=Now())
+
+    def held_by(self, worker_id: str) -> RunQuerySet:
+        return self.filter(lease_owner=worker_id)
+
+
+class StepQuerySet(models.QuerySet[Any]):
+    def of_run(self, run_id: str) -> StepQuerySet:
+        return self.filter(run_id=run_id)
+
+
+class EventQuerySet(models.QuerySet[Any]):
+    def after(self, run_id: str, seq: int) -> EventQuerySet:
+        """A run's events beyond a cursor, in order."""
+        return self.filter(run_id=run_id, seq__gt=seq).order_by("seq")

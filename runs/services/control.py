@@ -1,0 +1,137 @@
+"""What a client does to a run that exists: read, modify, cancel, submit tool outputs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import transaction
+
+from runs.events import EventLog
+from runs.models import Run, RunStep
+from runs.services.creation import Begun
+from runs.services.reaping import expire_if_due
+from runs.services.recorder import Recorder
+from runs.states import Status
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import RUNS_WRITE
+from sovereign.core import bus, errors
+from sovereign.core.database import service
+from threads import services as threads
+
+T = TypeVar("T")
+
+CANCELLABLE = frozenset({Status.QUEUED, Status.IN_PROGRESS, Status.REQUIRES_ACTION})
+
+
+def get_run(*, principal: Principal, thread_id: str, run_id: str) -> Run:
+    """The run with its configuration; one past its end of life is expired on the way.
+
+    :raises ApiError: 404 for the thread or the run.
+    """
+    run = _find(principal, thread_id, run_id)
+    if expire_if_due(run):
+        run = _find(principal, thread_id, run_id)
+    return run
+
+
+def get_step(*, principal: Principal, thread_id: str, run_id: str, step_id: str) -> tuple[Run, RunStep]:
+    """:raises ApiError: 404 for the thread, the run or the step."""
+    run = get_run(principal=principal, thread_id=thread_id, run_id=run_id)
+    step = RunStep.objects.of_run(run.id).filter(pk=step_id).first()
+    if step is None:
+        raise errors.not_found("run step", step_id)
+    return run, step
+
+
+def _find(principal: Principal, thread_id: str, run_id: str) -> Run:
+    runs = Run.objects.visible_to(principal).select_related("configuration")
+    run = runs.filter(pk=run_id, thread_id=thread_id).first()
+    if run is None:
+        threads.get_thread(principal=principal, thread_id=thread_id)
+        raise errors.not_found("run", run_id)
+    return run
+
+
+def changes_run(function: Callable[..., T]) -> Callable[..., T]:
+    """A service that changes one run of ``(principal, thread_id, run_id)``: its scope, and lazy expiry before it.
+
+    Expiry has a transaction of its own, which the service's refusal of an expired run must not take back.
+    """
+    in_transaction = service(function)
+
+    @functools.wraps(function)
+    def inner(*, principal: Principal, thread_id: str, run_id: str, **request: Any) -> T:
+        principal.require(RUNS_WRITE)
+        get_run(principal=principal, thread_id=thread_id, run_id=run_id)
+        return in_transaction(principal=principal, thread_id=thread_id, run_id=run_id, **request)
+
+    return inner
+
+
+@changes_run
+def update_run(*, principal: Principal, thread_id: str, run_id: str, metadata: dict[str, str] | None) -> Run:
+    """Replace a run's metadata: the one thing of it that a client may change."""
+    run = _lock(principal, thread_id, run_id)
+    run.metadata = metadata or {}
+    run.save(update_fields=["metadata"])
+    return run
+
+
+@changes_run
+def cancel_run(*, principal: Principal, thread_id: str, run_id: str) -> Run:
+    """Ask for a run's end. Its worker ends it, or the next look of a reaper where no worker holds it.
+
+    :raises ApiError: 400, the run is over or already being cancelled.
+    """
+    run = _lock(principal, thread_id, run_id)
+    if run.status not in CANCELLABLE:
+        raise errors.ApiError(f"Cannot cancel run with status '{run.status}'.")
+    with EventLog() as log:
+        Recorder(log, run).move(Status.CANCELLING)
+    audit.record(principal, "run.cancelled", run)
+    transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
+    return run
+
+
+@changes_run
+def submit_tool_outputs(
+    *, principal: Principal, thread_id: str, run_id: str, tool_outputs: list[dict[str, Any]]
+) -> Begun:
+    """Give the outputs of all pending calls and queue the run again; its stream goes on from the cursor.
+
+    :raises ApiError: 400 where the run does not wait for outputs, or they are not exactly those it waits for.
+    """
+    run = _lock(principal, thread_id, run_id)
+    if run.status != Status.REQUIRES_ACTION:
+        raise errors.ApiError(f'Runs in status "{run.status}" do not accept tool outputs.')
+    step = RunStep.objects.of_run(run.id).filter(status=RunStep.StepStatus.IN_PROGRESS).latest("position")
+    expected = [call["id"] for call in step.tool_calls]
+    given = [output["tool_call_id"] for output in tool_outputs]
+    if sorted(expected) != sorted(given):
+        raise errors.ApiError(f"Expected tool outputs for call_ids {expected}, got {given}", param="tool_outputs")
+    cursor = run.last_seq
+    with EventLog() as log:
+        recorder = Recorder(log, run)
+        recorder.finish_tool_calls(step, {output["tool_call_id"]: output["output"] for output in tool_outputs})
+        recorder.move(Status.QUEUED, required_action=None)
+    transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
+    return Begun(run, cursor)
+
+
+def lock_runs_of(thread_id: str) -> None:
+    """Lock a thread's runs before it is deleted: an event that a worker is just writing would outlive its run."""
+    list(Run.objects.filter(thread_id=thread_id).select_for_update().order_by("id").values_list("id", flat=True))
+
+
+def _lock(principal: Principal, thread_id: str, run_id: str) -> Run:
+    """The run, its thread and itself locked, in that order."""
+    threads.lock_thread(principal=principal, thread_id=thread_id)
+    runs = Run.objects.select_related("configuration").select_for_update(no_key=True, of=("self",))
+    run = runs.filter(pk=run_id, thread_id=thread_id).first()
+    if run is None:
+        raise errors.not_found("run", run_id)
+    return run

@@ -1,0 +1,126 @@
+"""Making runs: one transaction from the request to the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from assistants import services as assistants
+from assistants.models import Assistant
+from assistants.resolution import resolve
+from inference import gateway
+from runs import events
+from runs.configuration import compose, freeze
+from runs.events import EventLog
+from runs.models import Run
+from runs.rendering import changing_fields
+from runs.states import Status
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import RUNS_WRITE, THREADS_WRITE
+from sovereign.core import bus, errors
+from sovereign.core.database import now, service
+from sovereign.core.ids import new_id
+from threads import services as threads
+from threads.models import Message, Thread
+from threads.rendering import render_thread
+
+OFFERED_TOOLS = frozenset({"function"})
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run and the cursor its stream starts from."""
+
+    run: Run
+    cursor: int = 0
+
+
+@service
+def create_run(*, principal: Principal, thread_id: str, assistant_id: str, **request: Any) -> Begun:
+    """Queue a run on a thread.
+
+    :param request: the contract's overrides, validated; ``additional_messages`` are appended first.
+    :raises ApiError: 404 for thread, assistant or model; 400 where a run is active, or nothing is there to answer.
+    """
+    principal.require(RUNS_WRITE)
+    if request.get("additional_messages"):
+        principal.require(THREADS_WRITE)
+    thread = threads.lock_thread(principal=principal, thread_id=thread_id)
+    assistant = assistants.get_assistant(principal=principal, assistant_id=assistant_id)
+    return _queue(principal, thread, assistant, request, first_event=None)
+
+
+@service
+def create_thread_and_run(*, principal: Principal, assistant_id: str, thread: dict[str, Any], **request: Any) -> Begun:
+    """Make a thread and queue a run on it; the stream starts with the thread. Raises like :func:`create_run`."""
+    principal.require(RUNS_WRITE)
+    assistant = assistants.get_assistant(principal=principal, assistant_id=assistant_id)
+    made = threads.create_thread(principal=principal, **{**thread, "messages": thread.get("messages") or []})
+    return _queue(principal, made, assistant, request, first_event=render_thread(made))
+
+
+def _queue(
+    principal: Principal,
+    thread: Thread,
+    assistant: Assistant,
+    request: dict[str, Any],
+    *,
+    first_event: dict[str, Any] | None,
+) -> Begun:
+    run_id = new_id("run_")
+    threads.occupy(thread, run_id)
+    threads.add_messages(thread, request.get("additional_messages") or [])
+    resolved = resolve(assistant=assistant, environment=principal.environment, thread_id=thread.id, variables=None)
+    configuration = compose(resolved, request)
+    gateway.check_model(configuration.model)
+    _refuse_unoffered_tools(configuration.tools)
+    if not configuration.instructions and not _has_user_message(thread):
+        raise errors.ApiError(
+            "Run creation requires a Thread with a user message or an assistant with instructions.",
+            code="invalid_thread",
+        )
+    run = Run(
+        id=run_id,
+        project_id=principal.project_id,
+        thread=thread,
+        configuration=freeze(principal.project_id, configuration),
+        assistant_id=assistant.id,
+        version_id=resolved.version_id,
+        deployment_id=resolved.deployment_id,
+        environment=resolved.environment,
+        created_by_user=principal.user_id,
+        created_by_key=principal.key_id,
+        model=configuration.model,
+        metadata=request.get("metadata") or {},
+        expires_at=now() + timedelta(seconds=settings.SOVEREIGN.run_expires_seconds),
+    )
+    run.save(force_insert=True)
+    with EventLog() as log:
+        if first_event is not None:
+            log.append(run, events.THREAD_CREATED, first_event)
+        log.append(run, events.RUN_CREATED, changing_fields(run))
+        log.append(run, events.RUN_PREFIX + Status.QUEUED, changing_fields(run))
+    audit.record(principal, "run.created", run)
+    transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
+    return Begun(run)
+
+
+def _refuse_unoffered_tools(tools: list[dict[str, Any]]) -> None:
+    """A tool that this server cannot run is refused when a run asks for it, never silently left out."""
+    for index, tool in enumerate(tools):
+        if tool["type"] not in OFFERED_TOOLS:
+            raise errors.ApiError(
+                f"The tool '{tool['type']}' is not available on this server.",
+                param=f"tools[{index}].type",
+                code="unsupported_tool",
+            )
+
+
+def _has_user_message(thread: Thread) -> bool:
+    return Message.objects.of_thread(thread.id).filter(role=Message.Role.USER).exists()

@@ -1,0 +1,152 @@
+"""One transaction for everything a worker has to write, about all of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from django.db import InterfaceError, OperationalError
+from django.db.models import Case, PositiveIntegerField, Value, When
+
+from runs.events import EventLog
+from runs.models import Run
+from runs.services.leases import Lease
+from runs.services.recorder import Recorder
+from runs.states import ACTIVE, Status
+from sovereign.core.database import service
+from threads import services as threads
+
+
+@dataclass(slots=True)
+class Operation:
+    """Something to record about a run. ``locks_thread`` where a message begins or ends, or the run does."""
+
+    apply: Callable[[Recorder], None]
+    locks_thread: bool = False
+    ends_run: bool = False
+
+
+@dataclass(slots=True)
+class Text:
+    """A piece of a message; neighbouring pieces are joined before they are written."""
+
+    message_id: str
+    pieces: list[str]
+    first: bool
+
+    def absorb(self, other: Delta) -> bool:
+        """Take in the delta that comes next, where it goes on with the same text."""
+        if not isinstance(other, Text) or other.message_id != self.message_id:
+            return False
+        self.pieces += other.pieces
+        return True
+
+    def apply(self, recorder: Recorder) -> None:
+        recorder.append_text(self.message_id, "".join(self.pieces), first=self.first)
+
+
+@dataclass(slots=True)
+class Arguments:
+    """A piece of a tool call's arguments, joined like text."""
+
+    step_id: str
+    index: int
+    pieces: list[str]
+
+    def absorb(self, other: Delta) -> bool:
+        """Take in the delta that comes next, where it goes on with the same call."""
+        if not isinstance(other, Arguments) or (other.step_id, other.index) != (self.step_id, self.index):
+            return False
+        self.pieces += other.pieces
+        return True
+
+    def apply(self, recorder: Recorder) -> None:
+        recorder.append_arguments(self.step_id, self.index, "".join(self.pieces))
+
+
+Delta = Text | Arguments
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be written about one run, in order. ``number`` counts a lease's batches from 1."""
+
+    lease: Lease
+    number: int = 1
+    items: list[Operation | Delta] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: the run's status after it, or the error that only its own data caused."""
+
+    status: str | None = None
+    error: Exception | None = None
+
+
+def flush(batches: Sequence[Batch]) -> dict[str, Outcome]:
+    """Write all batches; a run that is missing from the answer was fenced, and nothing was written about it.
+
+    When the shared transaction fails on somebody's data, each run is written in one of its own.
+    """
+    try:
+        return _flush(batches)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the data: the worker keeps its batches and tries again
+    except Exception as error:  # a row that is gone, data the database refuses: nothing of it may stop the others
+        if len(batches) == 1:
+            return {batches[0].lease.run_id: Outcome(error=error)}
+    outcomes: dict[str, Outcome] = {}
+    for batch in batches:
+        outcomes.update(flush([batch]))
+    return outcomes
+
+
+@service
+def _flush(batches: Sequence[Batch]) -> dict[str, Outcome]:
+    locked = threads.lock_threads(batch.lease.thread_id for batch in batches if _locks_thread(batch))
+    runs = _lock_held_runs(batches)
+    applied: list[Batch] = []
+    with EventLog() as log:
+        for batch in batches:
+            run = runs.get(batch.lease.run_id)
+            if run is not None and run.lease_flushes < batch.number:
+                _apply(batch, Recorder(log, run, locked.get(run.thread_id)))
+                applied.append(batch)
+        _note_numbers(applied)
+    return {run.id: Outcome(status=run.status) for run in runs.values()}
+
+
+def _note_numbers(applied: Sequence[Batch]) -> None:
+    """A commit whose answer was lost is sent again with the same number, and found out by it."""
+    if applied:
+        numbers = [When(pk=batch.lease.run_id, then=Value(batch.number)) for batch in applied]
+        Run.objects.filter(pk__in=[batch.lease.run_id for batch in applied]).update(
+            lease_flushes=Case(*numbers, output_field=PositiveIntegerField())
+        )
+
+
+def _apply(batch: Batch, recorder: Recorder) -> None:
+    for item in batch.items:
+        stopping = recorder.run.status == Status.CANCELLING
+        if not stopping or (isinstance(item, Operation) and item.ends_run):
+            item.apply(recorder)
+
+
+def _locks_thread(batch: Batch) -> bool:
+    return any(isinstance(item, Operation) and item.locks_thread for item in batch.items)
+
+
+def _lock_held_runs(batches: Sequence[Batch]) -> dict[str, Run]:
+    """The runs that are still this worker's, locked in the order of their ids."""
+    leases = {batch.lease.run_id: batch.lease for batch in batches}
+    rows = (
+        Run.objects.filter(pk__in=list(leases), status__in=ACTIVE)
+        .select_for_update(no_key=True, of=("self",))
+        .order_by("id")
+    )
+    return {
+        run.id: run
+        for run in rows
+        if run.lease_owner == leases[run.id].worker_id and run.lease_epoch == leases[run.id].epoch
+    }

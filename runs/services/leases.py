@@ -1,0 +1,105 @@
+"""Who works on which run: claims, heartbeats, and giving back.
+
+A lease is a worker's name, an epoch that every claim raises, and a time of the database's clock. Whoever writes
+about a run filters by worker and epoch, so a worker that was stopped and continues later changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from inference import gateway
+from runs.events import EventLog
+from runs.models import Run
+from runs.querysets import RunQuerySet
+from runs.services.recorder import Recorder
+from runs.states import Status
+from sovereign.core.database import now, service
+
+LEASE = timedelta(seconds=6)  # more than twice the heartbeat
+HEARTBEAT = 2.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    run_id: str
+    thread_id: str
+    worker_id: str
+    epoch: int
+
+
+def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> list[Lease]:
+    """Take up to ``limit`` runs: the oldest first, and only those whose model can be served now.
+
+    The rest stay queued and say why. Looks before it locks, so that an idle worker never takes the writer's lock.
+
+    :param executing: the worker's own runs: a heartbeat that came late is no reason to take them from itself.
+    """
+    if limit < 1 or not Run.objects.claimable().exclude(pk__in=executing).exists():
+        return []
+    unserved = _unserved_models()
+    if not Run.objects.claimable(except_models=unserved).exclude(pk__in=executing).exists():
+        return []
+    return _claim(worker_id, limit, unserved, executing)
+
+
+@service
+def _claim(worker_id: str, limit: int, unserved: Collection[str], executing: Collection[str]) -> list[Lease]:
+    rows = (
+        Run.objects.claimable(except_models=unserved)
+        .exclude(pk__in=executing)
+        .select_related("configuration")
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .order_by("created_at", "id")[:limit]
+    )
+    instant = now()
+    leases = []
+    with EventLog() as log:
+        for run in rows:
+            run.crash_count += run.lease_owner is not None
+            run.lease_owner, run.lease_epoch, run.lease_expires_at = worker_id, run.lease_epoch + 1, instant + LEASE
+            run.lease_flushes = 0
+            run.save(update_fields=["crash_count", "lease_owner", "lease_epoch", "lease_expires_at", "lease_flushes"])
+            if run.status == Status.QUEUED:
+                Recorder(log, run).move(Status.IN_PROGRESS, started_at=instant, waiting_reason="")
+            leases.append(Lease(run.id, run.thread_id, worker_id, run.lease_epoch))
+    return leases
+
+
+def _unserved_models() -> set[str]:
+    """Models of waiting runs that nothing serves now; their runs are told the reason."""
+    unserved = set()
+    for model in set(Run.objects.claimable().filter(status=Status.QUEUED).values_list("model", flat=True)):
+        availability = gateway.availability(model)
+        if not availability.ready:
+            unserved.add(model)
+            waiting = Run.objects.filter(status=Status.QUEUED, model=model)
+            waiting.exclude(waiting_reason=availability.reason[:500]).update(waiting_reason=availability.reason[:500])
+    return unserved
+
+
+@service
+def renew(worker_id: str, run_ids: Collection[str]) -> None:
+    """The heartbeat: the runs that the worker is really executing stay its for another lease."""
+    held = _locked(Run.objects.held_by(worker_id).filter(pk__in=run_ids))
+    Run.objects.filter(pk__in=held).update(lease_expires_at=now() + LEASE)
+
+
+def held(worker_id: str) -> dict[str, tuple[int, str]]:
+    """The runs a worker holds, as ``{run id: (epoch, status)}``; one that is missing was taken or is over."""
+    rows = Run.objects.held_by(worker_id).values_list("id", "lease_epoch", "status")
+    return {run_id: (epoch, status) for run_id, epoch, status in rows}
+
+
+@service
+def give_back(worker_id: str) -> None:
+    """Let other workers take everything this one still holds at once: an orderly stop, not a crash."""
+    held = _locked(Run.objects.held_by(worker_id))
+    Run.objects.filter(pk__in=held).update(lease_owner=None, lease_expires_at=None)
+
+
+def _locked(runs: RunQuerySet) -> list[str]:
+    """Lock rows in the order everybody locks them in: an UPDATE of several rows has none."""
+    return list(runs.select_for_update(no_key=True).order_by("id").values_list("id", flat=True))

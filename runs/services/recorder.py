@@ -1,0 +1,228 @@
+"""What may be written about one run inside a transaction that holds its locks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F
+
+from inference.chat import Usage
+from runs import events
+from runs.events import EventLog
+from runs.fold import Folded, fold
+from runs.models import Run, RunEvent, RunStep
+from runs.rendering import changing_fields, render_step, usage
+from runs.states import ENDED_AT, TRANSITIONS, IllegalTransition, Status
+from sovereign.core.database import now
+from threads import services as threads
+from threads.models import Thread
+from threads.rendering import render_message
+
+Step = RunStep.StepStatus
+
+#: How an unfinished step and message end, by the state their run ends in.
+STEP_ENDINGS = {
+    Status.CANCELLED: Step.CANCELLED,
+    Status.FAILED: Step.FAILED,
+    Status.EXPIRED: Step.EXPIRED,
+    Status.INCOMPLETE: Step.COMPLETED,
+}
+MESSAGE_REASONS = {
+    Status.CANCELLED: "run_cancelled",
+    Status.FAILED: "run_failed",
+    Status.EXPIRED: "run_expired",
+    Status.INCOMPLETE: "max_tokens",
+}
+STEP_TIMES = {
+    Step.COMPLETED: "completed_at",
+    Step.CANCELLED: "cancelled_at",
+    Step.FAILED: "failed_at",
+    Step.EXPIRED: "expired_at",
+}
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A locked run, its log, and (where a message begins or ends) its locked thread."""
+
+    log: EventLog
+    run: Run
+    thread: Thread | None = None
+
+    # -------------------------------------------------------------------------------------------- the run
+
+    def move(self, to: Status, **fields: Any) -> None:
+        """Take a step of the table in ``runs.states`` and tell it in the log.
+
+        :raises IllegalTransition: the table does not have it, or the row is no longer in the state that was read.
+        """
+        run = self.run
+        if to not in TRANSITIONS[Status(run.status)]:
+            raise IllegalTransition(f"{run.id}: {run.status} to {to}")
+        if not Run.objects.filter(pk=run.pk, status=run.status).update(status=to, **fields):
+            raise IllegalTransition(f"{run.id}: no longer {run.status}")
+        run.status = to
+        for name, value in fields.items():
+            setattr(run, name, value)
+        self.log.append(run, events.RUN_PREFIX + to, changing_fields(run))
+
+    def end(
+        self,
+        to: Status,
+        *,
+        last_error: dict[str, str] | None = None,
+        incomplete_details: dict[str, str] | None = None,
+        spent: Usage | None = None,
+    ) -> None:
+        """Bring the run to its end: open work is closed first, and the thread is always freed.
+
+        :param spent: the tokens of the model call that the open step came from, where it was finished.
+        """
+        if self.run.status == Status.CANCELLING and to != Status.EXPIRED:
+            to, last_error, incomplete_details = Status.CANCELLED, None, None
+        self._close_open_steps(to, last_error, spent)
+        fields: dict[str, Any] = {"required_action": None, "lease_owner": None, "lease_expires_at": None}
+        if column := ENDED_AT.get(to):
+            fields[column] = now()
+        self.move(to, **fields, last_error=last_error, incomplete_details=incomplete_details)
+        threads.release(self.run.thread_id, self.run.id)
+
+    def fail(self, code: str, message: str) -> None:
+        self.end(Status.FAILED, last_error={"code": code, "message": message})
+
+    def count(self, spent: Usage) -> None:
+        """Add a model call's tokens to the run's."""
+        columns = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+        Run.objects.filter(pk=self.run.pk).update(**{column: F(column) + getattr(spent, column) for column in columns})
+        for column in columns:
+            setattr(self.run, column, getattr(self.run, column) + getattr(spent, column))
+
+    # -------------------------------------------------------------------------------------------- messages
+
+    def begin_message(self, *, step_id: str, message_id: str) -> None:
+        """Open a message and its step. Both ids are the caller's, so that deltas can follow without waiting."""
+        assert self.thread is not None
+        details = {"type": "message_creation", "message_creation": {"message_id": message_id}}
+        self._begin_step(step_id, RunStep.Type.MESSAGE_CREATION, details)
+        message = threads.open_message(
+            self.thread, message_id=message_id, run_id=self.run.id, assistant_id=self.run.assistant_id or ""
+        )
+        payload = render_message(message)
+        self.log.append(self.run, events.MESSAGE_CREATED, payload)
+        self.log.append(self.run, events.MESSAGE_IN_PROGRESS, payload)
+
+    def append_text(self, message_id: str, text: str, *, first: bool) -> None:
+        """A piece of the message's one text part."""
+        value: dict[str, Any] = {"value": text, "annotations": []} if first else {"value": text}
+        data = {"id": message_id, "content": [{"index": 0, "type": "text", "text": value}]}
+        self.log.append(self.run, events.MESSAGE_DELTA, data)
+
+    def finish_message(self, *, step_id: str, spent: Usage | None) -> None:
+        """Complete an open message, with what its events add up to, and its step."""
+        step = RunStep.objects.get(pk=step_id)
+        self._close_message(step, None)
+        self._close_step(step, Step.COMPLETED, usage_fields=spent)
+
+    # -------------------------------------------------------------------------------------------- tool calls
+
+    def begin_tool_calls(self, *, step_id: str) -> None:
+        self._begin_step(step_id, RunStep.Type.TOOL_CALLS, {"type": "tool_calls", "tool_calls": []})
+
+    def begin_call(self, step_id: str, index: int, call_id: str, name: str) -> None:
+        function = {"name": name, "arguments": "", "output": None}
+        call = {"index": index, "id": call_id, "type": "function", "function": function}
+        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]})
+
+    def append_arguments(self, step_id: str, index: int, arguments: str) -> None:
+        call = {"index": index, "type": "function", "function": {"arguments": arguments}}
+        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]})
+
+    def require_action(self, *, step_id: str, spent: Usage) -> None:
+        """Hand the step's calls to the client: the run rests until their outputs come, and no worker holds it."""
+        calls = self._folded().tool_calls.get(step_id, [])
+        step = RunStep.objects.get(pk=step_id)
+        step.step_details = {"type": "tool_calls", "tool_calls": calls}
+        step.usage = _usage_json(spent)
+        step.save(update_fields=["step_details", "usage"])
+        asked = [
+            {
+                "id": call["id"],
+                "type": "function",
+                "function": {name: call["function"][name] for name in ("name", "arguments")},
+            }
+            for call in calls
+        ]
+        self.move(
+            Status.REQUIRES_ACTION,
+            required_action={"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}},
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+
+    def finish_tool_calls(self, step: RunStep, outputs: dict[str, str]) -> None:
+        """Fill the outputs in and complete the step."""
+        for call in step.step_details["tool_calls"]:
+            call["function"]["output"] = outputs[call["id"]]
+        self._close_step(step, Step.COMPLETED)
+
+    def abandon_step(self, step_id: str, message: str) -> None:
+        """A step whose worker died in the middle of a tool call: it cannot be continued, the model is asked again."""
+        step = RunStep.objects.get(pk=step_id)
+        step.last_error = {"code": "server_error", "message": message}
+        step.step_details = {"type": "tool_calls", "tool_calls": self._folded().tool_calls.get(step_id, [])}
+        self._close_step(step, Step.FAILED)
+
+    # -------------------------------------------------------------------------------------------- inside
+
+    def _folded(self) -> Folded:
+        stored = RunEvent.objects.after(self.run.id, 0).exclude(type__in=_NOT_FOLDED)
+        return fold([*stored, *self.log.pending(self.run)])
+
+    def _begin_step(self, step_id: str, kind: str, details: dict[str, Any]) -> None:
+        run = self.run
+        run.last_step_position += 1
+        Run.objects.filter(pk=run.pk).update(last_step_position=run.last_step_position)
+        step = RunStep.objects.create(
+            id=step_id,
+            run=run,
+            position=run.last_step_position,
+            type=kind,
+            step_details=details,
+            expires_at=run.expires_at,
+        )
+        payload = render_step(run, step)
+        self.log.append(run, events.STEP_CREATED, payload)
+        self.log.append(run, events.STEP_IN_PROGRESS, payload)
+
+    def _close_open_steps(self, to: Status, last_error: dict[str, str] | None, spent: Usage | None) -> None:
+        for step in RunStep.objects.of_run(self.run.id).filter(status=Step.IN_PROGRESS).order_by("position"):
+            if step.type == RunStep.Type.MESSAGE_CREATION:
+                self._close_message(step, MESSAGE_REASONS[to])
+            elif not step.tool_calls:
+                step.step_details["tool_calls"] = self._folded().tool_calls.get(step.id, [])
+            step.last_error = last_error
+            self._close_step(step, STEP_ENDINGS[to], usage_fields=spent)
+
+    def _close_message(self, step: RunStep, incomplete_reason: str | None) -> None:
+        content = self._folded().content.get(step.message_id) or [threads.text_part("")]
+        message = threads.close_message(step.message_id, content=content, incomplete_reason=incomplete_reason)
+        if message is None:
+            return
+        type = events.MESSAGE_COMPLETED if incomplete_reason is None else events.MESSAGE_INCOMPLETE
+        self.log.append(self.run, type, render_message(message))
+
+    def _close_step(self, step: RunStep, status: Step, *, usage_fields: Usage | None = None) -> None:
+        step.status = status
+        setattr(step, STEP_TIMES[status], now())
+        if usage_fields is not None:
+            step.usage = _usage_json(usage_fields)
+        step.save()
+        self.log.append(self.run, events.STEP_PREFIX + status, render_step(self.run, step))
+
+
+_NOT_FOLDED = (events.STEP_IN_PROGRESS, events.MESSAGE_IN_PROGRESS)
+
+
+def _usage_json(spent: Usage) -> dict[str, Any]:
+    return usage(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, spent.reasoning_tokens)

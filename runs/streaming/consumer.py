@@ -1,0 +1,175 @@
+"""The WebSocket of a thread: ``{"subscribe": run_id, "after": seq}`` in, ``{"run", "seq", "event", "data"}`` out.
+
+What is wrong with a frame is told as ``{"event": "error", "data"}``, and the socket stays open. It is closed with 4401
+when the rights it was opened with are gone, with 1009 after a frame that is too large or binary, and with 1011 when a
+subscription cannot be looked up; then the client connects again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import structlog
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from runs.models import Run
+from runs.streaming.reader import read
+from runs.streaming.rights import GLANCE, Rights
+from sovereign.accounts import credentials
+from sovereign.accounts.scopes import RUNS_READ
+from sovereign.core.database import in_database
+from sovereign.core.errors import ApiError, not_found, unavailable
+from threads.services import note_reading
+
+log = structlog.get_logger(__name__)
+
+FRAME_LIMIT = 64 * 1024  # characters a client may send at once
+SUBSCRIPTIONS = 32  # runs followed on one socket
+REVOKED = 4401
+FRAME = b'{"run":%s,"seq":%d,"event":"%s","data":%s}'
+TOO_LARGE = 1009
+FAILED = 1011
+
+
+class ThreadConsumer(AsyncWebsocketConsumer):
+    """Follows any runs of the thread, each from its own cursor; subscribing again to one moves its cursor."""
+
+    rights: Rights
+
+    async def __call__(self, *args: Any) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._guard: asyncio.Task[None] | None = None
+        try:
+            await super().__call__(*args)
+        finally:  # however the socket ended: Channels does not call disconnect() where a handler failed
+            await _end([*self._tasks.values(), *([self._guard] if self._guard else [])])
+
+    async def connect(self) -> None:
+        self._thread_id = self.scope["url_route"]["kwargs"]["thread_id"]
+        headers = credentials.headers_of_scope(self.scope["headers"])
+        if not is_allowed_origin(headers.get("Origin"), headers.get("Host", "")):
+            await self.close()
+            return
+        try:
+            self.rights = await in_database(self._authenticate, headers)
+        except ApiError as error:
+            log.info("websocket_refused", reason=error.message)
+            await self.close()
+            return
+        await self.accept()
+        self._guard = asyncio.create_task(self._watch_rights())
+
+    def _authenticate(self, headers: dict[str, str]) -> Rights:
+        query = {name: values[0] for name, values in parse_qs(self.scope["query_string"].decode("latin-1")).items()}
+        session = self.scope.get("session") or {}
+        project = session.get(credentials.SESSION_PROJECT)
+        principal = credentials.read(headers, self.scope.get("user"), query, session_project=project)
+        principal.require(RUNS_READ)
+        return Rights(principal, credentials.login_of(principal, session))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if text_data is None or len(text_data) > FRAME_LIMIT:
+            await self.close(TOO_LARGE)
+        elif not await self.rights.still_hold():
+            await self._revoke()
+        else:
+            await self._handle(text_data)
+
+    async def _handle(self, text: str) -> None:
+        try:
+            run_id, after = _subscription(text)
+            if len(self._tasks) >= SUBSCRIPTIONS:
+                raise ApiError(f"At most {SUBSCRIPTIONS} runs can be followed on one socket.", code="too_many")
+            await in_database(self._check_visible, run_id)
+        except ApiError as error:
+            await self._tell(error)
+            return
+        except DatabaseError as error:
+            log.warning("websocket_failed", error=type(error).__name__)
+            await self._tell(unavailable("The database does not answer. Connect again."))
+            await self.close(FAILED)
+            return
+        if previous := self._tasks.pop(run_id, None):
+            previous.cancel()
+        self._tasks[run_id] = asyncio.create_task(self._follow(run_id, after))
+
+    def _check_visible(self, run_id: str) -> None:
+        if "\x00" in run_id + self._thread_id:  # Postgres refuses to look for one
+            raise not_found("run", run_id)
+        runs = Run.objects.visible_to(self.rights.principal).select_related("thread")
+        run = runs.filter(pk=run_id, thread_id=self._thread_id).first()
+        if run is None:
+            raise not_found("run", run_id)
+        note_reading(principal=self.rights.principal, thread=run.thread)
+
+    async def _follow(self, run_id: str, after: int) -> None:
+        name = orjson.dumps(run_id)
+        try:
+            async with aclosing(read(run_id, after)) as entries:
+                async for entry in entries:
+                    if entry is not None:
+                        frame = FRAME % (name, entry.seq, entry.type.encode(), entry.payload)
+                        await self.send(text_data=frame.decode())
+        except Run.DoesNotExist:
+            await self._tell(not_found("run", run_id))
+        except Exception:
+            log.exception("websocket_stream_failed", run=run_id)
+            await self._tell(ApiError("The stream was interrupted. Subscribe again from the last seq.", status=500))
+        finally:
+            if self._tasks.get(run_id) is asyncio.current_task():
+                del self._tasks[run_id]
+
+    async def _tell(self, error: ApiError) -> None:
+        await self.send(text_data=orjson.dumps({"event": "error", "data": error.body()}).decode())
+
+    async def _watch_rights(self) -> None:
+        while await self.rights.still_hold():
+            await asyncio.sleep(GLANCE)
+        await self._revoke()
+
+    async def _revoke(self) -> None:
+        await _end([*self._tasks.values()])
+        await self.close(REVOKED)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _subscription(text: str) -> tuple[str, int]:
+    """:raises ApiError: the frame is not ``{"subscribe": run_id, "after": seq}``."""
+    try:
+        frame: Any = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        frame = None
+    if not isinstance(frame, dict) or not isinstance(frame.get("subscribe"), str):
+        raise ApiError('Expected a frame like {"subscribe": "run_…", "after": 0}.', code="invalid_frame")
+    after = frame.get("after", 0)
+    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**31:
+        raise ApiError("'after' must be the number of an event.", param="after", code="invalid_type")
+    return frame["subscribe"], after
+
+
+def is_allowed_origin(origin: str | None, host: str) -> bool:
+    """Whether a page of ``origin`` may connect: our own pages, and those that CORS allows.
+
+    Browsers always say where a page came from; other programs have no origin, and bring a key or a ticket. The port
+    counts: cookies do not keep two servers of one host apart.
+    """
+    configuration = settings.SOVEREIGN
+    if origin is None or origin in (configuration.base_url, *configuration.cors_origins):
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    is_own = parts.netloc == host and parts.hostname in settings.ALLOWED_HOSTS
+    return is_own and (not configuration.is_https or parts.scheme == "https")

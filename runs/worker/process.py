@@ -1,0 +1,66 @@
+"""A whole process that executes runs, with what it needs beside the worker: the bus and the engines' monitor."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from django.db import Error as DatabaseError
+
+from inference import gateway
+from inference.engines import monitor
+from runs.services.reaping import reap
+from runs.worker.worker import DRAIN, REAP, Worker
+from sovereign.core import bus
+from sovereign.core.database import in_database
+
+log = structlog.get_logger(__name__)
+
+Companion = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+async def run_worker_process(*, concurrency: int, drain: float = DRAIN, companion: Companion | None = None) -> None:
+    """Work until SIGTERM or SIGINT, then drain. ``companion(stop)`` runs beside (an engine's supervisor)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await work_until(stop, concurrency=concurrency, drain=drain, companion=companion)
+
+
+async def work_until(
+    stop: asyncio.Event, *, concurrency: int, drain: float = DRAIN, companion: Companion | None = None
+) -> None:
+    """The worker and its companions in the running loop, ended in order: runs first, then the engine.
+
+    :raises Exception: what the companion raised; the worker is drained all the same.
+    """
+    bus.start_bridge()
+    watching = asyncio.create_task(monitor.run_monitor(), name="engine-monitor")
+    engine_stop = asyncio.Event()
+    engine = None
+    if companion is not None:
+        engine = asyncio.create_task(companion(engine_stop), name="engine")
+        engine.add_done_callback(lambda _: stop.set())
+    try:
+        await Worker(concurrency=concurrency, drain=drain).run(stop)
+    finally:
+        engine_stop.set()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await gateway.close()
+        await bus.stop_bridge()
+        if engine is not None:
+            await engine
+
+
+async def reap_until(stop: asyncio.Event) -> None:
+    """End overdue runs where no worker lives in this process: expiry must not depend on one."""
+    while not await bus.signalled(stop, REAP):
+        try:
+            await in_database(reap)
+        except DatabaseError as error:
+            log.warning("reaper_paused", error=type(error).__name__)

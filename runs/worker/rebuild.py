@@ -1,0 +1,155 @@
+"""From rows to the next model call: the only way an execution starts, after a claim, a submit or a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inference import gateway
+from inference.chat import ChatRequest
+from runs.fold import fold
+from runs.models import Run, RunEvent, RunStep
+from threads import context
+from threads.models import Message
+
+Step = RunStep.StepStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMessage:
+    """A message another worker had begun, with the text that was committed."""
+
+    step_id: str
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What to do next about a run."""
+
+    run: Run
+    request: ChatRequest
+    open_message: OpenMessage | None = None
+    broken_step_id: str | None = None
+    completion_budget: int | None = None
+    prompt_budget: int | None = None
+    can_continue: bool = False
+
+
+def rebuild(run_id: str) -> Assignment:
+    """Read everything a run needs for its next model call.
+
+    :raises Run.DoesNotExist: its thread was deleted.
+    """
+    run = Run.objects.select_related("configuration").get(pk=run_id)
+    configuration = run.configuration.data
+    steps = list(RunStep.objects.of_run(run.id).order_by("position"))
+    unfinished = steps[-1] if steps and steps[-1].status == Step.IN_PROGRESS else None
+    open_message = _open_message(run, unfinished)
+    capabilities = gateway.availability(run.model).capabilities
+    prompt_budget = _rest(configuration["max_prompt_tokens"], run.prompt_tokens)
+    messages = _messages(run, configuration, steps, capabilities.context_length, prompt_budget)
+    if open_message and open_message.text:
+        messages.append({"role": "assistant", "content": open_message.text})
+    completion_budget = _rest(configuration["max_completion_tokens"], run.completion_tokens)
+    return Assignment(
+        run=run,
+        request=_request(
+            run, configuration, messages, bool(open_message and open_message.text), steps, completion_budget
+        ),
+        open_message=open_message,
+        broken_step_id=unfinished.id if unfinished and unfinished.type == RunStep.Type.TOOL_CALLS else None,
+        completion_budget=completion_budget,
+        prompt_budget=prompt_budget,
+        can_continue=capabilities.continuation,
+    )
+
+
+def _rest(limit: int | None, spent: int) -> int | None:
+    return None if limit is None else limit - spent
+
+
+def _open_message(run: Run, step: RunStep | None) -> OpenMessage | None:
+    if step is None or step.type != RunStep.Type.MESSAGE_CREATION:
+        return None
+    text = fold(RunEvent.objects.after(run.id, 0)).text_of(step.message_id)
+    return OpenMessage(step_id=step.id, message_id=step.message_id, text=text)
+
+
+def _messages(
+    run: Run,
+    configuration: dict[str, Any],
+    steps: list[RunStep],
+    context_length: int | None,
+    prompt_budget: int | None,
+) -> list[dict[str, Any]]:
+    instructions = configuration["instructions"]
+    history = context.window(
+        thread_id=run.thread_id,
+        before_run=run.id,
+        truncation=configuration["truncation_strategy"],
+        context_length=context_length,
+        prompt_budget=prompt_budget,
+        reserved=instructions,
+    )
+    system = [{"role": "system", "content": instructions}] if instructions else []
+    return [*system, *history, *_own_turns(run, steps)]
+
+
+def _own_turns(run: Run, steps: list[RunStep]) -> list[dict[str, Any]]:
+    """What this run has said and done so far, as chat messages."""
+    texts = {message.id: message.text for message in Message.objects.filter(run_id=run.id)}
+    turns: list[dict[str, Any]] = []
+    for step in steps:
+        if step.status != Step.COMPLETED:
+            continue
+        if step.type == RunStep.Type.MESSAGE_CREATION:
+            turns.append({"role": "assistant", "content": texts.get(step.message_id, "")})
+            continue
+        if not (turns and turns[-1]["role"] == "assistant" and "tool_calls" not in turns[-1]):
+            turns.append({"role": "assistant", "content": None})  # text and calls of one turn are one message
+        turns[-1]["tool_calls"] = [_as_sent(call) for call in step.tool_calls]
+        for call in step.tool_calls:
+            output = call["function"]["output"]
+            turns.append({"role": "tool", "tool_call_id": call["id"], "content": output or ""})
+    return turns
+
+
+def _as_sent(call: dict[str, Any]) -> dict[str, Any]:
+    function = {name: call["function"][name] for name in ("name", "arguments")}
+    return {"id": call["id"], "type": "function", "function": function}
+
+
+def _request(
+    run: Run,
+    configuration: dict[str, Any],
+    messages: list[dict[str, Any]],
+    continues: bool,
+    steps: list[RunStep],
+    completion_budget: int | None,
+) -> ChatRequest:
+    tools = [tool for tool in configuration["tools"] if tool["type"] == "function"]
+    first_call = not any(step.status == Step.COMPLETED for step in steps)
+    # a forced choice holds for the first model call only: otherwise the loop would never end
+    choice = configuration["tool_choice"] if first_call or configuration["tool_choice"] == "none" else "auto"
+    return ChatRequest(
+        model=run.model,
+        messages=messages,
+        tools=tools,
+        tool_choice=choice if tools else None,
+        parallel_tool_calls=configuration["parallel_tool_calls"],
+        temperature=configuration["temperature"],
+        top_p=configuration["top_p"],
+        max_tokens=completion_budget,
+        response_format=None if configuration["response_format"] == "auto" else configuration["response_format"],
+        reasoning_effort=configuration["reasoning_effort"],
+        continues=continues,
+        attribution={
+            "project": run.project_id,
+            "key": run.created_by_key or "",
+            "assistant": run.assistant_id or "",
+            "run": run.id,
+            "purpose": "run",
+        },
+    )
