@@ -1,0 +1,54 @@
+"""``python -m tests.bench [streaming] [starting]``: prints P1b and P8, with ratios and the machine's load."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench import starting, streaming
+from tests.support.fixtures import POSTGRES, REDIS
+
+
+def streaming_report(folder: Path) -> None:
+    print("P1b  tokens a second through a run: unpaced engine, one worker, all persisted, every token checked")
+    for number, (title, embedded, services) in enumerate(arrangements()):
+        print(f"  {title}")
+        here = folder / str(number)
+        here.mkdir()
+        for line in streaming.measure(here, embedded=embedded, **services):
+            print(f"    {line}", flush=True)
+
+
+def arrangements() -> Iterator[tuple[str, bool, dict[str, str]]]:
+    """Title, whether API and worker are one process, and the services beside."""
+    yield "SQLite, API and worker in one process (manage.py up)", True, {}
+    yield "SQLite, API and worker in two processes", False, {}
+    if os.environ.get(POSTGRES) and os.environ.get(REDIS):
+        services = {"postgres_url": os.environ[POSTGRES], "redis_url": os.environ[REDIS]}
+        yield "Postgres and Redis, API and worker in two processes", False, services
+    else:
+        print(f"  Postgres and Redis: not measured, {POSTGRES} and {REDIS} are not set")
+
+
+def starting_report(folder: Path) -> None:
+    print("P8   start to healthy to first token: manage.py up, SQLite, fake engine")
+    for line in starting.measure(folder):
+        print(f"    {line}", flush=True)
+
+
+REPORTS = {"streaming": streaming_report, "starting": starting_report}
+
+
+def main(names: list[str]) -> None:
+    for name in names or REPORTS:
+        with tempfile.TemporaryDirectory() as folder:
+            REPORTS[name](Path(folder))
+        load = " ".join(f"{average:.1f}" for average in os.getloadavg())
+        print(f"     machine: {os.cpu_count()} cores, load {load}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,192 @@
+"""Clients that send too much, read nothing, or are in the middle of a request when the server stops."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import sys
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.support.client import Client
+from tests.support.flooding import CHUNK, CHUNKS
+from tests.support.processes import Process, Stack, Upstream, eventually, free_port
+
+pytestmark = pytest.mark.fault
+
+LIMIT = 16 * 1024 * 1024  # bytes of a body
+KERNEL = 12 * 1024 * 1024  # bytes that the two sockets' own buffers may take
+STALLED = 4.0  # seconds
+
+
+class Flood:
+    """``tests.support.flooding`` in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "tests.support.flooding", str(self.port), str(STALLED)]
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sovereign.settings", "SOVEREIGN_DATA_DIR": str(folder)}
+        self.process = Process("flooding", command, environment, folder / "flooding.log")
+        eventually(self._answers, what="the server answers")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.told() is not None
+        return False
+
+    def told(self) -> dict[str, Any]:
+        return Client(f"http://127.0.0.1:{self.port}", "").get("/sent")
+
+    def open(self, name: str) -> socket.socket:
+        connection = connected(self.port)
+        connection.sendall(f"GET /flood?{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        return connection
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+@pytest.fixture(scope="module")
+def flood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flood]:
+    made = Flood(tmp_path_factory.mktemp("flooding"))
+    yield made
+    made.process.destroy()
+
+
+def held(flood: Flood, name: str) -> int:
+    """The bytes on their way to a reader, once there are no more of them."""
+    seen = [-1]
+
+    def rests() -> bool:
+        seen.append(flood.told()["sent"].get(name, -1))
+        return len(seen) > 20 and len(set(seen[-20:])) == 1 and seen[-1] > 0
+
+    eventually(rests, what=f"{name} is given no more")
+    return seen[-1] * CHUNK
+
+
+def test_what_a_reader_does_not_take_is_not_held_for_it(flood: Flood) -> None:
+    with contextlib.closing(flood.open("idle")), contextlib.closing(flood.open("reading")) as reading:
+        assert held(flood, "idle") < KERNEL
+        length = 0
+        while data := reading.recv(1024 * 1024):
+            length += len(data)
+            if data.endswith(b"0\r\n\r\n"):
+                break
+        assert length > CHUNKS * CHUNK, "another reader gets everything"
+        assert "reading" in flood.told()["ended"]
+
+
+def test_what_a_websocket_does_not_take_is_not_held_for_it(flood: Flood) -> None:
+    with contextlib.closing(connected(flood.port)) as idle:
+        head = "GET /flood?socket HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        idle.sendall((head + key).encode())
+        assert held(flood, "socket") < KERNEL
+        with connect(f"ws://127.0.0.1:{flood.port}/flood?another", max_queue=4) as another:
+            assert sum(len(message) for message in another) == CHUNKS * CHUNK
+
+
+def test_a_reader_that_stays_away_is_dropped(flood: Flood) -> None:
+    with contextlib.closing(flood.open("away")) as away:
+        eventually(lambda: "away" in flood.told()["ended"], STALLED + 15, "its application goes on to its end")
+        with pytest.raises(ConnectionResetError):
+            away.makefile("rb").read()
+
+
+def refused(connection: socket.socket) -> dict[str, Any]:
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    assert (response.status, response.headers["Connection"]) == (413, "close")
+    error: dict[str, Any] = json.loads(response.read())["error"]
+    return error
+
+
+HEAD = b"POST /v1/threads HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+ERROR = {
+    "message": "The body is larger than 16 MB.",
+    "type": "invalid_request_error",
+    "param": None,
+    "code": "request_too_large",
+}
+
+
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(live_server_process: Stack, expect: bytes) -> None:
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(HEAD + expect + b"Content-Length: %d\r\n\r\n" % (LIMIT + 1))
+        assert refused(connection) == ERROR
+        assert connection.recv(1) == b""
+
+
+def test_a_client_that_sends_a_large_body_all_the_same_reads_the_refusal(live_server_process: Stack) -> None:
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (2 * LIMIT) + b"x" * (2 * LIMIT))
+        assert refused(connection) == ERROR
+
+
+def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(live_server_process: Stack) -> None:
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (LIMIT // 0x100000))
+        connection.sendall(chunk)
+        assert refused(connection) == ERROR
+
+
+def test_a_body_at_the_limit_reaches_the_application(live_server_process: Stack) -> None:
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % LIMIT + b" " * LIMIT)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 401
+
+
+def is_refused(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError), contextlib.closing(connected(port)):
+        return False
+    return True
+
+
+def posted(stack: Stack) -> float:
+    """How many POST requests the server has begun to answer."""
+    with urllib.request.urlopen(f"{stack.url}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    found = re.search(r'requests_total_by_method_total\{method="POST"\} (\S+)', text)
+    return float(found[1]) if found else 0
+
+
+def test_a_request_in_flight_is_answered_before_the_server_stops(tmp_path: Path, upstream: Upstream) -> None:
+    stack = Stack(tmp_path, engine_url=upstream.url)
+    try:
+        stack.prepare()
+        server = stack.serve()
+        with (
+            ThreadPoolExecutor(1) as pool,
+            contextlib.closing(connected(stack.port)) as half,
+            contextlib.closing(sqlite3.connect(stack.database.path, isolation_level=None)) as database,
+        ):
+            half.sendall(HEAD + b"Content-Length: 10\r\n\r\n{")
+            database.execute("BEGIN IMMEDIATE")  # until the end of this, nobody else writes
+            answer = pool.submit(stack.client.request, "POST", "/v1/threads", {})
+            eventually(lambda: posted(stack) == 1, what="the request is being answered")
+            server.signal(signal.SIGTERM)
+            eventually(lambda: is_refused(stack.port), what="the server takes no more connections")
+            assert server.alive
+            database.execute("ROLLBACK")
+            assert answer.result(20)[0] == 200
+        assert server.wait() == 0
+    finally:
+        stack.destroy()

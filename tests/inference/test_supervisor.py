@@ -1,0 +1,357 @@
+"""The supervisor with real processes: an engine that is started, adopted, killed, hung and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from inference import gateway
+from inference.chat import InferenceError
+from inference.engines import guard, vllm
+from inference.engines.installation import EngineCannotRun
+from inference.engines.process import Slot
+from inference.engines.status import engine_status
+from inference.engines.supervisor import Supervisor, Timing, supervise
+from inference.models import Engine, RegisteredModel
+from tests.inference.conftest import collect, in_database, request_for, until
+from tests.inference.helpers import configured
+from tests.inference.tiny_model import make_model
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
+
+FAKE = Path(__file__).with_name("fake_engine.py")
+ROOT = Path(__file__).resolve().parents[2]
+TIMING = Timing(
+    adoption=30,
+    heartbeat=0.1,
+    poll=0.05,
+    loading_probe=0.05,
+    quiet=0.5,
+    canary=1.0,
+    busy=20,
+    first_retry=0.1,
+    last_retry=0.2,
+    failures=3,
+    window=60,
+)
+
+
+def launch(control: Path) -> vllm.Launch:
+    return vllm.Launch(
+        name="fake",
+        source=str(control.parent),
+        command=(sys.executable, str(FAKE), "--control", str(control)),
+        environment=dict(os.environ),
+        context_length=64,
+    )
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    """A data directory of its own; whatever a failed test left running there is ended."""
+    with configured(data_dir=tmp_path / "data"):
+        yield tmp_path / "data"
+    for record in (tmp_path / "data").glob("engines/*/engine.json"):
+        pid = json.loads(record.read_text())["guard"]["pid"]
+        guard.send(pid, signal.SIGKILL)
+        guard.end_session(pid, grace=0.1)
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Callable[..., Path]:
+    """``control(mode=…)`` tells the fake engine what to do."""
+    path = tmp_path / "model" / "control"
+    path.parent.mkdir()
+
+    def tell(**what: Any) -> Path:
+        path.write_text(json.dumps(what))
+        return path
+
+    tell(mode="ok")
+    return tell
+
+
+@asynccontextmanager
+async def supervised(control: Path, timing: Timing = TIMING) -> AsyncIterator[Supervisor]:
+    stop = asyncio.Event()
+    slot = Slot.take("fake")
+    supervisor = Supervisor(launch(control), slot, timing)
+    task = asyncio.create_task(supervisor.run(stop))
+    try:
+        yield supervisor
+    finally:
+        stop.set()
+        await task
+        slot.release()
+        await gateway.close()
+
+
+async def engine_with(**wanted: Any) -> Engine:
+    def look() -> Engine | None:
+        return Engine.objects.filter(**wanted).first()
+
+    found: Engine = await until(lambda: in_database(look), seconds=30)
+    return found
+
+
+def members(slot: Path) -> list[int]:
+    """The engine's processes: the server and its child."""
+    record = slot / "engine.json"
+    return guard.session_members(json.loads(record.read_text())["guard"]["pid"]) if record.exists() else []
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def server_pid(slot: Path) -> int:
+    pid: int = json.loads((slot / "guard.json").read_text())["engine"]
+    return pid
+
+
+def dead(pids: list[int]) -> bool:
+    return all(guard.start_time(pid) is None for pid in pids)
+
+
+async def test_it_starts_serves_and_ends_with_an_orderly_stop(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control()) as supervisor:
+        engine = await engine_with(state="ready")
+        assert engine.served == [{"id": "fake", "context_length": 77}]
+        found = await in_database(gateway.availability, "gpt-4o")
+        assert (found.ready, found.capabilities.continuation) == (True, True)
+        text, _, _ = await collect(gateway.stream(request_for(model="gpt-4o")))
+        assert text == f"I am {server_pid(supervisor.slot.folder)}"
+        pids = members(supervisor.slot.folder)
+        assert len(pids) == 2
+    assert dead(pids)
+    assert not await in_database(Engine.objects.exists)
+    assert await in_database(RegisteredModel.objects.filter(name="fake").exists), "the name stays known"
+
+
+async def test_the_key_is_neither_on_the_command_line_nor_readable_in_the_row(
+    data_dir: Path, control: Callable[..., Path]
+) -> None:
+    async with supervised(control()) as supervisor:
+        engine = await engine_with(state="ready")
+        key = engine.key()
+        assert len(key) > 30
+        assert key not in engine.sealed_key
+        assert all(key.encode() not in command_line(pid) for pid in members(supervisor.slot.folder))
+        assert all(key not in path.read_text() for path in supervisor.slot.folder.glob("*.json"))
+
+
+async def test_a_killed_engine_is_told_and_started_again(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control()) as supervisor:
+        await engine_with(state="ready")
+        first = members(supervisor.slot.folder)
+        call = gateway.stream(request_for("wait", model="fake"))
+        await anext(call)
+        os.kill(server_pid(supervisor.slot.folder), signal.SIGKILL)
+        with pytest.raises(InferenceError):
+            async with asyncio.timeout(5):
+                await collect(call)
+        down = await engine_with(state="down")
+        assert down.reason.startswith("It was killed by signal 9. Next try in")
+        await engine_with(state="ready")
+        assert dead(first), "the child of the killed server too"
+
+
+async def test_a_killed_guard_leaves_nothing_behind(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control()) as supervisor:
+        await engine_with(state="ready")
+        first = members(supervisor.slot.folder)
+        os.kill(json.loads((supervisor.slot.folder / "guard.json").read_text())["pid"], signal.SIGKILL)
+        await until(lambda: dead(first))
+        await until(lambda: len(members(supervisor.slot.folder)) == 2)
+        await engine_with(state="ready")
+
+
+@pytest.mark.parametrize("how", ["stopped", "mute"])
+async def test_a_hung_engine_is_ended_and_started_again(data_dir: Path, control: Callable[..., Path], how: str) -> None:
+    async with supervised(control()) as supervisor:
+        await engine_with(state="ready")
+        first = members(supervisor.slot.folder)
+        if how == "stopped":
+            os.kill(server_pid(supervisor.slot.folder), signal.SIGSTOP)
+        else:
+            control(mode="mute")
+        down = await engine_with(state="down")
+        assert down.reason.startswith("It stopped producing tokens.")
+        control(mode="ok")
+        await engine_with(state="ready")
+        assert dead(first)
+
+
+async def test_an_engine_that_computes_for_long_is_left_alone(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control()) as supervisor:
+        engine = await engine_with(state="ready")
+        first = members(supervisor.slot.folder)
+        control(mode="slow")
+        before = engine.last_token_at
+        await until(lambda: in_database(lambda: Engine.objects.get().last_token_at != before), seconds=20)
+        assert members(supervisor.slot.folder) == first
+
+
+async def test_what_the_log_says_is_told(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control(mode="crash", say="torch.OutOfMemoryError: CUDA out of memory.")):
+        engine = await engine_with(state="down")
+        assert engine.reason.startswith("It ran out of memory. Next try in")
+        assert "It ran out of memory" in (await in_database(gateway.availability, "fake")).reason
+
+
+async def test_a_circuit_opens_after_failures_in_short_order(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control(mode="crash")) as supervisor:
+        engine = await engine_with(reason__contains="failed 3 times")
+        assert engine.state == "down"
+        assert engine.reason == "It ended with status 3. It failed 3 times in short order. Next try in 60 s."
+        assert not supervisor.process.alive()
+
+
+async def test_a_row_that_was_deleted_comes_back(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(control()):
+        engine = await engine_with(state="ready")
+        await in_database(engine.delete)
+        await engine_with(state="ready")
+        assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
+
+
+async def test_two_supervisors_of_a_model_have_a_slot_each(data_dir: Path) -> None:
+    first, second = Slot.take("fake"), Slot.take("fake")
+    assert first.folder != second.folder
+    assert first.supervisor_id != second.supervisor_id
+    first.release()
+    again = Slot.take("fake")
+    assert again.folder == first.folder
+    second.release()
+    again.release()
+
+
+# the supervisor as a process of its own
+
+
+def database_url() -> str:
+    values = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{values['NAME']}"
+    return (
+        f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+    )
+
+
+def start_supervisor(data_dir: Path, control: Path, url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.inference.supervise_fake", str(control)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": url,
+            "SOVEREIGN_DATA_DIR": str(data_dir),
+            "SOVEREIGN_SECRET_KEY": settings.SECRET_KEY,
+        },
+    )
+
+
+def end(process: subprocess.Popen[bytes], number: int) -> None:
+    process.send_signal(number)
+    process.wait(20)
+
+
+async def test_a_killed_supervisor_is_replaced_and_adopts_the_loaded_engine(
+    data_dir: Path, control: Callable[..., Path]
+) -> None:
+    first = start_supervisor(data_dir, control(), database_url())
+    try:
+        engine = await engine_with(state="ready")
+        slot = next((data_dir / "engines").iterdir())
+        pids = members(slot)
+    finally:
+        end(first, signal.SIGKILL)
+    assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am"), (
+        "it serves without a supervisor"
+    )
+    beat = engine.heartbeat_at
+    second = start_supervisor(data_dir, control(), database_url())
+    try:
+        adopted = await engine_with(heartbeat_at__gt=beat)
+        assert (adopted.id, adopted.state) == (engine.id, "ready")
+        assert members(slot) == pids
+    finally:
+        end(second, signal.SIGTERM)
+        await gateway.close()
+    assert dead(pids), "the adopted engine ends with an orderly stop"
+
+
+async def test_an_engine_that_nobody_adopts_is_ended(data_dir: Path, control: Callable[..., Path]) -> None:
+    short = replace(TIMING, adoption=0.5, heartbeat=0.1)
+    async with supervised(control(), short) as supervisor:
+        await engine_with(state="ready")
+        pids = members(supervisor.slot.folder)
+        supervisor.process.beat = lambda: None  # type: ignore[method-assign]  # as if it were dead
+        await until(lambda: dead(pids))
+        assert "guard: no supervisor for 0 s" in supervisor.process.log_file.read_text()
+
+
+async def test_an_engine_with_other_options_is_not_adopted(data_dir: Path, control: Callable[..., Path]) -> None:
+    first = start_supervisor(data_dir, control(), database_url())
+    try:
+        engine = await engine_with(state="ready")
+        slot = next((data_dir / "engines").iterdir())
+        pids = members(slot)
+    finally:
+        end(first, signal.SIGKILL)
+    (control().parent / "config.json").write_text("{}")  # the model's files changed
+    async with supervised(control()):
+        await engine_with(state="ready", id__gt=engine.id)
+        assert dead(pids)
+
+
+# the command's side
+
+
+async def test_a_missing_engine_is_told_at_once(data_dir: Path, tmp_path: Path) -> None:
+    with (
+        configured(data_dir=data_dir, engine_python=""),
+        pytest.raises(EngineCannotRun, match="The engine is not installed"),
+    ):
+        await supervise(str(make_model(tmp_path / "tiny")), stop=asyncio.Event())
+    status = await in_database(engine_status)
+    assert [(engine["name"], engine["state"], engine["reason"]) for engine in status] == [
+        ("tiny", "down", "The engine is not installed: run `manage.py install_engine`.")
+    ]
+
+
+async def test_a_missing_folder_and_a_missing_python_are_told(data_dir: Path, tmp_path: Path) -> None:
+    with (
+        configured(data_dir=data_dir, engine_python=sys.executable),
+        pytest.raises(EngineCannotRun, match="no model folder"),
+    ):
+        await supervise(str(tmp_path / "none"), stop=asyncio.Event())
+    with (
+        configured(data_dir=data_dir, engine_python="/nowhere/python"),
+        pytest.raises(EngineCannotRun, match="does not exist"),
+    ):
+        await supervise(str(make_model(tmp_path / "tiny")), stop=asyncio.Event())
+
+
+async def test_a_stop_before_anything_began_starts_nothing(data_dir: Path, control: Callable[..., Path]) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    slot = Slot.take("fake")
+    with contextlib.closing(slot._lock):
+        await Supervisor(launch(control()), slot, TIMING).run(stop)
+    assert not (slot.folder / "engine.json").exists()
+    assert not await in_database(Engine.objects.exists)

@@ -1,0 +1,209 @@
+"""Charlie, an outsider, walks every route of ``/v1`` with Alice's ids: to him they are ids that nobody has.
+
+The walk is generated from the URL table. A route without an entry here fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from assistants import services as assistants
+from assistants.models import Assistant
+from inference.models import RegisteredModel
+from runs.models import Run, RunEvent, RunStep
+from runs.services import creation
+from sovereign.accounts import credentials, services
+from sovereign.accounts.models import Project
+from sovereign.accounts.scopes import ALL_SCOPES
+from sovereign.core.ids import new_id
+from threads import services as threads
+from threads.models import Message, Thread
+
+pytestmark = pytest.mark.django_db
+
+MESSAGE = {"role": "user", "content": "Mine now"}
+THREAD = "threads/<str:thread_id>"
+RUN = f"{THREAD}/runs/<str:run_id>"
+OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
+
+#: Every route and method that names objects, with a body that is right in itself.
+BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
+    ("GET", "assistants/<str:assistant_id>"): None,
+    ("POST", "assistants/<str:assistant_id>"): {"name": "Mine now"},
+    ("DELETE", "assistants/<str:assistant_id>"): None,
+    ("GET", THREAD): None,
+    ("POST", THREAD): {"metadata": {"mine": "now"}},
+    ("DELETE", THREAD): None,
+    ("GET", f"{THREAD}/messages"): None,
+    ("POST", f"{THREAD}/messages"): MESSAGE,
+    ("GET", f"{THREAD}/messages/<str:message_id>"): None,
+    ("POST", f"{THREAD}/messages/<str:message_id>"): {"metadata": {"mine": "now"}},
+    ("DELETE", f"{THREAD}/messages/<str:message_id>"): None,
+    ("GET", f"{THREAD}/runs"): None,
+    ("POST", f"{THREAD}/runs"): {"assistant_id": "<assistant_id>"},
+    ("GET", RUN): None,
+    ("POST", RUN): {"metadata": {"mine": "now"}},
+    ("POST", f"{RUN}/cancel"): None,
+    ("POST", f"{RUN}/submit_tool_outputs"): OUTPUTS,
+    ("GET", f"{RUN}/steps"): None,
+    ("GET", f"{RUN}/steps/<str:step_id>"): None,
+    ("POST", "threads/runs"): {"assistant_id": "<assistant_id>"},
+}
+#: Routes that name no object of a project.
+WITHOUT_ID = {
+    ("GET", "assistants"),
+    ("POST", "assistants"),
+    ("POST", "threads"),
+    ("POST", "ws_tickets"),
+    ("GET", "models"),
+    ("GET", "models/<path:model>"),
+    ("GET", "models/<str:model>"),
+}
+PREFIXES = {"assistant_id": "asst_", "thread_id": "thread_", "message_id": "msg_", "run_id": "run_", "step_id": "step_"}
+
+
+def routes(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, Any]]:
+    """``(method, route, view class)`` of everything under ``/v1``."""
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and route.startswith("v1/"):
+            view = pattern.callback.view_class
+            for method in ("get", "post", "put", "patch", "delete"):
+                if hasattr(view, method):
+                    yield method.upper(), route.removeprefix("v1/"), view
+
+
+ALL = [(method, route, view) for method, route, view in routes(get_resolver().url_patterns)]
+
+
+def test_every_route_has_an_entry() -> None:
+    found = {(method, route) for method, route, _ in ALL}
+    assert found - set(BY_ID) - WITHOUT_ID == set()
+    assert set(BY_ID) <= found
+
+
+def belongings(secret: str) -> dict[str, str]:
+    """One object of every kind in the key's project, the run waiting for an output."""
+    principal = credentials.principal_of_key(secret)
+    assistant = assistants.create_assistant(principal=principal, model="tiny", instructions="x")
+    thread = threads.create_thread(principal=principal, messages=[{"role": "user", "content": "secret"}])
+    run = creation.create_run(principal=principal, thread_id=thread.id, assistant_id=assistant.id).run
+    step = RunStep.objects.create(run=run, position=1, type="tool_calls", step_details={"type": "tool_calls"})
+    message = Message.objects.get(thread=thread)
+    return {
+        "assistant_id": assistant.id,
+        "thread_id": thread.id,
+        "run_id": run.id,
+        "step_id": step.id,
+        "message_id": message.id,
+    }
+
+
+@pytest.fixture
+def alices(api_key: str) -> dict[str, str]:
+    RegisteredModel.objects.create(name="tiny", created_at="2026-01-01T00:00:00Z")
+    return belongings(api_key)
+
+
+def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, str]) -> tuple[int, str]:
+    """Status and body of the answer, with the ids that were sent named instead of shown."""
+    path = route
+    for name, identifier in ids.items():
+        path = path.replace(f"<str:{name}>", identifier)
+    filled = {
+        key: ids[value[1:-1]] if isinstance(value, str) and value.startswith("<") else value
+        for key, value in (body or {}).items()
+    }
+    answer = client.generic(method, f"/v1/{path}", "" if body is None else json.dumps(filled), "application/json")
+    text = answer.content.decode()
+    for name, identifier in ids.items():
+        text = text.replace(identifier, f"<{name}>")
+    return answer.status_code, text
+
+
+def snapshot(project: Project) -> list[Any]:
+    def runs_of(model: Any) -> list[Any]:
+        return list(model.objects.filter(run__project=project).order_by("pk").values())
+
+    tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Assistant, Thread)]
+    rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
+    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent)]
+
+
+def named(route: str, body: Any) -> list[str]:
+    """The ids that a route and its body name."""
+    return [name for name in PREFIXES if f"<str:{name}>" in route or f"<{name}>" in (body or {}).values()]
+
+
+@pytest.mark.parametrize(("method", "route"), sorted(BY_ID))
+def test_another_tenants_ids_are_unknown_ones(
+    outsider: APIClient, charlies_key: str, project: Project, alices: dict[str, str], method: str, route: str
+) -> None:
+    body = BY_ID[method, route]
+    charlies = belongings(charlies_key)
+    before = snapshot(project)
+    names = named(route, body)
+    for foreign in [names, *([name] for name in names)]:
+        stolen = {**charlies, **{name: alices[name] for name in foreign}}
+        unknown = {**charlies, **{name: new_id(PREFIXES[name]) for name in foreign}}
+        status, text = ask(outsider, method, route, body, stolen)
+        assert status == 404, text
+        assert '"invalid_request_error"' in text
+        assert (status, text) == ask(outsider, method, route, body, unknown)
+    assert snapshot(project) == before
+
+
+@pytest.mark.parametrize("route", ["assistants", f"{THREAD}/messages", f"{THREAD}/runs", f"{RUN}/steps"])
+@pytest.mark.parametrize("parameter", ["after", "before", "run_id"])
+def test_lists_show_nothing_of_another_tenant(
+    outsider: APIClient, charlies_key: str, alices: dict[str, str], route: str, parameter: str
+) -> None:
+    charlies = belongings(charlies_key)
+    for identifier in alices.values():
+        status, text = ask(outsider, "GET", f"{route}?{parameter}={identifier}", None, charlies)
+        assert status in (200, 400)
+        shown = text.replace(identifier, "") if status == 400 else text  # an error repeats what was sent
+        assert not any(own in shown for own in alices.values())
+
+
+def test_a_stream_of_another_tenants_run_is_a_404(outsider: APIClient, alices: dict[str, str]) -> None:
+    answer = outsider.get(f"/v1/threads/{alices['thread_id']}/runs/{alices['run_id']}?stream=true")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "view"), ALL, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_every_route_refuses_a_key_without_its_scope(
+    project: Project,
+    client_of: Callable[[str], APIClient],
+    alices: dict[str, str],
+    method: str,
+    route: str,
+    view: Any,
+) -> None:
+    scope = view.scopes[method]
+    assert scope in ALL_SCOPES
+    _, secret = services.create_api_key(project=project, name="narrow", scopes=sorted(ALL_SCOPES - {scope}))
+    before = snapshot(project)
+    status, text = ask(client_of(secret), method, route, BY_ID.get((method, route)), alices)
+    assert status == 403
+    assert scope in text
+    assert snapshot(project) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "view"), ALL, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_every_route_refuses_who_says_nothing(alices: dict[str, str], method: str, route: str, view: Any) -> None:
+    status, text = ask(APIClient(), method, route, BY_ID.get((method, route)), alices)
+    assert status == 401
+    assert "You didn't provide an API key" in text

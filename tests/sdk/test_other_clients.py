@@ -1,0 +1,145 @@
+"""openai-node, curl and a WebSocket client, each as its users would call it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.support.client import tokens
+from tests.support.fixtures import skip_ring
+from tests.support.processes import Stack
+from tests.support.viewers import logged
+
+pytestmark = pytest.mark.sdk
+
+NODE = Path(__file__).parent / "node"
+TIMEOUT = 60.0  # seconds
+
+
+def node(server: Stack, story: str) -> list[tuple[str, Any]]:
+    """What ``run.mjs`` tells of a story."""
+    if not shutil.which("node") or not (NODE / "node_modules" / "openai").is_dir():
+        skip_ring("openai-node is not installed: run tests/setup.sh")
+    command = ["node", str(NODE / "run.mjs"), f"{server.url}/v1", server.api_key, "fake", story]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [(name, value) for name, value in map(json.loads, done.stdout.splitlines())]
+
+
+def test_openai_node_streams_an_answer(server: Stack) -> None:
+    told = node(server, "stream")
+    names = [name for name, _ in told]
+    assert [name for name in names if name != "textDelta"] == [
+        "runStepCreated",
+        "messageCreated",
+        "textCreated",
+        "textDone",
+        "messageDone",
+        "runStepDone",
+        "end",
+        "run",
+        "message",
+    ]
+    assert "".join(value for name, value in told if name == "textDelta") == tokens(20)
+    assert ("message", tokens(20)) in told
+    run = dict(told)["run"]
+    assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 20)
+
+
+def test_openai_node_submits_tool_outputs(server: Stack) -> None:
+    told = node(server, "tools")
+    assert [value["status"] for name, value in told if name == "run"] == ["requires_action", "completed"]
+    assert [name for name, _ in told].count("toolCallDone") == 2
+    assert ("arguments", ['{"number": 0}', '{"number": 1}']) in told
+    assert ("message", tokens(5)) in told
+    assert "error" not in dict(told)
+
+
+def test_openai_node_polls(server: Stack) -> None:
+    told = node(server, "poll")
+    assert dict(told)["run"]["status"] == "completed"
+    assert told[-2:] == [("user", "[tokens=20]"), ("assistant", tokens(20))]
+
+
+def test_curl_streams_an_answer(server: Stack) -> None:
+    client = server.client
+    body = {
+        "assistant_id": client.assistant(),
+        "stream": True,
+        "thread": {"messages": [{"role": "user", "content": "[tokens=7]"}]},
+    }
+    headers = {
+        "Authorization": f"Bearer {server.api_key}",
+        "Content-Type": "application/json",
+        "OpenAI-Beta": "assistants=v2",
+    }
+    command = ["curl", "-sS", "-N", "-i", "-m", "30", f"{server.url}/v1/threads/runs"]
+    command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    done = subprocess.run(
+        [*command, "-d", json.dumps(body)], capture_output=True, text=True, timeout=TIMEOUT, check=True
+    )
+    head, _, rest = done.stdout.replace("\r\n", "\n").partition("\n\n")
+    assert head.startswith("HTTP/1.1 200")
+    assert "content-type: text/event-stream; charset=utf-8" in head.lower()
+    frames = rest.strip().split("\n\n")
+    assert frames[-1] == "event: done\ndata: [DONE]"
+    assert frames[0].startswith("id: 1\nevent: thread.created\ndata: {")
+    assert all(len(frame.splitlines()) == 3 for frame in frames[:-1])
+    deltas = [json.loads(frame.splitlines()[2][6:]) for frame in frames if "event: thread.message.delta" in frame]
+    assert "".join(part["text"]["value"] for delta in deltas for part in delta["delta"]["content"]) == tokens(7)
+
+
+def socket_address(server: Stack, thread: str, ticket: str) -> str:
+    return f"{server.websocket_url}/ws/threads/{thread}?ticket={ticket}"
+
+
+def test_a_ticket_opens_a_websocket_that_tells_every_event(server: Stack) -> None:
+    client = server.client
+    thread = client.thread("[tokens=30 rate=60]")
+    run = client.run(thread, client.assistant())
+    ticket = client.post("/v1/ws_tickets")["ticket"]
+    frames = []
+    with connect(socket_address(server, thread, ticket), open_timeout=10, close_timeout=1) as socket:
+        socket.send(json.dumps({"subscribe": run, "after": 0}))
+        while not frames or frames[-1]["event"] != "thread.run.completed":
+            frames.append(json.loads(socket.recv(timeout=20)))
+    assert [(frame["seq"], frame["event"]) for frame in frames] == logged(server, run)
+    text = "".join(
+        part["text"]["value"]
+        for frame in frames
+        if frame["event"] == "thread.message.delta"
+        for part in frame["data"]["delta"]["content"]
+    )
+    assert text == tokens(30)
+
+
+def test_a_ticket_opens_one_websocket_only(server: Stack) -> None:
+    client = server.client
+    thread = client.thread("hello")
+    ticket = client.post("/v1/ws_tickets")["ticket"]
+    with connect(socket_address(server, thread, ticket), open_timeout=10, close_timeout=1):
+        pass
+    for used in (ticket, "never-issued"):
+        with (
+            pytest.raises((InvalidStatus, ConnectionClosed)),
+            connect(socket_address(server, thread, used), open_timeout=10) as socket,
+        ):
+            socket.recv(timeout=10)
+
+
+def test_a_key_on_the_handshake_opens_a_websocket_too(server: Stack) -> None:
+    client = server.client
+    thread = client.thread("[tokens=3]")
+    run = client.run(thread, client.assistant())
+    headers = {"Authorization": f"Bearer {server.api_key}"}
+    address = f"{server.websocket_url}/ws/threads/{thread}"
+    with connect(address, additional_headers=headers, open_timeout=10, close_timeout=1) as socket:
+        socket.send(json.dumps({"subscribe": run, "after": 0}))
+        assert json.loads(socket.recv(timeout=20))["event"] == "thread.run.created"

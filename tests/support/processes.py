@@ -1,0 +1,317 @@
+"""Real processes for tests: upstreams, API servers and workers around one database, started and ended for certain.
+
+Whatever a test does to them, their process groups are killed at the end. Waiting is always polling on a condition with
+a bound; what a process wrote is kept in a file, and is shown with a test that fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from tests.support.client import Client, Refused
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT = 45.0  # seconds; two cores shared with everything else that runs on them
+STOP_TIMEOUT = 30.0  # seconds
+POLL = 0.02  # seconds
+#: every setting is given to the processes, so that neither the shell's nor a ``.env`` file's reach them
+CLEAN = dict.fromkeys(
+    [
+        "SOVEREIGN_SECRET_KEY",
+        "SOVEREIGN_PUBLIC_URL",
+        "SOVEREIGN_API_KEY",
+        "SOVEREIGN_ENGINE_API_KEY",
+        "SOVEREIGN_ENGINE_PYTHON",
+        "MODEL_NAME",
+        "OLLAMA_HOST",
+    ],
+    "",
+)
+
+
+class Died(AssertionError):
+    """A process that should have gone on ended."""
+
+
+def eventually(condition: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
+    """Poll until ``condition()`` is true, and give what it returned.
+
+    :raises AssertionError: it did not become true within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        if result := condition():
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:.0f} s: {what or condition}")
+        time.sleep(POLL)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """One started command in a process group of its own; its output goes to a file."""
+
+    def __init__(self, name: str, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name, self.log = name, log
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(
+                arguments, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def line(self, prefix: str, timeout: float = START_TIMEOUT) -> str:
+        """What follows ``prefix`` on the first line of the output that begins with it, waited for."""
+
+        def look() -> str | None:
+            if not self.alive:
+                raise Died(f"{self.name} ended with {self._popen.returncode}:\n{self.output()[-3000:]}")
+            lines = self.output().split("\n")[:-1]
+            return next((line for line in lines if line.startswith(prefix)), None)
+
+        found = eventually(look, timeout, f"{self.name} writes '{prefix}'")
+        assert found is not None
+        return found[len(prefix) :].strip()
+
+    def said(self, text: str) -> bool:
+        return text in self.output()
+
+    def signal(self, number: int) -> None:
+        self._popen.send_signal(number)
+
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+        """The exit status."""
+        return self._popen.wait(timeout)
+
+    def kill(self) -> None:
+        """kill -9 of the one process, as a crash would; its children are not asked."""
+        if self.alive:
+            self._popen.kill()
+        self._popen.wait(STOP_TIMEOUT)
+
+    def terminate(self) -> int:
+        """SIGTERM and the exit status."""
+        if self.alive:
+            self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def destroy(self) -> None:
+        """Nothing of it is left afterwards: what it started goes with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(STOP_TIMEOUT)
+
+
+class Upstream:
+    """``tests.support.upstream`` in a process of its own."""
+
+    def __init__(self, folder: Path, *, model: str = "fake", owner: str = "tests") -> None:
+        self.model = model
+        arguments = [sys.executable, "-u", "-m", "tests.support.upstream", "--model", model, "--owner", owner]
+        self.process = Process(f"upstream-{model}", arguments, dict(os.environ), folder / f"upstream-{model}.log")
+        self.port = int(self.process.line(""))
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self._client = Client(f"http://127.0.0.1:{self.port}", "")
+
+    def stats(self, key: str = "") -> dict[str, Any]:
+        return self._client.get(f"/stats?key={key}" if key else "/stats")
+
+    def release(self, key: str) -> None:
+        """Let the answers go on that wait at ``hold``."""
+        self._client.post(f"/release?key={key}", {})
+
+
+class Database:
+    """A database of a test's own: a SQLite file, or one made in (and removed from) a Postgres server."""
+
+    def __init__(self, folder: Path, postgres_url: str = "") -> None:
+        self._server = postgres_url
+        if postgres_url:
+            self.name = f"sovereign_test_{secrets.token_hex(6)}"
+            self._administer(f'CREATE DATABASE "{self.name}"')
+            self.url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{self.name}"))
+        else:
+            self.path = folder / "sovereign.sqlite3"
+            self.url = f"sqlite:///{self.path}"
+
+    @property
+    def is_postgres(self) -> bool:
+        return bool(self._server)
+
+    def _administer(self, statement: str) -> None:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a query gives; ``?`` stands for a value. Reads only, and behind the product's back."""
+        if self._server:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                return connection.execute(query.replace("?", "%s").encode(), values).fetchall()
+        with contextlib.closing(sqlite3.connect(self.path, timeout=20)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def age_lease(self, run: str) -> None:
+        """As if the lease of a run had run out."""
+        statement = "UPDATE runs_run SET lease_expires_at = '2020-01-01 00:00:00' WHERE id = ?"
+        if self._server:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute(statement.replace("?", "%s").encode(), [run])
+        else:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as connection:
+                connection.execute(statement, [run])
+
+    @contextlib.contextmanager
+    def locked(self, run: str) -> Iterator[None]:
+        """Hold a run's row, so that the next process that wants it waits in the middle of its transaction."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SELECT 1 FROM runs_run WHERE id = %s FOR UPDATE", [run])
+            yield
+
+    def remove(self) -> None:
+        if self._server:
+            self._administer(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+class Stack:
+    """An installation: one database and any number of processes around it."""
+
+    def __init__(
+        self, folder: Path, *, engine_url: str, postgres_url: str = "", redis_url: str = "", **settings: str
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.database = Database(folder, postgres_url)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.processes: list[Process] = []
+        self.user = self.password = self.api_key = ""
+        self.environment = {
+            **os.environ,
+            **CLEAN,
+            "SOVEREIGN_DATA_DIR": str(folder / "data"),
+            "SOVEREIGN_HOST": "127.0.0.1",
+            "SOVEREIGN_PORT": str(self.port),
+            "SOVEREIGN_ENGINE_URL": engine_url,
+            "DATABASE_URL": self.database.url,
+            "REDIS_URL": redis_url,
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "sovereign.settings",
+            **settings,
+        }
+
+    @property
+    def client(self) -> Client:
+        return Client(self.url, self.api_key)
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    def prepare(self, *, engines: dict[str, str] | None = None) -> None:
+        """Migrate and make the first project; ``engines`` (model → address) are registered beside the main one."""
+        engines_text = json.dumps(engines or {})
+        arguments = [sys.executable, "-m", "tests.support.prepare", engines_text]
+        done = subprocess.run(
+            arguments,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+        if done.returncode:
+            raise Died(f"prepare ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        credentials = json.loads(done.stdout.splitlines()[-1])
+        self.user, self.password, self.api_key = (credentials[name] for name in ("user", "password", "api_key"))
+
+    def start(self, *arguments: str, name: str = "") -> Process:
+        """``manage.py`` with these arguments."""
+        name = f"{len(self.processes):02}-{name or arguments[0]}"
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        process = Process(name, command, self.environment, self.folder / f"{name}.log")
+        self.processes.append(process)
+        return process
+
+    def up(self) -> Process:
+        """``manage.py up``; the credentials that it prints on the first start are kept."""
+        process = self.start("up")
+        self.await_health(process)
+        for name, prefix in (("user", "Administrator: "), ("password", "Password: "), ("api_key", "API key: ")):
+            if process.said(prefix):
+                setattr(self, name, process.line(prefix))
+        return process
+
+    def serve(self) -> Process:
+        """The API without a worker, answering."""
+        process = self.start("serve", "--no-worker")
+        self.await_health(process)
+        return process
+
+    def worker(self, *arguments: str) -> Process:
+        """A ``run_worker`` that claims runs."""
+        process = self.start("run_worker", *arguments)
+        self.await_log(process, "worker_started")
+        return process
+
+    def await_health(self, process: Process, timeout: float = START_TIMEOUT) -> None:
+        def healthy() -> bool:
+            if not process.alive:
+                raise Died(f"{process.name} ended:\n{process.output()[-3000:]}")
+            try:
+                return bool(self.client.get("/health")["status"] == "healthy")
+            except (OSError, Refused):
+                return False
+
+        eventually(healthy, timeout, f"{self.url}/health\n{process.output()[-2000:]}")
+
+    def await_log(self, process: Process, text: str, timeout: float = START_TIMEOUT) -> None:
+        def logged() -> bool:
+            if not process.alive:
+                raise Died(f"{process.name} ended:\n{process.output()[-3000:]}")
+            return process.said(text)
+
+        eventually(logged, timeout, f"{process.name} logs {text}")
+
+    def reports(self) -> Iterator[tuple[str, str]]:
+        """Every process and the end of what it wrote."""
+        for process in self.processes:
+            state = "alive" if process.alive else "ended"
+            yield f"{process.name} ({state})", process.output()[-4000:]
+
+    def destroy(self) -> None:
+        for process in self.processes:
+            process.destroy()
+        self.database.remove()
