@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support.client import message_text, numbers, text_of, tokens, unique
+from tests.support.client import message_text, text_of, tokens, unique
 from tests.support.fixtures import RINGS, Cluster
 from tests.support.processes import Process, Stack, Upstream, eventually
 from tests.support.viewers import Viewer, assert_answer, assert_each_once, await_end, logged, logged_text
@@ -29,8 +29,8 @@ def test_after_kill_9_another_worker_continues_the_answer(
     cluster: Cluster, stack: Stack, continuing_upstream: Upstream
 ) -> None:
     key = unique()
-    thread, run, viewer = begin(stack, "continuing", f"tokens=200 rate=50 key={key}")
-    eventually(lambda: viewer.saw(60), what="the first part of the answer")
+    thread, run, viewer = begin(stack, "continuing", f"tokens=200 hold=100 key={key}")
+    eventually(lambda: viewer.saw(99), what="the first part of the answer")
     killed = time.monotonic()
     cluster.worker_of(run).kill()
 
@@ -39,12 +39,12 @@ def test_after_kill_9_another_worker_continues_the_answer(
     assert_answer(stack, thread, run, viewer.finish(), 200)
     first, second = continuing_upstream.stats(key)["requests"]
     assert second["continued"]
-    assert 60 < second["start"] <= first["sent"], "it went on from what was committed, and did not begin again"
+    assert second["start"] == first["sent"] == 100, "it went on from what was committed, and did not begin again"
 
 
 def test_after_kill_9_an_engine_that_cannot_continue_ends_told(cluster: Cluster, stack: Stack) -> None:
-    thread, run, viewer = begin(stack, "fake", "tokens=400 rate=50")
-    eventually(lambda: viewer.saw(60), what="the first part of the answer")
+    thread, run, viewer = begin(stack, "fake", f"tokens=400 hold=100 key={unique()}")
+    eventually(lambda: viewer.saw(99), what="the first part of the answer")
     killed = time.monotonic()
     cluster.worker_of(run).kill()
 
@@ -56,10 +56,7 @@ def test_after_kill_9_an_engine_that_cannot_continue_ends_told(cluster: Cluster,
         "thread.run.failed",
         "done",
     ]
-    seen = numbers(text_of(events))
-    assert seen == list(range(len(seen)))
-    assert len(seen) > 60
-    assert_answer(stack, thread, run, events, len(seen))
+    assert_answer(stack, thread, run, events, 100)
     message = stack.client.answer_of(thread, run)
     assert (message["status"], message["incomplete_details"]) == ("incomplete", {"reason": "run_failed"})
     error = stack.client.get(f"/v1/threads/{thread}/runs/{run}")["last_error"]
@@ -159,7 +156,6 @@ def test_a_worker_that_was_frozen_and_continues_writes_nothing(
     zombie = freeze(cluster, run, viewer, continuing_upstream, key)
     try:
         eventually(lambda: len(continuing_upstream.stats(key)["requests"]) == 2, what="another worker takes over")
-        assert cluster.worker_of(run) is not zombie
     finally:
         zombie.signal(signal.SIGCONT)
     stack.await_log(zombie, "run_fenced")
