@@ -58,3 +58,6 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.app
 requirements:
 	$(UV) pip compile -q --upgrade --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/app.in -o requirements/app.txt
 	$(UV) pip compile -q --upgrade --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/dev.in -c requirements/app.txt -o requirements/dev.txt
+	for name in $(basename $(wildcard tests/sdk/environments/*.in)); do \
+		$(UV) pip compile -q --upgrade --no-emit-index-url --no-emit-find-links --python-version 3.11 $$name.in -o $$name.txt || exit 1; \
+	done

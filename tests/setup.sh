@@ -37,6 +37,11 @@ openai_node() {
     touch "$installed"
 }
 
+client_environments() {
+    [ -x ../.venv/bin/python ] || { note ".venv is missing: run make test. The tests in client environments are left out."; return; }
+    (cd .. && .venv/bin/python -m tests.sdk.environments) || note "some client environments are missing; their tests are left out."
+}
+
 # host_of URL, port_of URL DEFAULT: parts of postgres://user@host:port/name
 host_of() { local rest="${1#*://}"; rest="${rest%%/*}"; rest="${rest##*@}"; printf '%s' "${rest%%:*}"; }
 port_of() {
@@ -90,5 +95,6 @@ redis() {
 
 chromium_and_node
 openai_node
+client_environments
 postgres
 redis
