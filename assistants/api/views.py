@@ -3,19 +3,19 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from assistants import services
 from assistants.api.serializers import AssistantList, AssistantObject, AssistantRequest
 from assistants.models import Assistant
 from assistants.rendering import render_assistant, render_deleted
 from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS, Deleted
 
 
-class AssistantsView(APIView):
+class AssistantsView(ApiView):
     """List the project's assistants, or make one."""
 
     scopes = {"GET": ASSISTANTS_READ, "POST": ASSISTANTS_WRITE}
@@ -30,18 +30,17 @@ class AssistantsView(APIView):
 
     @extend_schema(operation_id="createAssistant", request=AssistantRequest, responses=AssistantObject)
     def post(self, request: Request) -> Response:
-        body = AssistantRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        assistant = services.create_assistant(principal=principal_of(request), **body.validated_data)
+        assistant = services.create_assistant(principal=principal_of(request), **self.body())
         return Response(render_assistant(assistant))
 
 
-class AssistantView(APIView):
+class AssistantView(ApiView):
     """Read, modify or delete one assistant."""
 
     scopes = {"GET": ASSISTANTS_READ, "POST": ASSISTANTS_WRITE, "DELETE": ASSISTANTS_WRITE}
     requires_beta = True
     serializer_class = AssistantRequest
+    partial_body = True
 
     @extend_schema(operation_id="getAssistant", responses=AssistantObject)
     def get(self, request: Request, assistant_id: str) -> Response:
@@ -50,11 +49,8 @@ class AssistantView(APIView):
 
     @extend_schema(operation_id="modifyAssistant", request=AssistantRequest(partial=True), responses=AssistantObject)
     def post(self, request: Request, assistant_id: str) -> Response:
-        body = AssistantRequest(data=request.data, partial=True)
-        body.is_valid(raise_exception=True)
-        assistant = services.update_assistant(
-            principal=principal_of(request), assistant_id=assistant_id, **body.validated_data
-        )
+        principal = principal_of(request)
+        assistant = services.update_assistant(principal=principal, assistant_id=assistant_id, **self.body())
         return Response(render_assistant(assistant))
 
     @extend_schema(operation_id="deleteAssistant", responses=Deleted)

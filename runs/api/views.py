@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from runs.api.serializers import (
     ModifyRunRequest,
@@ -28,6 +25,7 @@ from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
 from sovereign.accounts import credentials
 from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS
@@ -69,7 +67,7 @@ def run_response(run: Run) -> Response:
     return response
 
 
-class ThreadAndRunView(APIView):
+class ThreadAndRunView(ApiView):
     """Make a thread and run an assistant on it, in one request."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -78,15 +76,13 @@ class ThreadAndRunView(APIView):
 
     @extend_schema(operation_id="createThreadAndRun", request=ThreadAndRunRequest, responses=RunObject)
     def post(self, request: Request) -> HttpResponseBase:
-        body = ThreadAndRunRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        fields: dict[str, Any] = dict(body.validated_data)
+        fields = self.body()
         stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
         begun = creation.create_thread_and_run(principal=principal_of(request), thread=thread, **fields)
         return answer(request, begun, stream=stream)
 
 
-class RunsView(APIView):
+class RunsView(ApiView):
     """List a thread's runs, or run an assistant on it."""
 
     scopes = READ_AND_WRITE
@@ -104,15 +100,13 @@ class RunsView(APIView):
 
     @extend_schema(operation_id="createRun", request=RunRequest, responses=RunObject)
     def post(self, request: Request, thread_id: str) -> HttpResponseBase:
-        body = RunRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        fields: dict[str, Any] = dict(body.validated_data)
+        fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
         return answer(request, begun, stream=stream)
 
 
-class RunView(APIView):
+class RunView(ApiView):
     """Read a run, follow it as a stream, or replace its metadata."""
 
     scopes = READ_AND_WRITE
@@ -130,18 +124,16 @@ class RunView(APIView):
 
     @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, responses=RunObject)
     def post(self, request: Request, thread_id: str, run_id: str) -> Response:
-        body = ModifyRunRequest(data=request.data)
-        body.is_valid(raise_exception=True)
         run = control.update_run(
             principal=principal_of(request),
             thread_id=thread_id,
             run_id=run_id,
-            metadata=body.validated_data.get("metadata"),
+            metadata=self.body().get("metadata"),
         )
         return run_response(run)
 
 
-class CancelView(APIView):
+class CancelView(ApiView):
     """Cancel a run."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -152,7 +144,7 @@ class CancelView(APIView):
         return run_response(control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id))
 
 
-class SubmitToolOutputsView(APIView):
+class SubmitToolOutputsView(ApiView):
     """Give a run the outputs of the tool calls it waits for."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -161,18 +153,17 @@ class SubmitToolOutputsView(APIView):
 
     @extend_schema(operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, responses=RunObject)
     def post(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
-        body = ToolOutputsRequest(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.body()
         begun = control.submit_tool_outputs(
             principal=principal_of(request),
             thread_id=thread_id,
             run_id=run_id,
-            tool_outputs=body.validated_data["tool_outputs"],
+            tool_outputs=body["tool_outputs"],
         )
-        return answer(request, begun, stream=body.validated_data.get("stream"))
+        return answer(request, begun, stream=body.get("stream"))
 
 
-class StepsView(APIView):
+class StepsView(ApiView):
     """List a run's steps."""
 
     scopes = {"GET": RUNS_READ}
@@ -187,7 +178,7 @@ class StepsView(APIView):
         return Response(paginate(steps, page, order_by=("position",), render=lambda step: render_step(run, step)))
 
 
-class StepView(APIView):
+class StepView(ApiView):
     """Read one step."""
 
     scopes = {"GET": RUNS_READ}

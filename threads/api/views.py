@@ -3,9 +3,9 @@ from __future__ import annotations
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import CONVERSATIONS_READ, THREADS_READ, THREADS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS, Deleted
@@ -33,7 +33,7 @@ def read_thread(request: Request, thread_id: str) -> Thread:
     return thread
 
 
-class ThreadsView(APIView):
+class ThreadsView(ApiView):
     """Make a thread. The contract has no list of threads."""
 
     scopes = {"POST": THREADS_WRITE}
@@ -42,13 +42,12 @@ class ThreadsView(APIView):
 
     @extend_schema(operation_id="createThread", request=ThreadRequest, responses=ThreadObject)
     def post(self, request: Request) -> Response:
-        body = ThreadRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        fields = {**body.validated_data, "messages": body.validated_data.get("messages") or []}
+        body = self.body()
+        fields = {**body, "messages": body.get("messages") or []}
         return Response(render_thread(services.create_thread(principal=principal_of(request), **fields)))
 
 
-class ThreadView(APIView):
+class ThreadView(ApiView):
     """Read, modify or delete one thread."""
 
     scopes = READ_AND_WRITE
@@ -61,10 +60,7 @@ class ThreadView(APIView):
 
     @extend_schema(operation_id="modifyThread", request=ModifyThreadRequest, responses=ThreadObject)
     def post(self, request: Request, thread_id: str) -> Response:
-        body = ModifyThreadRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        principal = principal_of(request)
-        thread = services.update_thread(principal=principal, thread_id=thread_id, **body.validated_data)
+        thread = services.update_thread(principal=principal_of(request), thread_id=thread_id, **self.body())
         return Response(render_thread(thread))
 
     @extend_schema(operation_id="deleteThread", responses=Deleted)
@@ -73,7 +69,7 @@ class ThreadView(APIView):
         return Response({"id": thread_id, "object": "thread.deleted", "deleted": True})
 
 
-class MessagesView(APIView):
+class MessagesView(ApiView):
     """List a thread's messages, or append one."""
 
     scopes = READ_AND_WRITE
@@ -95,14 +91,11 @@ class MessagesView(APIView):
 
     @extend_schema(operation_id="createMessage", request=MessageRequest, responses=MessageObject)
     def post(self, request: Request, thread_id: str) -> Response:
-        body = MessageRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        principal = principal_of(request)
-        message = services.create_message(principal=principal, thread_id=thread_id, **body.validated_data)
+        message = services.create_message(principal=principal_of(request), thread_id=thread_id, **self.body())
         return Response(render_message(message))
 
 
-class MessageView(APIView):
+class MessageView(ApiView):
     """Read or delete one message, or replace its metadata."""
 
     scopes = READ_AND_WRITE
@@ -119,13 +112,11 @@ class MessageView(APIView):
 
     @extend_schema(operation_id="modifyMessage", request=ModifyMessageRequest, responses=MessageObject)
     def post(self, request: Request, thread_id: str, message_id: str) -> Response:
-        body = ModifyMessageRequest(data=request.data)
-        body.is_valid(raise_exception=True)
         message = services.update_message(
             principal=principal_of(request),
             thread_id=thread_id,
             message_id=message_id,
-            metadata=body.validated_data.get("metadata"),
+            metadata=self.body().get("metadata"),
         )
         # the recorded service answers a modification with the older field besides
         file_ids = [attachment["file_id"] for attachment in message.attachments]

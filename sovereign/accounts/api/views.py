@@ -6,10 +6,10 @@ from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sovereign.accounts import services
 from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import RUNS_READ
 from sovereign.core.api.validation import StrictSerializer
 
@@ -28,13 +28,14 @@ TICKET = inline_serializer(
 )
 
 
-class WebSocketTicketView(APIView):
+class WebSocketTicketView(ApiView):
     """A one-use ticket for ``/ws/…?ticket=…``, good for 30 seconds, with the rights of whoever asks for it."""
 
     scopes = {"POST": RUNS_READ}
+    serializer_class = NoParameters
 
     @extend_schema(operation_id="createWebSocketTicket", request=NoParameters, responses=TICKET)
     def post(self, request: Request) -> Response:
-        NoParameters(data=request.data).is_valid(raise_exception=True)
+        self.body()
         ticket, text = services.issue_ticket(principal=principal_of(request))
         return Response({"object": "ws_ticket", "ticket": text, "expires_at": int(ticket.expires_at.timestamp())})
