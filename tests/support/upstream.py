@@ -9,6 +9,8 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     tool=NAME    call that tool instead             calls=N   so many calls at once (1)
     error=CODE   answer with that HTTP status       drop=N    cut the connection before token N
     hang=N       say nothing more before token N    key=NAME  under which ``GET /stats`` counts the request
+    rounds=N     call the tool that many times (1)  say=N     so many tokens of text before a call (0)
+    keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
 
 After the outputs of a tool the answer is text. ``continue_final_message`` goes on behind the last number of the given
 text; what ``drop``, ``hang`` and ``hold`` said of the place it begins at is over. ``--owner vllm`` makes the product
@@ -46,6 +48,9 @@ class Script:
     calls: int = 1
     error: int = 0
     key: str = ""
+    rounds: int = 1
+    say: int = 0
+    keep: int = 0
 
     @classmethod
     def of(cls, text: str) -> Script:
@@ -77,6 +82,7 @@ class Engine:
     requests: list[Served] = field(default_factory=list)
     canaries: int = 0
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    kept: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def gate(self, key: str) -> asyncio.Event:
         return self.gates.setdefault(key, asyncio.Event())
@@ -121,6 +127,8 @@ class Connection:
             self._json(200, {"object": "list", "data": [entry]})
         elif parts.path == "/stats":
             self._json(200, self._engine.stats(key))
+        elif parts.path == "/kept":
+            self._json(200, self._engine.kept.get(key or "", []))
         elif (method, parts.path) == ("POST", "/release"):
             self._engine.gate(key or "").set()
             self._json(200, {})
@@ -144,6 +152,8 @@ class Connection:
             self._engine.canaries += 1
         else:
             self._engine.requests.append(served)
+            if script.keep:
+                self._engine.kept.setdefault(script.key, []).append(body)
         if script.error:
             served.outcome = "refused"
             self._json(script.error, {"error": {"message": f"scripted error {script.error}"}})
@@ -161,9 +171,8 @@ class Connection:
     async def _stream(self, body: dict[str, Any], script: Script, served: Served) -> None:
         self._writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(script.delay)
-        last_role = body["messages"][-1]["role"]
-        if script.tool and last_role != "tool":
-            reason = await self._call_tools(script)
+        if script.tool and _rounds(body["messages"]) < script.rounds:
+            reason = await self._call_tools(script, served)
         else:
             reason = await self._say(body, script, served)
         if reason is None:
@@ -200,7 +209,9 @@ class Connection:
                 await asyncio.sleep(0)  # others have their turn, and a caller that left is noticed
         return "stop" if end == script.tokens else "length"
 
-    async def _call_tools(self, script: Script) -> str:
+    async def _call_tools(self, script: Script, served: Served) -> str:
+        self._writer.write(b"".join(_token(number) for number in range(script.say)))
+        served.sent += script.say
         for index in range(script.calls):
             function = {"name": script.tool, "arguments": ""}
             call = {"index": index, "id": f"upstream-{index}", "type": "function", "function": function}
@@ -214,6 +225,12 @@ class Connection:
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
     content = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _rounds(messages: list[dict[str, Any]]) -> int:
+    """How often the tool was called since the last user message."""
+    last = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=-1)
+    return sum("tool_calls" in message for message in messages[last + 1 :])
 
 
 def _start(body: dict[str, Any]) -> int:
