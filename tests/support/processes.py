@@ -152,6 +152,10 @@ class Upstream:
         """Let the answers go on that wait at ``hold``."""
         self._client.post(f"/release?key={key}", {})
 
+    def teach(self, lines: dict[str, str]) -> None:
+        """What texts mean that hold no tags: text → tags."""
+        self._client.post("/lines", lines)
+
 
 class Database:
     """A database of a test's own: a SQLite file, or one made in (and removed from) a Postgres server."""

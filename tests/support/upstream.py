@@ -11,6 +11,9 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     hang=N       say nothing more before token N    key=NAME  under which ``GET /stats`` counts the request
     rounds=N     call the tool that many times (1)  say=N     so many tokens of text before a call (0)
     keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
+    with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second
+
+``POST /lines`` with ``{text: tags}`` teaches what a text means that cannot hold its tags itself.
 
 After the outputs of a tool the answer is text. ``continue_final_message`` goes on behind the last number of the given
 text; what ``drop``, ``hang`` and ``hold`` said of the place it begins at is over. ``--owner vllm`` makes the product
@@ -51,15 +54,24 @@ class Script:
     rounds: int = 1
     say: int = 0
     keep: int = 0
+    with_: str = ""
 
     @classmethod
     def of(cls, text: str) -> Script:
         script = cls()
         for tag in TAGS.findall(text):
             for name, _, value in (pair.partition("=") for pair in tag.split()):
+                name = f"{name}_" if name == "with" else name
                 if hasattr(script, name):
                     setattr(script, name, type(getattr(script, name))(value))
         return script
+
+    def arguments(self, index: int) -> str:
+        """Of the call with that number; JSON."""
+        if not self.with_:
+            return f'{{"number": {index}}}'
+        name, _, values = self.with_.partition(":")
+        return json.dumps({name: values.split(",")[index]})
 
 
 @dataclass(slots=True)
@@ -82,6 +94,7 @@ class Engine:
     requests: list[Served] = field(default_factory=list)
     canaries: int = 0
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    lines: dict[str, str] = field(default_factory=dict)
     kept: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def gate(self, key: str) -> asyncio.Event:
@@ -129,6 +142,9 @@ class Connection:
             self._json(200, self._engine.stats(key))
         elif parts.path == "/kept":
             self._json(200, self._engine.kept.get(key or "", []))
+        elif (method, parts.path) == ("POST", "/lines"):
+            self._engine.lines.update(json.loads(body))
+            self._json(200, {})
         elif (method, parts.path) == ("POST", "/release"):
             self._engine.gate(key or "").set()
             self._json(200, {})
@@ -146,7 +162,8 @@ class Connection:
     # ----------------------------------------------------------------------------------------- completions
 
     async def _complete(self, body: dict[str, Any]) -> bool:
-        script = Script.of(_last_user_text(body["messages"]))
+        text = _last_user_text(body["messages"])
+        script = Script.of(self._engine.lines.get(text, text))
         served = Served(script.key, start=_start(body), continued=bool(body.get("continue_final_message")))
         if body.get("max_tokens") == 1:
             self._engine.canaries += 1
@@ -216,7 +233,8 @@ class Connection:
             function = {"name": script.tool, "arguments": ""}
             call = {"index": index, "id": f"upstream-{index}", "type": "function", "function": function}
             self._writer.write(_chunk({"tool_calls": [call]}))
-            for piece in ('{"num', 'ber": ', f"{index}}}"):
+            arguments = script.arguments(index)
+            for piece in (arguments[:5], arguments[5:11], arguments[11:]):
                 self._writer.write(_chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
             await self._writer.drain()
         return "tool_calls"
