@@ -2,14 +2,17 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovereign.settings")
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402  (apps must be loaded first)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+from sovereign.core.asgi import OneHopHandler  # noqa: E402
 from sovereign.urls import websocket_urlpatterns  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))})
+application = ProtocolTypeRouter(
+    {"http": OneHopHandler(), "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import random
 import time
@@ -79,14 +80,18 @@ def is_migrated() -> bool:
 
 
 class DatabaseExecutor:
-    """A bounded set of threads that run whole synchronous functions and give their connection back."""
+    """A bounded set of threads that run whole synchronous functions and give their connection back.
+
+    A function runs in a copy of its caller's context, so that its log lines tell the request or run they belong to.
+    """
 
     def __init__(self, threads: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = functools.partial(_and_give_back, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
 
     def shutdown(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

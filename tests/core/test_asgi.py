@@ -1,0 +1,181 @@
+"""The HTTP application: what becomes of a request between Daphne and a view."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished, request_started
+
+from sovereign.core.asgi import OneHopHandler
+from tests.core import asgi_urls
+
+Message = dict[str, Any]
+
+
+@pytest.fixture
+def handler(settings: Any) -> OneHopHandler:
+    settings.ROOT_URLCONF = "tests.core.asgi_urls"
+    asgi_urls.told.clear()
+    return OneHopHandler()
+
+
+@pytest.fixture
+def signals() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def started(**_: Any) -> None:
+        seen.append("started")
+
+    def finished(**_: Any) -> None:
+        seen.append("finished")
+
+    request_started.connect(started)
+    request_finished.connect(finished)
+    yield seen
+    request_started.disconnect(started)
+    request_finished.disconnect(finished)
+
+
+class Connection:
+    """One request as a server presents it; ``sent`` holds what the application answered."""
+
+    def __init__(self, path: str, *bodies: bytes, query: bytes = b"") -> None:
+        self.scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query,
+            "headers": [(b"host", b"127.0.0.1")],
+        }
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        for number, body in enumerate(bodies or (b"",), start=1):
+            more = number < len(bodies)
+            self._incoming.put_nowait({"type": "http.request", "body": body, "more_body": more})
+        self.sent: list[Message] = []
+        self.changed = asyncio.Event()
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+        self.changed.set()
+
+    def leave(self) -> None:
+        self._incoming.put_nowait({"type": "http.disconnect"})
+
+    async def through(self, handler: OneHopHandler) -> Connection:
+        await handler(self.scope, self._incoming.get, self.send)
+        return self
+
+    async def sends(self, body: bytes) -> None:
+        while body not in [message.get("body") for message in self.sent]:
+            self.changed.clear()
+            await self.changed.wait()
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message["body"] for message in self.sent[1:] if "body" in message)
+
+
+async def test_a_request_is_answered_in_one_thread_and_a_context_of_its_own(handler: OneHopHandler) -> None:
+    for _ in range(2):
+        answer = await Connection("/echo", b"one ", b"two").through(handler)
+        thread, left, body = answer.body.decode().split("|")
+        assert (answer.status, left, body) == (200, "nothing", "one two")
+        assert thread.startswith("request")
+        assert dict(answer.sent[0]["headers"])[b"x-request-id"].startswith(b"req_")
+
+
+async def test_a_request_is_over_before_its_answer_is_sent(handler: OneHopHandler, signals: list[str]) -> None:
+    connection = Connection("/echo")
+    seen_at_start: list[list[str]] = []
+    send = connection.send
+
+    async def watched(message: Message) -> None:
+        seen_at_start.append(list(signals))
+        await send(message)
+
+    connection.send = watched  # type: ignore[method-assign]
+    await connection.through(handler)
+    assert seen_at_start[0] == ["started", "finished"]
+
+
+async def test_an_exception_is_a_page_without_its_text(handler: OneHopHandler) -> None:
+    answer = await Connection("/fail").through(handler)
+    assert answer.status == 500
+    assert b"a secret" not in answer.body
+
+
+async def test_a_query_that_is_not_utf8_is_a_400(handler: OneHopHandler, signals: list[str]) -> None:
+    answer = await Connection("/echo", query=b"a=\xff").through(handler)
+    assert answer.status == 400
+    assert signals == ["started", "finished"]
+
+
+async def test_who_leaves_before_the_body_is_there_is_not_answered(handler: OneHopHandler) -> None:
+    connection = Connection("/echo", b"some", b"")
+    connection._incoming.get_nowait()
+    connection._incoming.get_nowait()
+    connection._incoming.put_nowait({"type": "http.request", "body": b"some", "more_body": True})
+    connection.leave()
+    await connection.through(handler)
+    assert connection.sent == []
+
+
+async def test_a_file_is_read_in_threads_piece_by_piece_and_closed(handler: OneHopHandler, signals: list[str]) -> None:
+    answer = await Connection("/file").through(handler)
+    assert (answer.status, answer.body) == (200, b"x" * 100_000)
+    assert max(len(message.get("body", b"")) for message in answer.sent) == handler.chunk_size
+    reads = [line for line in asgi_urls.told if line.startswith("read")]
+    assert len(reads) == 3  # two pieces, and the end
+    assert all(line.startswith("read by request") for line in reads)
+    assert "closed" in asgi_urls.told
+    assert signals == ["started", "finished"]
+
+
+async def test_an_empty_piece_does_not_end_a_stream(handler: OneHopHandler) -> None:
+    assert (await Connection("/pieces").through(handler)).body == b"onetwo"
+
+
+async def test_a_stream_ends_when_its_reader_leaves(handler: OneHopHandler, signals: list[str]) -> None:
+    connection = Connection("/stream")
+    answering = asyncio.create_task(connection.through(handler))
+    await connection.sends(b"first")
+    assert signals == ["started"]
+    connection.leave()
+    await answering
+    assert asgi_urls.told == ["ended"]
+    assert signals == ["started", "finished"]
+
+
+async def test_a_stream_ends_when_the_server_stops(handler: OneHopHandler, signals: list[str]) -> None:
+    connection = Connection("/stream")
+    answering = asyncio.create_task(connection.through(handler))
+    await connection.sends(b"first")
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert asgi_urls.told == ["ended"]
+    assert signals == ["started", "finished"]
+
+
+async def test_what_a_stream_raises_reaches_the_server(handler: OneHopHandler, signals: list[str]) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        await Connection("/broken_stream").through(handler)
+    assert signals == ["started", "finished"]
+
+
+async def test_requests_are_answered_while_others_wait(handler: OneHopHandler) -> None:
+    open_streams = [Connection("/stream") for _ in range(50)]
+    tasks = [asyncio.create_task(connection.through(handler)) for connection in open_streams]
+    for connection in open_streams:
+        await connection.sends(b"first")
+    assert (await Connection("/echo").through(handler)).status == 200
+    for connection in open_streams:
+        connection.leave()
+    await asyncio.gather(*tasks)
