@@ -189,7 +189,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["sovereign.core.api.transport.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sovereign.core.api.transport.ContentNegotiation",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "sovereign.core.api.schema.Documentation",
     "EXCEPTION_HANDLER": "sovereign.core.api.handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "NON_FIELD_ERRORS_KEY": "",  # no name that a body may use itself
@@ -199,6 +199,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Sovereign",
     "DESCRIPTION": "The OpenAI Assistants API on your own hardware.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": True,  # as clients know the paths: under their base_url
+    "SERVERS": [{"url": "/v1"}],
+    "SORT_OPERATION_PARAMETERS": False,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],

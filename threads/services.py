@@ -165,14 +165,13 @@ def create_message(*, principal: Principal, thread_id: str, **fields: Any) -> Me
 
 
 @service
-def update_message(
-    *, principal: Principal, thread_id: str, message_id: str, metadata: dict[str, str] | None
-) -> Message:
-    """Replace a message's metadata: the one thing of it that may change."""
+def update_message(*, principal: Principal, thread_id: str, message_id: str, **fields: Any) -> Message:
+    """Replace a message's ``metadata`` where it is given (``None`` empties it): the one thing that may change."""
     principal.require(THREADS_WRITE)
     message = get_message(principal=principal, thread_id=thread_id, message_id=message_id)
-    message.metadata = metadata or {}
-    message.save(update_fields=["metadata"])
+    if "metadata" in fields:
+        message.metadata = fields["metadata"] or {}
+        message.save(update_fields=["metadata"])
     return message
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
     StrictBoolean,
@@ -92,13 +93,14 @@ class CodeInterpreterToolSerializer(StrictSerializer):
     type = StrictChoice(choices=["code_interpreter"])
 
 
+TOOL = Union("Tool", (CodeInterpreterToolSerializer, FileSearchToolSerializer, FunctionToolSerializer))
+
+
 class ToolField(StrictField):
     """One tool, checked by its type and given back in the contract's normal form."""
 
-    def schema(self) -> dict[str, Any]:
-        kind = {"type": "string", "enum": TOOL_TYPES}
-        members = {"type": kind, "function": {"type": "object"}, "file_search": {"type": "object"}}
-        return {"type": "object", "properties": members, "required": ["type"]}
+    def schema(self) -> Union:
+        return TOOL
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -206,16 +208,40 @@ class ResponseFormatSerializer(StrictSerializer):
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         if attributes["type"] == "json_schema" and "json_schema" not in attributes:
             raise refuse_at("json_schema", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        if attributes["type"] != "json_schema" and "json_schema" in attributes:
+            raise refuse_at("json_schema", "Unknown parameter: '{param}'.", "unknown_parameter")
         return attributes
+
+
+class TextFormat(StrictSerializer):
+    """Text, as the model likes."""
+
+    type = StrictChoice(choices=["text"])
+
+
+class JsonObjectFormat(StrictSerializer):
+    """Some JSON object; the word "json" has to be in the conversation."""
+
+    type = StrictChoice(choices=["json_object"])
+
+
+class JsonSchemaFormat(StrictSerializer):
+    """JSON that matches a schema."""
+
+    type = StrictChoice(choices=["json_schema"])
+    json_schema = JsonSchemaSerializer()
+
+
+RESPONSE_FORMAT = Union(
+    "ResponseFormat", ({"type": "string", "enum": ["auto"]}, TextFormat, JsonObjectFormat, JsonSchemaFormat)
+)
 
 
 class ResponseFormatField(StrictField):
     """``"auto"``, or an object that is echoed as it was given."""
 
-    def schema(self) -> dict[str, Any]:
-        kind = {"type": "string", "enum": RESPONSE_FORMATS}
-        members = {"type": kind, "json_schema": {"type": "object"}}
-        return {"oneOf": [{"type": "string", "enum": ["auto"]}, {"type": "object", "properties": members}]}
+    def schema(self) -> Union:
+        return RESPONSE_FORMAT
 
     def to_internal_value(self, data: Any) -> Any:
         if data == "auto":

@@ -1,8 +1,6 @@
-"""What ``/v1/assistants`` takes, and (for the documentation) what it answers."""
+"""What ``/v1/assistants`` takes."""
 
 from __future__ import annotations
-
-from rest_framework import serializers
 
 from assistants.api.fields import ResponseFormatField, ToolField, ToolResourcesSerializer
 from assistants.models import (
@@ -13,7 +11,6 @@ from assistants.models import (
     NAME_LENGTH,
     ReasoningEffort,
 )
-from sovereign.core.api.schema import list_of
 from sovereign.core.api.validation import (
     Metadata,
     StrictChoice,
@@ -38,25 +35,3 @@ class AssistantRequest(StrictSerializer):
     temperature = StrictNumber(minimum=0, maximum=2, required=False, allow_null=True)
     top_p = StrictNumber(minimum=0, maximum=1, required=False, allow_null=True)
     response_format = ResponseFormatField(required=False, allow_null=True)
-
-
-class AssistantObject(serializers.Serializer):
-    """The answer's shape; a test keeps it equal to what is rendered."""
-
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["assistant"])
-    created_at = serializers.IntegerField()
-    name = serializers.CharField(allow_null=True)
-    description = serializers.CharField(allow_null=True)
-    model = serializers.CharField()
-    instructions = serializers.CharField(allow_null=True)
-    tools = serializers.ListField(child=serializers.DictField())
-    top_p = serializers.FloatField()
-    temperature = serializers.FloatField()
-    reasoning_effort = serializers.ChoiceField(choices=ReasoningEffort.choices, allow_null=True)
-    tool_resources = serializers.DictField()
-    metadata = serializers.DictField(child=serializers.CharField())
-    response_format = serializers.JSONField()
-
-
-AssistantList = list_of(AssistantObject)

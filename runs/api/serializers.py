@@ -1,16 +1,12 @@
-"""What the run routes take, and (for the documentation) what they answer."""
+"""What the run routes take."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rest_framework import serializers
-
 from assistants.api.fields import FunctionName, ResponseFormatField, ToolField, ToolResourcesSerializer
 from assistants.models import INSTRUCTIONS_LENGTH, MODEL_LENGTH, ReasoningEffort
-from runs.models import RunStep
-from runs.states import Status
-from sovereign.core.api.schema import list_of
+from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
     StrictBoolean,
@@ -28,10 +24,11 @@ OVERRIDE_TOOLS = 20
 MINIMUM_BUDGET = 256  # tokens
 TOOL_OUTPUT_LENGTH = 512_000  # characters
 CHOICES = ["none", "auto", "required"]
+TRUNCATIONS = ["auto", "last_messages"]
 
 
 class TruncationSerializer(StrictSerializer):
-    type = StrictChoice(choices=["auto", "last_messages"])
+    type = StrictChoice(choices=TRUNCATIONS)
     last_messages = StrictNumber(minimum=1, integer=True, required=False, allow_null=True)
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -54,11 +51,14 @@ class NamedToolChoice(StrictSerializer):
         return attributes
 
 
+TOOL_CHOICE = Union("ToolChoice", ({"type": "string", "enum": CHOICES}, NamedToolChoice))
+
+
 class ToolChoiceField(StrictField):
     """``none``, ``auto``, ``required`` or one named tool."""
 
-    def schema(self) -> dict[str, Any]:
-        return {"oneOf": [{"type": "string", "enum": CHOICES}, {"type": "object"}]}
+    def schema(self) -> Union:
+        return TOOL_CHOICE
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -120,65 +120,3 @@ def cursor_of(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise refuse_at("starting_after", "Invalid '{param}': expected the number of an event.", "invalid_value")
     return int(text)
-
-
-class RunObject(serializers.Serializer):
-    """The answer's shape; a test keeps it equal to what is rendered."""
-
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["thread.run"])
-    created_at = serializers.IntegerField()
-    assistant_id = serializers.CharField()
-    thread_id = serializers.CharField()
-    status = serializers.ChoiceField(choices=Status.choices)
-    started_at = serializers.IntegerField(allow_null=True)
-    expires_at = serializers.IntegerField(allow_null=True)
-    cancelled_at = serializers.IntegerField(allow_null=True)
-    failed_at = serializers.IntegerField(allow_null=True)
-    completed_at = serializers.IntegerField(allow_null=True)
-    required_action = serializers.DictField(allow_null=True)
-    last_error = serializers.DictField(allow_null=True)
-    model = serializers.CharField()
-    instructions = serializers.CharField(allow_blank=True)
-    tools = serializers.ListField(child=serializers.DictField())
-    tool_resources = serializers.DictField()
-    metadata = serializers.DictField(child=serializers.CharField())
-    temperature = serializers.FloatField()
-    top_p = serializers.FloatField()
-    reasoning_effort = serializers.ChoiceField(choices=ReasoningEffort.choices, allow_null=True)
-    max_completion_tokens = serializers.IntegerField(allow_null=True)
-    max_prompt_tokens = serializers.IntegerField(allow_null=True)
-    truncation_strategy = serializers.DictField()
-    incomplete_details = serializers.DictField(allow_null=True)
-    usage = serializers.DictField(allow_null=True)
-    response_format = serializers.JSONField()
-    tool_choice = serializers.JSONField()
-    parallel_tool_calls = serializers.BooleanField()
-    status_details = serializers.CharField(allow_null=True, help_text="Why a queued run is not started yet.")
-
-
-class StepObject(serializers.Serializer):
-    """The answer's shape; a test keeps it equal to what is rendered."""
-
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["thread.run.step"])
-    created_at = serializers.IntegerField()
-    run_id = serializers.CharField()
-    assistant_id = serializers.CharField()
-    thread_id = serializers.CharField()
-    type = serializers.ChoiceField(choices=RunStep.Type.choices)
-    status = serializers.ChoiceField(choices=RunStep.StepStatus.choices)
-    cancelled_at = serializers.IntegerField(allow_null=True)
-    completed_at = serializers.IntegerField(allow_null=True)
-    expires_at = serializers.IntegerField(allow_null=True)
-    expired_at = serializers.IntegerField(allow_null=True)
-    failed_at = serializers.IntegerField(allow_null=True)
-    last_error = serializers.DictField(allow_null=True)
-    step_details = serializers.DictField()
-    usage = serializers.DictField(allow_null=True)
-    metadata = serializers.DictField(child=serializers.CharField())
-
-
-RunList = list_of(RunObject)
-
-StepList = list_of(StepObject)

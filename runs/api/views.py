@@ -5,17 +5,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from runs.api.serializers import (
-    ModifyRunRequest,
-    RunList,
-    RunObject,
-    RunRequest,
-    StepList,
-    StepObject,
-    ThreadAndRunRequest,
-    ToolOutputsRequest,
-    cursor_of,
-)
+from runs.api.objects import RunList, RunObject, StepList, StepObject
+from runs.api.serializers import ModifyRunRequest, RunRequest, ThreadAndRunRequest, ToolOutputsRequest, cursor_of
+from runs.api.stream_objects import STREAM
 from runs.models import Run, RunStep
 from runs.rendering import render_run_row, render_step
 from runs.services import control, creation
@@ -28,16 +20,33 @@ from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
-from sovereign.core.api.schema import PAGE_PARAMETERS
+from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
 from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
 READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
+FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 POLL_AFTER_MS = 500  # how often an SDK's poll helper should ask while a run is active
 STREAM_PARAMETERS = [
     OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
     OpenApiParameter("starting_after", int, description="Resume the stream behind this event's number (its `id:`)."),
+    OpenApiParameter(
+        "Last-Event-ID", int, OpenApiParameter.HEADER, description="The same, as browsers say it by themselves."
+    ),
 ]
+INCLUDE = OpenApiParameter(
+    "include[]",
+    {"type": "array", "items": {"type": "string", "enum": [FOUND_CONTENT]}},
+    description="What else the answer is to hold: the text of the passages that a file search found.",
+)
+POLL_AFTER = OpenApiParameter(
+    "openai-poll-after-ms",
+    int,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="How long to wait before asking again; while the run is active.",
+)
+EITHER = {(200, JSON): RunObject, (200, EVENT_STREAM): STREAM}
 
 
 def answer(request: Request, begun: Begun, *, stream: bool | None) -> HttpResponseBase:
@@ -74,8 +83,14 @@ class ThreadAndRunView(ApiView):
     requires_beta = True
     serializer_class = ThreadAndRunRequest
 
-    @extend_schema(operation_id="createThreadAndRun", request=ThreadAndRunRequest, responses=RunObject)
+    @extend_schema(
+        operation_id="createThreadAndRun", request=ThreadAndRunRequest, parameters=[POLL_AFTER], responses=EITHER
+    )
     def post(self, request: Request) -> HttpResponseBase:
+        """Make a thread and a run on it.
+
+        With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
+        """
         fields = self.body()
         stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
         begun = creation.create_thread_and_run(principal=principal_of(request), thread=thread, **fields)
@@ -91,6 +106,7 @@ class RunsView(ApiView):
 
     @extend_schema(operation_id="listRuns", parameters=PAGE_PARAMETERS, responses=RunList)
     def get(self, request: Request, thread_id: str) -> Response:
+        """A thread's runs."""
         principal = principal_of(request)
         thread = get_thread(principal=principal, thread_id=thread_id)
         note_reading(principal=principal, thread=thread)
@@ -98,8 +114,13 @@ class RunsView(ApiView):
         page = page_of(request.query_params)
         return Response(paginate(runs, page, order_by=("created_at", "id"), render=render_run_row))
 
-    @extend_schema(operation_id="createRun", request=RunRequest, responses=RunObject)
+    @extend_schema(operation_id="createRun", request=RunRequest, parameters=[INCLUDE, POLL_AFTER], responses=EITHER)
     def post(self, request: Request, thread_id: str) -> HttpResponseBase:
+        """Run an assistant on a thread.
+
+        One run at a time holds the thread.
+        With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
+        """
         fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
@@ -113,8 +134,12 @@ class RunView(ApiView):
     requires_beta = True
     serializer_class = ModifyRunRequest
 
-    @extend_schema(operation_id="getRun", parameters=STREAM_PARAMETERS, responses=RunObject)
+    @extend_schema(operation_id="getRun", parameters=[*STREAM_PARAMETERS, POLL_AFTER], responses=EITHER)
     def get(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
+        """Read a run, or follow it.
+
+        With `stream=true` the answer is the run's events: from its beginning, or behind the one a client saw last.
+        """
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
         if request.query_params.get("stream") == "true":
@@ -122,8 +147,9 @@ class RunView(ApiView):
             return sse_response(frames(run.id, cursor_of(cursor), rights_of(request)))
         return run_response(run)
 
-    @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, responses=RunObject)
+    @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, parameters=[POLL_AFTER], responses=RunObject)
     def post(self, request: Request, thread_id: str, run_id: str) -> Response:
+        """Replace a run's metadata."""
         run = control.update_run(
             principal=principal_of(request),
             thread_id=thread_id,
@@ -139,8 +165,12 @@ class CancelView(ApiView):
     scopes = {"POST": RUNS_WRITE}
     requires_beta = True
 
-    @extend_schema(operation_id="cancelRun", request=None, responses=RunObject)
+    @extend_schema(operation_id="cancelRun", request=None, parameters=[POLL_AFTER], responses=RunObject)
     def post(self, request: Request, thread_id: str, run_id: str) -> Response:
+        """Cancel a run.
+
+        The answer says `cancelling`; the run is `cancelled` once whoever works on it has stopped.
+        """
         return run_response(control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id))
 
 
@@ -151,8 +181,15 @@ class SubmitToolOutputsView(ApiView):
     requires_beta = True
     serializer_class = ToolOutputsRequest
 
-    @extend_schema(operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, responses=RunObject)
+    @extend_schema(
+        operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, parameters=[POLL_AFTER], responses=EITHER
+    )
     def post(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
+        """Give a run the outputs of its tool calls.
+
+        All outputs that the run waits for come in one request.
+        With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
+        """
         body = self.body()
         begun = control.submit_tool_outputs(
             principal=principal_of(request),
@@ -169,8 +206,9 @@ class StepsView(ApiView):
     scopes = {"GET": RUNS_READ}
     requires_beta = True
 
-    @extend_schema(operation_id="listRunSteps", parameters=PAGE_PARAMETERS, responses=StepList)
+    @extend_schema(operation_id="listRunSteps", parameters=[*PAGE_PARAMETERS, INCLUDE], responses=StepList)
     def get(self, request: Request, thread_id: str, run_id: str) -> Response:
+        """A run's steps."""
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
         page = page_of(request.query_params)
@@ -184,8 +222,9 @@ class StepView(ApiView):
     scopes = {"GET": RUNS_READ}
     requires_beta = True
 
-    @extend_schema(operation_id="getRunStep", responses=StepObject)
+    @extend_schema(operation_id="getRunStep", parameters=[INCLUDE], responses=StepObject)
     def get(self, request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
+        """Read a step."""
         run, step = control.get_step(
             principal=principal_of(request), thread_id=thread_id, run_id=run_id, step_id=step_id
         )

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from assistants.api.serializers import AssistantObject
+from assistants.api.objects import AssistantObject
 from assistants.models import Assistant
 from inference.models import Engine, ModelAlias, RegisteredModel
 from sovereign.accounts.models import AuditEvent

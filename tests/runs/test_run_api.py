@@ -9,7 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from assistants.models import Assistant
-from runs.api.serializers import RunObject, StepObject
+from runs.api.objects import RunObject, StepObject
 from runs.models import Run, RunStep
 from sovereign.core.database import in_database
 from tests.runs.support import Model, call, end, ended, text, working

@@ -1,13 +1,11 @@
-"""What the thread and message routes take, and (for the documentation) what they answer."""
+"""What the thread and message routes take."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rest_framework import serializers
-
 from assistants.api.fields import ToolResourcesSerializer, unknown_file
-from sovereign.core.api.schema import list_of
+from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
     StrictChoice,
@@ -26,6 +24,7 @@ TEXT_LENGTH = 256_000
 ADDRESS_LENGTH = 15_000_000  # an image may be in its address; the whole body is at most 16 MiB
 DETAILS = ["auto", "low", "high"]
 PART_TYPES = ["text", "image_url", "image_file"]
+ATTACHMENT_TOOLS = ["code_interpreter", "file_search"]
 
 
 class TextPart(StrictSerializer):
@@ -54,6 +53,7 @@ class ImageFilePart(StrictSerializer):
 
 
 PARTS = {"text": TextPart, "image_url": ImageUrlPart, "image_file": ImageFilePart}
+PART = Union("MessagePart", (TextPart, ImageUrlPart, ImageFilePart))
 
 
 class ContentField(StrictField):
@@ -61,7 +61,7 @@ class ContentField(StrictField):
 
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "maxLength": TEXT_LENGTH}
-        return {"oneOf": [text, {"type": "array", "minItems": 1, "items": PartField().schema()}]}
+        return {"oneOf": [text, {"type": "array", "minItems": 1, "items": PART}]}
 
     def to_internal_value(self, data: Any) -> str | list[dict[str, Any]]:
         if isinstance(data, str):
@@ -75,10 +75,8 @@ class ContentField(StrictField):
 class PartField(StrictField):
     """One part of a message, checked by its type."""
 
-    def schema(self) -> dict[str, Any]:
-        kind = {"type": "string", "enum": PART_TYPES}
-        members = {"text": {"type": "string"}, "image_url": {"type": "object"}, "image_file": {"type": "object"}}
-        return {"type": "object", "properties": {"type": kind, **members}, "required": ["type"]}
+    def schema(self) -> Union:
+        return PART
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -98,7 +96,7 @@ class PartField(StrictField):
 
 
 class AttachmentTool(StrictSerializer):
-    type = StrictChoice(choices=["code_interpreter", "file_search"])
+    type = StrictChoice(choices=ATTACHMENT_TOOLS)
 
 
 class Attachment(StrictSerializer):
@@ -136,33 +134,3 @@ class ThreadRequest(StrictSerializer):
 class ModifyThreadRequest(StrictSerializer):
     tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
     metadata = Metadata()
-
-
-class ThreadObject(serializers.Serializer):
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["thread"])
-    created_at = serializers.IntegerField()
-    metadata = serializers.DictField(child=serializers.CharField())
-    tool_resources = serializers.DictField()
-
-
-class MessageObject(serializers.Serializer):
-    """The answer's shape; a test keeps it equal to what is rendered."""
-
-    id = serializers.CharField()
-    object = serializers.ChoiceField(choices=["thread.message"])
-    created_at = serializers.IntegerField()
-    assistant_id = serializers.CharField(allow_null=True)
-    thread_id = serializers.CharField()
-    run_id = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(choices=Message.Status.choices)
-    incomplete_details = serializers.DictField(allow_null=True)
-    completed_at = serializers.IntegerField(allow_null=True)
-    incomplete_at = serializers.IntegerField(allow_null=True)
-    role = serializers.ChoiceField(choices=Message.Role.choices)
-    content = serializers.ListField(child=serializers.DictField())
-    attachments = serializers.ListField(child=serializers.DictField())
-    metadata = serializers.DictField(child=serializers.CharField())
-
-
-MessageList = list_of(MessageObject)

@@ -1,27 +1,108 @@
-"""Pieces of the OpenAPI documentation that every list shares."""
+"""How ``/v1`` describes itself: the OpenAPI document's common parts, and what drf-spectacular cannot see by itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent, get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT
+from sovereign.core.api.unions import Union
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
 PAGE_PARAMETERS = [
-    OpenApiParameter("limit", int, description="How many objects, 1 to 100; 20 by default."),
-    OpenApiParameter("order", str, enum=["asc", "desc"], description="By creation; `desc` by default."),
-    OpenApiParameter("after", str, description="Only objects after this id, in the order asked for."),
-    OpenApiParameter("before", str, description="Only objects before this id, in the order asked for."),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT},
+        description="How many objects a page has at most.",
+    ),
+    OpenApiParameter(
+        "order",
+        {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+        description="By creation: oldest first (`asc`) or newest first (`desc`).",
+    ),
+    OpenApiParameter("after", str, description="Only what follows the object with this id, in the order asked for."),
+    OpenApiParameter("before", str, description="Only what precedes the object with this id, in the order asked for."),
 ]
 
+TAGS = [
+    {"name": "Assistants", "description": "A model with instructions and tools."},
+    {"name": "Threads", "description": "Conversations. A thread takes any number of runs, one after the other."},
+    {"name": "Messages", "description": "What was said on a thread, by people and by assistants."},
+    {"name": "Runs", "description": "An assistant at work on a thread: polled, or followed as a stream of events."},
+    {"name": "Run steps", "description": "What a run has done so far: messages written, tools called."},
+    {"name": "WebSockets", "description": "Tickets for following runs from a browser."},
+]
+_TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
+_TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
-class Deleted(serializers.Serializer):
-    """The answer to every ``DELETE``."""
+IDENTIFIERS = {
+    "assistant_id": "The assistant's id.",
+    "thread_id": "The thread's id.",
+    "message_id": "The message's id.",
+    "run_id": "The run's id.",
+    "step_id": "The step's id.",
+}
+BETA = OpenApiParameter(
+    "OpenAI-Beta",
+    {"type": "string", "default": "assistants=v2"},
+    location=OpenApiParameter.HEADER,
+    description="Requests with an API key have to ask for `assistants=v2`, alone or in a list with commas.",
+)
+REQUEST_ID = {
+    "x-request-id": {
+        "description": "The request's id; the server's log has it too.",
+        "schema": {"type": "string"},
+    }
+}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
 
-    id = serializers.CharField()
-    object = serializers.CharField()
-    deleted = serializers.BooleanField()
+#: Refusals by status: the component's name, what it means, and headers beside the request's id.
+REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "400": ("BadRequest", "The request breaks a rule. `param` names the field, `code` the rule.", {}),
+    "401": ("Unauthorized", "No key or ticket came with the request, or one that is not known.", {}),
+    "403": ("Forbidden", "The key or the person lacks the scope that this operation needs.", {}),
+    "404": ("NotFound", "The object does not exist, or belongs to another project: both look the same.", {}),
+    "413": ("TooLarge", "The body is larger than this server accepts.", {}),
+    "500": ("ServerError", "Something went wrong that should not have. The message has the request's id.", {}),
+    "503": ("Unavailable", "The database does not answer at the moment.", RETRY_AFTER),
+}
+
+
+class Error(serializers.Serializer):
+    """What went wrong."""
+
+    message = serializers.CharField()
+    type = serializers.CharField()
+    param = serializers.CharField(allow_null=True)
+    code = serializers.CharField(allow_null=True)
+
+
+class ErrorResponse(serializers.Serializer):
+    """The body of every refusal."""
+
+    error = Error()
+
+
+class UnixTime(serializers.IntegerField):
+    """Seconds since 1970."""
+
+
+def deleted(name: str) -> type[serializers.Serializer]:
+    """The documentation of a deletion's answer; ``name`` is the kind of object, like ``assistant``."""
+    title = "Deleted" + name.rpartition(".")[2].title()
+    fields = {
+        "id": serializers.CharField(),
+        "object": serializers.ChoiceField(choices=[f"{name}.deleted"]),
+        "deleted": serializers.BooleanField(),
+    }
+    return type(title, (serializers.Serializer,), {**fields, "__doc__": "The object is gone."})
 
 
 class ListEnvelope(serializers.Serializer):
@@ -36,7 +117,119 @@ class ListEnvelope(serializers.Serializer):
 def list_of(item: type[serializers.Serializer]) -> type[serializers.Serializer]:
     """The documentation of a list of ``item``."""
     name = item.__name__.removesuffix("Object") + "List"
-    return type(name, (ListEnvelope,), {"data": item(many=True)})
+    return type(name, (ListEnvelope,), {"data": item(many=True), "__doc__": "A page of a list."})
+
+
+class Documentation(AutoSchema):
+    """Every operation with its refusals, headers and group. A handler's docstring is its summary and description."""
+
+    def get_tags(self) -> list[str]:
+        words = [word for word in self.path.split("/") if word and not word.startswith("{")]
+        return [_TAG_OF.get(words[-1], words[-1].title())]
+
+    def _words(self) -> tuple[str, str]:
+        summary, _, description = get_doc(getattr(self.view, self.method.lower())).partition("\n")
+        return summary.strip(), description.strip()
+
+    def get_summary(self) -> str:
+        return self._words()[0].rstrip(".")
+
+    def get_description(self) -> str:
+        return self._words()[1]
+
+    def get_override_parameters(self) -> list[Any]:
+        named = [word[1:-1] for word in self.path.split("/") if word.startswith("{")]
+        paths = [
+            OpenApiParameter(name, str, OpenApiParameter.PATH, description=IDENTIFIERS.get(name, "")) for name in named
+        ]
+        headers = [BETA] if getattr(self.view, "requires_beta", False) else []
+        return [*paths, *super().get_override_parameters(), *headers]
+
+    def map_parsers(self) -> list[str]:
+        return [JSON]  # any type is taken for it, but this is the one to send
+
+    def map_renderers(self, attribute: str) -> list[str]:
+        return [JSON] if attribute == "media_type" else list(super().map_renderers(attribute))
+
+    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+        return f"Modify{name.removeprefix('Patched')}" if name.startswith("Patched") else name
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        declared = self.get_response_serializers()
+        answers = declared if isinstance(declared, dict) else {"200": declared}
+        bodies: dict[str, dict[str, Any]] = {}
+        for code, answer in answers.items():
+            status, *media_types = code if isinstance(code, tuple) else (code,)
+            body = self._get_response_for_code(answer, str(status), media_types or None, direction)
+            body["headers"] = {**REQUEST_ID, **body.get("headers", {})}
+            if str(status) in bodies:
+                bodies[str(status)]["content"].update(body["content"])
+            else:
+                bodies[str(status)] = {**body, "description": body["description"] or "It worked."}
+        return bodies | {status: self._refusal(status) for status in self._refusals()}
+
+    def _refusals(self) -> list[str]:
+        without_body = self.method in ("GET", "DELETE")
+        names_objects = "{" in self.path or (self.method == "POST" and getattr(self.view, "requires_beta", False))
+        unfit = {"413"} if without_body else set()
+        return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
+
+    def _refusal(self, status: str) -> dict[str, str]:
+        name, description, headers = REFUSALS[status]
+        schema = self.resolve_serializer(ErrorResponse, "response").ref
+        response = {
+            "description": description,
+            "headers": {**REQUEST_ID, **headers},
+            "content": {JSON: {"schema": schema}},
+        }
+        component = ResolvedComponent(name=name, type=ResolvedComponent.RESPONSE, schema=response, object=name)
+        self.registry.register_on_missing(component)
+        return dict(component.ref)
+
+
+def resolved(auto_schema: AutoSchema, node: Any, direction: Any) -> Any:
+    """A schema in which serializer classes and unions became references to components."""
+    if isinstance(node, Union):
+        return _union(auto_schema, node, direction)
+    if isinstance(node, type) and issubclass(node, serializers.BaseSerializer):
+        return auto_schema.resolve_serializer(node(), direction).ref
+    if isinstance(node, dict):
+        return {key: resolved(auto_schema, value, direction) for key, value in node.items()}
+    if isinstance(node, list):
+        return [resolved(auto_schema, value, direction) for value in node]
+    return node
+
+
+def _union(auto_schema: AutoSchema, union: Union, direction: Any) -> dict[str, Any]:
+    component = ResolvedComponent(name=union.name, type=ResolvedComponent.SCHEMA, object=union.name)
+    if component not in auto_schema.registry:
+        schema: dict[str, Any] = {"oneOf": [resolved(auto_schema, shape, direction) for shape in union.shapes]}
+        if all(isinstance(shape, type) for shape in union.shapes):
+            schema["discriminator"] = {"propertyName": union.tag, "mapping": _tags(auto_schema, union, direction)}
+        component.schema = schema
+        auto_schema.registry.register(component)
+    return dict(component.ref)
+
+
+def _tags(auto_schema: AutoSchema, union: Union, direction: Any) -> dict[str, str]:
+    """Which value of the tag means which component; a tag has to be there, whatever else a shape may leave out."""
+    mapping = {}
+    for shape in union.shapes:
+        component = auto_schema.resolve_serializer(shape(), direction)
+        required = component.schema.setdefault("required", [])
+        if union.tag not in required:
+            required.insert(0, union.tag)
+        for value in shape().fields[union.tag].choices:
+            mapping[value] = component.ref["$ref"]
+    return mapping
+
+
+def _with_null(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
+    """drf-spectacular adds ``null`` to the type, but not to an enum of ours."""
+    if nullable and "enum" in schema:
+        schema = {**schema, "enum": [*schema["enum"], None]}
+    return schema
 
 
 class StrictFieldSchema(OpenApiSerializerFieldExtension):
@@ -46,5 +239,47 @@ class StrictFieldSchema(OpenApiSerializerFieldExtension):
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        schema: dict[str, Any] = self.target.schema()
+        return _with_null(resolved(auto_schema, self.target.schema(), direction), self.target.allow_null)
+
+
+class StrictListSchema(OpenApiSerializerFieldExtension):
+    """A strict list with its bounds."""
+
+    target_class = "sovereign.core.api.validation.StrictList"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        items = auto_schema._map_serializer_field(self.target.child, direction)
+        schema: dict[str, Any] = {"type": "array", "items": items}
+        if self.target.minimum:
+            schema["minItems"] = self.target.minimum
+        if self.target.maximum is not None:
+            schema["maxItems"] = self.target.maximum
         return schema
+
+
+class StrictSerializerSchema(OpenApiSerializerExtension):
+    """What refuses unknown keys says so."""
+
+    target_class = "sovereign.core.api.validation.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        schema.pop("description", None)  # a base class's words are not this one's
+        own = {"description": words} if (words := type(self.target).__dict__.get("__doc__")) else {}
+        return {**own, **schema, "additionalProperties": False}
+
+
+class OneOfSchema(OpenApiSerializerFieldExtension):
+    target_class = "sovereign.core.api.unions.OneOf"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return _union(auto_schema, self.target.union, direction)
+
+
+class UnixTimeSchema(OpenApiSerializerFieldExtension):
+    target_class = "sovereign.core.api.schema.UnixTime"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "integer", "format": "unixtime"}

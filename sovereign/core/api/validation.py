@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
 
+from sovereign.core.api.unions import Union
 from sovereign.core.errors import ApiError
 
 METADATA_PAIRS = 16
@@ -62,8 +63,8 @@ def supported(values: list[str]) -> str:
 class StrictField(serializers.Field):
     """A field that takes exactly one JSON type, and gives back what it stores."""
 
-    def schema(self) -> dict[str, Any]:
-        """Its part of the OpenAPI document."""
+    def schema(self) -> dict[str, Any] | Union:
+        """Its part of the OpenAPI document; serializer classes in it become references."""
         return {}
 
     def to_representation(self, value: Any) -> Any:
