@@ -12,7 +12,8 @@ from sovereign.accounts import credentials
 from sovereign.accounts.models import User
 from sovereign.accounts.principals import Principal
 from threads import context, services
-from threads.api.serializers import ADDRESS_LENGTH, ImageAddress, MessageObject, ThreadObject
+from threads.api.objects import MessageObject, ThreadObject
+from threads.api.serializers import ADDRESS_LENGTH, ImageAddress
 from threads.models import Message, Thread
 
 pytestmark = pytest.mark.django_db
@@ -233,7 +234,7 @@ def test_the_window_is_the_newest_that_fit_oldest_first(talk: Callable[..., Thre
     assert window(thread, truncation={"type": "last_messages", "last_messages": 2}) == ["bbbb", "cccc"]
     four_tokens = 4  # of which three quarters are the prompt's: nine characters
     assert window(thread, context_length=four_tokens) == ["bbbb", "cccc"]
-    assert window(thread, context_length=four_tokens, reserved="12345") == ["cccc"]
+    assert window(thread, context_length=four_tokens, reserved=5) == ["cccc"]
     assert window(thread, prompt_budget=2) == ["cccc"]
     assert window(thread, context_length=1) == ["cccc"]  # the newest always: the engine decides in the end
 
