@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ class Folded:
     def __init__(self) -> None:
         self.content: dict[str, list[dict[str, Any]]] = {}
         self.tool_calls: dict[str, list[dict[str, Any]]] = {}
+        self.pieces: Counter[str] = Counter()  # of the model's output, by message or step: about as many as tokens
 
     def text_of(self, message_id: str) -> str:
         parts = self.content.get(message_id, [])
@@ -30,6 +32,8 @@ def fold(log: Iterable[Event]) -> Folded:
     """Apply a run's events in order. A completed object replaces what its deltas had built."""
     folded = Folded()
     for event in log:
+        if event.type in (events.MESSAGE_DELTA, events.STEP_DELTA):
+            folded.pieces[event.data["id"]] += event.data.get("pieces", 1)
         match event.type:
             case events.MESSAGE_DELTA:
                 _merge_content(folded.content.setdefault(event.data["id"], []), event.data["content"])

@@ -18,7 +18,7 @@ class Status(models.TextChoices):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.IN_PROGRESS, Status.CANCELLING, Status.EXPIRED, Status.FAILED}),
+    Status.QUEUED: frozenset({Status.IN_PROGRESS, Status.CANCELLING, Status.EXPIRED}),
     Status.IN_PROGRESS: frozenset(
         {
             Status.REQUIRES_ACTION,

@@ -6,8 +6,9 @@ from typing import Any
 
 from threads.models import Message
 
-CHARACTERS_PER_TOKEN = 3  # a cautious estimate: the engine's own tokenizer decides in the end
+BYTES_PER_TOKEN = 3  # of UTF-8, a cautious estimate for any script: the engine's own tokenizer decides in the end
 PROMPT_SHARE = 0.75  # of the context; the rest is the answer's
+OPENING_SHARE = 0.25  # of the prompt, that a thread's first message may take where those behind it are dropped
 DEFAULT_CONTEXT_LENGTH = 8_192  # tokens, where the engine does not say
 UNSEEN_IMAGE = "[An image at an address that the model was not shown.]"
 CHUNK = 100  # messages read at once
@@ -20,35 +21,59 @@ def window(
     truncation: dict[str, Any],
     context_length: int | None,
     prompt_budget: int | None = None,
-    reserved: str = "",
+    reserved: int = 0,
 ) -> list[dict[str, Any]]:
-    """The newest messages that fit, oldest first, as chat messages ``{"role", "content"}``.
+    """The messages that fit, oldest first, as chat messages ``{"role", "content"}``; the newest is always there.
+
+    ``auto`` drops from the middle: the thread's first message says what it is about, and stays where it is short.
 
     :param before_run: the run that will answer; its own messages are not part of the window.
-    :param truncation: the run's ``truncation_strategy``; ``last_messages`` bounds the number of messages.
+    :param truncation: the run's ``truncation_strategy``; ``last_messages`` gives the newest so many, if they fit.
     :param context_length: the engine's, in tokens.
     :param prompt_budget: what the run may still send, in tokens.
-    :param reserved: text that is sent besides the messages (instructions), counted against the budget.
+    :param reserved: bytes that are sent besides (instructions, tools, the run's own turns).
     """
     tokens = (context_length or DEFAULT_CONTEXT_LENGTH) * PROMPT_SHARE
     if prompt_budget is not None:
         tokens = min(tokens, prompt_budget)
-    budget = tokens * CHARACTERS_PER_TOKEN - len(reserved)
+    room = tokens * BYTES_PER_TOKEN - reserved
     limit = truncation.get("last_messages") if truncation.get("type") == "last_messages" else None
-    chosen: list[dict[str, Any]] = []
+    chosen: list[Message] = []
+    left = room
     for message in _newest_first(thread_id, before_run):
-        chat = as_chat_message(message)
-        budget -= len(message.text)
-        if chosen and (budget < 0 or (limit is not None and len(chosen) >= limit)):
+        if limit is not None and len(chosen) >= limit:
             break
-        chosen.append(chat)
-    chosen.reverse()
-    return chosen
+        left -= _size(message)
+        if chosen and left < 0:
+            if limit is None:
+                _keep_opening(chosen, thread_id, before_run, room)
+            break
+        chosen.append(message)
+    return [as_chat_message(message) for message in reversed(chosen)]
+
+
+def _keep_opening(chosen: list[Message], thread_id: str, before_run: str, room: float) -> None:
+    """Make room for the thread's first message, at the cost of the oldest of those ``chosen`` (newest first)."""
+    opening = _usable(thread_id).exclude(run_id=before_run).order_by("position").first()
+    if opening is None or _size(opening) > room * OPENING_SHARE:
+        return
+    left = room - sum(_size(message) for message in (opening, *chosen))
+    while left < 0 and len(chosen) > 1:
+        left += _size(chosen.pop())
+    chosen.append(opening)
+
+
+def _size(message: Message) -> int:
+    return len(message.text.encode())
+
+
+def _usable(thread_id: str) -> Any:
+    return Message.objects.of_thread(thread_id).exclude(status=Message.Status.IN_PROGRESS)
 
 
 def _newest_first(thread_id: str, before_run: str) -> Any:
     """Chunk by chunk, so that a run in a thread of 100,000 messages starts as quickly as in a short one."""
-    rows = Message.objects.of_thread(thread_id).exclude(status=Message.Status.IN_PROGRESS).order_by("-position")
+    rows = _usable(thread_id).order_by("-position")
     position: int | None = None
     while True:
         chunk = list((rows if position is None else rows.filter(position__lt=position))[:CHUNK])

@@ -24,6 +24,7 @@ ERROR_BODY_TIMEOUT = 5.0  # seconds
 MAXIMUM_MESSAGE = 500  # characters of an upstream's message
 MAXIMUM_TOOL_CALLS = 128
 LARGEST_COUNT = 2**31 - 1
+SMALLEST_TOP_P = 1e-6  # keeps the most probable token alone
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -107,9 +108,7 @@ def encode(endpoint: Endpoint, request: ChatRequest) -> bytes:
             body["tool_choice"] = request.tool_choice
         if not request.parallel_tool_calls:
             body["parallel_tool_calls"] = False
-    for name in ("temperature", "top_p", "max_tokens", "reasoning_effort"):
-        if (value := getattr(request, name)) is not None:
-            body[name] = value
+    body |= _bounded(endpoint, request)
     if isinstance(request.response_format, dict) and request.response_format.get("type") != "text":
         body["response_format"] = request.response_format
     if request.continues:
@@ -120,6 +119,20 @@ def encode(endpoint: Endpoint, request: ChatRequest) -> bytes:
         return orjson.dumps(body)
     except TypeError:
         raise InferenceError("The conversation holds a character that is not Unicode.", "invalid_prompt") from None
+
+
+def _bounded(endpoint: Endpoint, request: ChatRequest) -> dict[str, Any]:
+    """The numbers, within what engines take: vLLM refuses a ``top_p`` of 0, and more tokens than its context has."""
+    values: dict[str, Any] = {
+        "temperature": request.temperature,
+        "top_p": request.top_p if request.top_p is None else max(request.top_p, SMALLEST_TOP_P),
+        "max_tokens": request.max_tokens,
+        "reasoning_effort": request.reasoning_effort,
+    }
+    length = endpoint.capabilities.context_length
+    if request.max_tokens is not None and length is not None:
+        values["max_tokens"] = min(request.max_tokens, length)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 async def check(response: aiohttp.ClientResponse, endpoint: Endpoint) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import QueryDict
+
 from assistants.api.fields import FunctionName, ResponseFormatField, ToolField, ToolResourcesSerializer
 from assistants.models import INSTRUCTIONS_LENGTH, MODEL_LENGTH, ReasoningEffort
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
+    SHOWN,
     Metadata,
     StrictBoolean,
     StrictChoice,
@@ -18,10 +21,12 @@ from sovereign.core.api.validation import (
     StrictString,
     refuse_at,
 )
+from sovereign.core.errors import ApiError
 from threads.api.serializers import MessageRequest, ThreadRequest
 
 OVERRIDE_TOOLS = 20
 MINIMUM_BUDGET = 256  # tokens
+FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 TOOL_OUTPUT_LENGTH = 512_000  # characters
 CHOICES = ["none", "auto", "required"]
 TRUNCATIONS = ["auto", "last_messages"]
@@ -111,6 +116,37 @@ class ToolOutput(StrictSerializer):
 class ToolOutputsRequest(StrictSerializer):
     tool_outputs = StrictList(child=ToolOutput())
     stream = StrictBoolean(required=False, allow_null=True)
+
+
+def check_include(query: QueryDict) -> None:
+    """What else an answer is to hold, with brackets or without, once or several times.
+
+    The one value there is concerns a tool's results and changes nothing for the tools that runs have now.
+
+    :raises ApiError: an unknown value.
+    """
+    for value in query.getlist("include[]") + query.getlist("include"):
+        if value != FOUND_CONTENT:
+            raise ApiError(
+                f"Invalid value: '{value[:SHOWN]}'. Supported values are: '{FOUND_CONTENT}'.",
+                param="include",
+                code="invalid_value",
+            )
+
+
+def wants_stream(query: QueryDict) -> bool:
+    """Whether a reading is to be a stream.
+
+    :raises ApiError: neither ``true`` nor ``false``.
+    """
+    value = query.get("stream", "false")
+    if value not in ("true", "false"):
+        raise ApiError(
+            f"Invalid value: '{value[:SHOWN]}'. Supported values are: 'true' and 'false'.",
+            param="stream",
+            code="invalid_value",
+        )
+    return value == "true"
 
 
 def cursor_of(text: str | None) -> int:

@@ -6,7 +6,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs.api.objects import RunList, RunObject, StepList, StepObject
-from runs.api.serializers import ModifyRunRequest, RunRequest, ThreadAndRunRequest, ToolOutputsRequest, cursor_of
+from runs.api.serializers import (
+    FOUND_CONTENT,
+    ModifyRunRequest,
+    RunRequest,
+    ThreadAndRunRequest,
+    ToolOutputsRequest,
+    check_include,
+    cursor_of,
+    wants_stream,
+)
 from runs.api.stream_objects import STREAM
 from runs.models import Run, RunStep
 from runs.rendering import render_run_row, render_step
@@ -25,7 +34,6 @@ from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
 READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
-FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 POLL_AFTER_MS = 500  # how often an SDK's poll helper should ask while a run is active
 STREAM_PARAMETERS = [
     OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
@@ -110,7 +118,7 @@ class RunsView(ApiView):
         principal = principal_of(request)
         thread = get_thread(principal=principal, thread_id=thread_id)
         note_reading(principal=principal, thread=thread)
-        runs = Run.objects.filter(thread_id=thread.id).select_related("configuration")
+        runs = control.list_runs(thread)
         page = page_of(request.query_params)
         return Response(paginate(runs, page, order_by=("created_at", "id"), render=render_run_row))
 
@@ -121,6 +129,7 @@ class RunsView(ApiView):
         One run at a time holds the thread.
         With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
         """
+        check_include(request.query_params)
         fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
@@ -142,9 +151,9 @@ class RunView(ApiView):
         """
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
-        if request.query_params.get("stream") == "true":
+        if wants_stream(request.query_params):
             cursor = request.query_params.get("starting_after") or request.headers.get("Last-Event-ID")
-            return sse_response(frames(run.id, cursor_of(cursor), rights_of(request)))
+            return sse_response(frames(run.id, cursor_of(cursor), rights_of(request), resumed=True))
         return run_response(run)
 
     @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, parameters=[POLL_AFTER], responses=RunObject)
@@ -209,6 +218,7 @@ class StepsView(ApiView):
     @extend_schema(operation_id="listRunSteps", parameters=[*PAGE_PARAMETERS, INCLUDE], responses=StepList)
     def get(self, request: Request, thread_id: str, run_id: str) -> Response:
         """A run's steps."""
+        check_include(request.query_params)
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
         page = page_of(request.query_params)
@@ -225,6 +235,7 @@ class StepView(ApiView):
     @extend_schema(operation_id="getRunStep", parameters=[INCLUDE], responses=StepObject)
     def get(self, request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
         """Read a step."""
+        check_include(request.query_params)
         run, step = control.get_step(
             principal=principal_of(request), thread_id=thread_id, run_id=run_id, step_id=step_id
         )

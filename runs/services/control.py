@@ -11,8 +11,9 @@ from django.db import transaction
 
 from runs.events import EventLog
 from runs.models import Run, RunStep
+from runs.querysets import RunQuerySet
 from runs.services.creation import Begun
-from runs.services.reaping import expire_if_due
+from runs.services.reaping import end_overdue_of, expire_if_due
 from runs.services.recorder import Recorder
 from runs.states import Status
 from sovereign.accounts import audit
@@ -21,9 +22,12 @@ from sovereign.accounts.scopes import RUNS_WRITE
 from sovereign.core import bus, errors
 from sovereign.core.database import service
 from threads import services as threads
+from threads.models import Thread
 
 T = TypeVar("T")
 
+SHOWN = 64  # characters of a call's id that an error repeats
+MOST_SHOWN = 128  # ids
 CANCELLABLE = frozenset({Status.QUEUED, Status.IN_PROGRESS, Status.REQUIRES_ACTION})
 
 
@@ -36,6 +40,14 @@ def get_run(*, principal: Principal, thread_id: str, run_id: str) -> Run:
     if expire_if_due(run):
         run = _find(principal, thread_id, run_id)
     return run
+
+
+def list_runs(thread: Thread) -> RunQuerySet:
+    """The runs of a thread somebody may see, with their configurations; the active one is expired where it is due."""
+    if thread.active_run_id:
+        end_overdue_of(thread.id)
+    runs: RunQuerySet = Run.objects.filter(thread_id=thread.id).select_related("configuration")
+    return runs
 
 
 def get_step(*, principal: Principal, thread_id: str, run_id: str, step_id: str) -> tuple[Run, RunStep]:
@@ -112,7 +124,8 @@ def submit_tool_outputs(
     expected = [call["id"] for call in step.tool_calls]
     given = [output["tool_call_id"] for output in tool_outputs]
     if sorted(expected) != sorted(given):
-        raise errors.ApiError(f"Expected tool outputs for call_ids {expected}, got {given}", param="tool_outputs")
+        shown = [call_id[:SHOWN] for call_id in given[:MOST_SHOWN]]
+        raise errors.ApiError(f"Expected tool outputs for call_ids {expected}, got {shown}")
     cursor = run.last_seq
     with EventLog() as log:
         recorder = Recorder(log, run)

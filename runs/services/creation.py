@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,18 +19,20 @@ from runs.configuration import compose, freeze
 from runs.events import EventLog
 from runs.models import Run
 from runs.rendering import changing_fields
+from runs.services.reaping import end_overdue_of
 from runs.states import Status
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import RUNS_WRITE, THREADS_WRITE
 from sovereign.core import bus, errors
 from sovereign.core.database import now, service
-from sovereign.core.ids import new_id
+from sovereign.core.ids import instant_of, new_id
 from threads import services as threads
 from threads.models import Message, Thread
 from threads.rendering import render_thread
 
 OFFERED_TOOLS = frozenset({"function"})
+CLOCKS_AGREE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def create_run(*, principal: Principal, thread_id: str, assistant_id: str, **req
     if request.get("additional_messages"):
         principal.require(THREADS_WRITE)
     thread = threads.lock_thread(principal=principal, thread_id=thread_id)
+    if thread.active_run_id:
+        end_overdue_of(thread.id)
     assistant = assistants.get_assistant(principal=principal, assistant_id=assistant_id)
     return _queue(principal, thread, assistant, request, first_event=None)
 
@@ -98,7 +102,7 @@ def _queue(
         created_by_key=principal.key_id,
         model=configuration.model,
         metadata=request.get("metadata") or {},
-        expires_at=now() + timedelta(seconds=settings.SOVEREIGN.run_expires_seconds),
+        expires_at=_born(run_id) + timedelta(seconds=settings.SOVEREIGN.run_expires_seconds),
     )
     run.save(force_insert=True)
     with EventLog() as log:
@@ -109,6 +113,12 @@ def _queue(
     audit.record(principal, "run.created", run)
     transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
     return Begun(run)
+
+
+def _born(run_id: str) -> datetime:
+    """When a run's life begins: by the database's clock, and where the id's agrees, at the very ``created_at``."""
+    instant, made = now(), instant_of(run_id)
+    return made if made is not None and abs(instant - made) < CLOCKS_AGREE else instant
 
 
 def _refuse_unoffered_tools(tools: list[dict[str, Any]]) -> None:

@@ -42,7 +42,7 @@ class Text:
         return True
 
     def apply(self, recorder: Recorder) -> None:
-        recorder.append_text(self.message_id, "".join(self.pieces), first=self.first)
+        recorder.append_text(self.message_id, "".join(self.pieces), first=self.first, pieces=len(self.pieces))
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Arguments:
         return True
 
     def apply(self, recorder: Recorder) -> None:
-        recorder.append_arguments(self.step_id, self.index, "".join(self.pieces))
+        recorder.append_arguments(self.step_id, self.index, "".join(self.pieces), pieces=len(self.pieces))
 
 
 Delta = Text | Arguments

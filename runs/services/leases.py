@@ -87,9 +87,12 @@ def renew(worker_id: str, run_ids: Collection[str]) -> None:
     Run.objects.filter(pk__in=held).update(lease_expires_at=now() + LEASE)
 
 
-def held(worker_id: str) -> dict[str, tuple[int, str]]:
-    """The runs a worker holds, as ``{run id: (epoch, status)}``; one that is missing was taken or is over."""
-    rows = Run.objects.held_by(worker_id).values_list("id", "lease_epoch", "status")
+def look_at(run_ids: Collection[str]) -> dict[str, tuple[int, str]]:
+    """How runs stand, as ``{run id: (epoch, status)}``; one that is missing was deleted.
+
+    Another epoch than a holder's means that it lost the run. Where it ended the run itself the epoch is still its own.
+    """
+    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "lease_epoch", "status")
     return {run_id: (epoch, status) for run_id, epoch, status in rows}
 
 

@@ -39,6 +39,12 @@ def expire_if_due(run: Run) -> bool:
     return run.status in ACTIVE and run.expires_at <= now() and end_overdue(run.id)
 
 
+def end_overdue_of(thread_id: str) -> None:
+    """Lazy expiry of a thread's active run, which would keep the thread from its next."""
+    for run_id in Run.objects.overdue().filter(thread_id=thread_id).values_list("id", flat=True):
+        end_overdue(run_id)
+
+
 @service
 def end_overdue(run_id: str) -> bool:
     run = _lock(Run.objects.overdue(), run_id)

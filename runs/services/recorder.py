@@ -17,7 +17,7 @@ from runs.states import ENDED_AT, TRANSITIONS, IllegalTransition, Status
 from sovereign.core.database import now
 from threads import services as threads
 from threads.models import Thread
-from threads.rendering import render_message
+from threads.rendering import render_message, unix
 
 Step = RunStep.StepStatus
 
@@ -77,7 +77,8 @@ class Recorder:
     ) -> None:
         """Bring the run to its end: open work is closed first, and the thread is always freed.
 
-        :param spent: the tokens of the model call that the open step came from, where it was finished.
+        :param spent: the tokens of the model call that the open step came from, where it was finished; they are
+            counted already. Of a call that was cut, the pieces of its output are counted here.
         """
         if self.run.status == Status.CANCELLING and to != Status.EXPIRED:
             to, last_error, incomplete_details = Status.CANCELLED, None, None
@@ -94,6 +95,8 @@ class Recorder:
     def count(self, spent: Usage) -> None:
         """Add a model call's tokens to the run's."""
         columns = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+        if not any(getattr(spent, column) for column in columns):
+            return
         Run.objects.filter(pk=self.run.pk).update(**{column: F(column) + getattr(spent, column) for column in columns})
         for column in columns:
             setattr(self.run, column, getattr(self.run, column) + getattr(spent, column))
@@ -112,17 +115,17 @@ class Recorder:
         self.log.append(self.run, events.MESSAGE_CREATED, payload)
         self.log.append(self.run, events.MESSAGE_IN_PROGRESS, payload)
 
-    def append_text(self, message_id: str, text: str, *, first: bool) -> None:
-        """A piece of the message's one text part."""
+    def append_text(self, message_id: str, text: str, *, first: bool, pieces: int = 1) -> None:
+        """A part of the message's one text; ``pieces`` says of how many of the engine's it was joined."""
         value: dict[str, Any] = {"value": text, "annotations": []} if first else {"value": text}
         data = {"id": message_id, "content": [{"index": 0, "type": "text", "text": value}]}
-        self.log.append(self.run, events.MESSAGE_DELTA, data)
+        self.log.append(self.run, events.MESSAGE_DELTA, data | _counted(pieces))
 
-    def finish_message(self, *, step_id: str, spent: Usage | None) -> None:
+    def finish_message(self, *, step_id: str, spent: Usage) -> None:
         """Complete an open message, with what its events add up to, and its step."""
         step = RunStep.objects.get(pk=step_id)
         self._close_message(step, None)
-        self._close_step(step, Step.COMPLETED, usage_fields=spent)
+        self._close_step(step, Step.COMPLETED, spent=spent)
 
     # -------------------------------------------------------------------------------------------- tool calls
 
@@ -134,9 +137,9 @@ class Recorder:
         call = {"index": index, "id": call_id, "type": "function", "function": function}
         self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]})
 
-    def append_arguments(self, step_id: str, index: int, arguments: str) -> None:
+    def append_arguments(self, step_id: str, index: int, arguments: str, *, pieces: int = 1) -> None:
         call = {"index": index, "type": "function", "function": {"arguments": arguments}}
-        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]})
+        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]} | _counted(pieces))
 
     def require_action(self, *, step_id: str, spent: Usage) -> None:
         """Hand the step's calls to the client: the run rests until their outputs come, and no worker holds it."""
@@ -168,10 +171,10 @@ class Recorder:
 
     def abandon_step(self, step_id: str, message: str) -> None:
         """A step whose worker died in the middle of a tool call: it cannot be continued, the model is asked again."""
-        step = RunStep.objects.get(pk=step_id)
+        step, folded = RunStep.objects.get(pk=step_id), self._folded()
         step.last_error = {"code": "server_error", "message": message}
-        step.step_details = {"type": "tool_calls", "tool_calls": self._folded().tool_calls.get(step_id, [])}
-        self._close_step(step, Step.FAILED)
+        step.step_details = {"type": "tool_calls", "tool_calls": folded.tool_calls.get(step_id, [])}
+        self._close_step(step, Step.FAILED, spent=self._count_pieces(step_id, folded))
 
     # -------------------------------------------------------------------------------------------- inside
 
@@ -197,12 +200,22 @@ class Recorder:
 
     def _close_open_steps(self, to: Status, last_error: dict[str, str] | None, spent: Usage | None) -> None:
         for step in RunStep.objects.of_run(self.run.id).filter(status=Step.IN_PROGRESS).order_by("position"):
+            written = step.id
             if step.type == RunStep.Type.MESSAGE_CREATION:
+                written = step.message_id
                 self._close_message(step, MESSAGE_REASONS[to])
             elif not step.tool_calls:
                 step.step_details["tool_calls"] = self._folded().tool_calls.get(step.id, [])
-            step.last_error = last_error
-            self._close_step(step, STEP_ENDINGS[to], usage_fields=spent)
+            if step.usage is None and spent is None:
+                spent = self._count_pieces(written, self._folded())
+            step.last_error = _step_error(last_error)
+            self._close_step(step, STEP_ENDINGS[to], spent=spent)
+
+    def _count_pieces(self, written: str, folded: Folded) -> Usage:
+        """Count a model call that was cut, of which no engine told the tokens, by the pieces that came of it."""
+        spent = Usage(0, folded.pieces[written])
+        self.count(spent)
+        return spent
 
     def _close_message(self, step: RunStep, incomplete_reason: str | None) -> None:
         content = self._folded().content.get(step.message_id) or [threads.text_part("")]
@@ -212,16 +225,31 @@ class Recorder:
         type = events.MESSAGE_COMPLETED if incomplete_reason is None else events.MESSAGE_INCOMPLETE
         self.log.append(self.run, type, render_message(message))
 
-    def _close_step(self, step: RunStep, status: Step, *, usage_fields: Usage | None = None) -> None:
+    def _close_step(self, step: RunStep, status: Step, *, spent: Usage | None = None) -> None:
         step.status = status
         setattr(step, STEP_TIMES[status], now())
-        if usage_fields is not None:
-            step.usage = _usage_json(usage_fields)
+        if spent is not None:
+            step.usage = _usage_json(spent)
         step.save()
-        self.log.append(self.run, events.STEP_PREFIX + status, render_step(self.run, step))
+        payload = render_step(self.run, step)
+        if status == Step.COMPLETED:  # the service showed it there, and only there
+            payload["expires_at"] = unix(step.expires_at)
+        self.log.append(self.run, events.STEP_PREFIX + status, payload)
 
 
 _NOT_FOLDED = (events.STEP_IN_PROGRESS, events.MESSAGE_IN_PROGRESS)
+
+
+def _counted(pieces: int) -> dict[str, int]:
+    """What an event keeps for :mod:`runs.fold` and no client sees."""
+    return {"pieces": pieces} if pieces > 1 else {}
+
+
+def _step_error(last_error: dict[str, str] | None) -> dict[str, str] | None:
+    """A run's error as its step's: the contract has no ``invalid_prompt`` there."""
+    if last_error and last_error["code"] == "invalid_prompt":
+        return {**last_error, "code": "server_error"}
+    return last_error
 
 
 def _usage_json(spent: Usage) -> dict[str, Any]:

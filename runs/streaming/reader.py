@@ -100,15 +100,17 @@ def _rows(run_id: str, after: int) -> list[RunEvent]:
     return list(RunEvent.objects.after(run_id, after)[:REPLAY_CHUNK])
 
 
-async def frames(run_id: str, after: int, rights: Rights) -> AsyncGenerator[bytes, None]:
+async def frames(run_id: str, after: int, rights: Rights, *, resumed: bool = False) -> AsyncGenerator[bytes, None]:
     """The events as server-sent events, ended by ``done`` where the run rests or is over, or the rights are gone.
 
+    The stream that begins or goes on with a run ends at the first ``requires_action``: clients submit from inside it,
+    and what comes after is told to the submit's own stream. One that is ``resumed`` passes those already answered.
     What goes wrong once the response has begun is told as an ``error`` event before the ``done``. A sign of life comes
     after every silent quarter minute.
     """
     try:
         if not await in_database(rests_at, run_id, after):
-            async with aclosing(_live_frames(run_id, after, rights)) as live:
+            async with aclosing(_live_frames(run_id, after, rights, resumed)) as live:
                 async for frame in live:
                     yield frame
     except Run.DoesNotExist:
@@ -119,7 +121,7 @@ async def frames(run_id: str, after: int, rights: Rights) -> AsyncGenerator[byte
     yield sse.DONE
 
 
-async def _live_frames(run_id: str, after: int, rights: Rights) -> AsyncGenerator[bytes, None]:
+async def _live_frames(run_id: str, after: int, rights: Rights, resumed: bool) -> AsyncGenerator[bytes, None]:
     told = time.monotonic()
     async with aclosing(read(run_id, after)) as entries:
         async for entry in entries:
@@ -133,7 +135,7 @@ async def _live_frames(run_id: str, after: int, rights: Rights) -> AsyncGenerato
                 yield sse.PING
                 continue
             yield sse.encode(entry.type, entry.payload, entry.seq)
-            if entry.type in RESTING_EVENTS and await in_database(rests_at, run_id, entry.seq):
+            if entry.type in RESTING_EVENTS and (not resumed or await in_database(rests_at, run_id, entry.seq)):
                 return
 
 

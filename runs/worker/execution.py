@@ -16,7 +16,7 @@ from runs.services.flushing import Arguments, Operation, Text
 from runs.services.leases import Lease
 from runs.services.recorder import Recorder
 from runs.states import Status
-from runs.worker.rebuild import Assignment, rebuild
+from runs.worker.rebuild import Assignment, lacks_json_word, rebuild
 from runs.worker.writer import EventWriter, Fenced, Stopping
 from sovereign.core.database import in_database
 from sovereign.core.ids import new_id
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 ENGINE_PATIENCE = 10.0  # seconds a started run waits for an engine that is away
 ENGINE_PAUSE = 0.5  # seconds between two looks
 UNEXPECTED = "Sorry, something went wrong."
+JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
 INTERRUPTED = "The worker stopped in the middle of the answer, and this engine cannot continue it."
 
 
@@ -39,7 +40,10 @@ class Interruption(Enum):
 
 @dataclass(slots=True)
 class Turn:
-    """What one model call has opened so far."""
+    """What one model call has opened so far.
+
+    Its tokens are known at its end only; until then the pieces of its output are what is counted.
+    """
 
     message_id: str = ""
     message_step_id: str = ""
@@ -47,6 +51,9 @@ class Turn:
     started_text: bool = False
     blanks: str = ""  # leading white space, held back until there is text: engines send it before tool calls
     calls: dict[int, str] = field(default_factory=dict)
+    carried: int = 0  # pieces of the message that earlier workers wrote: they stand in this call's prompt
+    written: int = 0  # pieces of the message, theirs and ours
+    counted: int = 0  # pieces that were counted with the message before tool calls
 
 
 class Execution:
@@ -120,8 +127,10 @@ class Execution:
         if assignment.request.continues and not assignment.can_continue:
             raise InferenceError(INTERRUPTED)
         if reason := _exhausted(assignment):
-            await self._incomplete(reason, Usage(0, 0))
+            await self._incomplete(reason)
             return
+        if lacks_json_word(assignment.request):
+            raise InferenceError(JSON_WORD, "invalid_prompt")
         await self._call_model(assignment)
 
     async def _call_model(self, assignment: Assignment) -> None:
@@ -146,7 +155,7 @@ class Execution:
                 elif type(delta) is ToolCallDelta:
                     await self._on_call(turn, delta, parallel=assignment.request.parallel_tool_calls)
                 elif type(delta) is Finished:
-                    await self._on_finished(turn, delta)
+                    await self._on_finished(turn, delta, assignment.prompt_budget)
                     return
         raise InferenceError("The engine's answer ended without being finished.")
 
@@ -160,6 +169,7 @@ class Execution:
                 return
             text = turn.blanks
             self._begin_message(turn)
+        turn.written += 1
         first, turn.started_text = not turn.started_text, True
         await self._writer.add_delta(self._channel, Text(turn.message_id, [text], first))
 
@@ -189,37 +199,47 @@ class Execution:
 
     def _begin_tool_step(self, turn: Turn) -> None:
         turn.tool_step_id = step_id = new_id("step_")
-        message_step_id = turn.message_step_id
+        message_step_id, turn.counted = turn.message_step_id, turn.written
+        spent = Usage(0, turn.written)
 
         def begin(recorder: Recorder) -> None:
             if message_step_id:
-                recorder.finish_message(step_id=message_step_id, spent=None)
+                recorder.count(spent)
+                recorder.finish_message(step_id=message_step_id, spent=spent)
             recorder.begin_tool_calls(step_id=step_id)
 
         self._writer.add(self._channel, Operation(begin, locks_thread=bool(message_step_id)))
 
-    async def _on_finished(self, turn: Turn, finished: Finished) -> None:
+    async def _on_finished(self, turn: Turn, finished: Finished, prompt_budget: int | None) -> None:
+        spent = _spent(turn, finished.usage)
         if finished.reason == "length":
-            await self._incomplete("max_completion_tokens", finished.usage)
+            await self._incomplete("max_completion_tokens", spent)
         elif turn.calls:
-            await self._require_action(turn.tool_step_id, finished.usage)
+            await self._require_action(turn.tool_step_id, spent)
         else:
             if not turn.message_id:
                 self._begin_message(turn)
-            await self._complete(turn.message_step_id, finished.usage)
+            exceeded = prompt_budget is not None and spent.prompt_tokens > prompt_budget
+            await self._complete(turn.message_step_id, spent, "max_prompt_tokens" if exceeded else "")
 
-    async def _complete(self, step_id: str, spent: Usage) -> None:
+    async def _complete(self, step_id: str, spent: Usage, exceeded: str) -> None:
+        """The answer is whole; the run is complete unless a budget was ``exceeded`` by it."""
+
         def complete(recorder: Recorder) -> None:
             recorder.count(spent)
             if recorder.run.status != Status.CANCELLING:
                 recorder.finish_message(step_id=step_id, spent=spent)
-            recorder.end(Status.COMPLETED)
+            if exceeded:
+                recorder.end(Status.INCOMPLETE, incomplete_details={"reason": exceeded}, spent=spent)
+            else:
+                recorder.end(Status.COMPLETED, spent=spent)
 
         await self._writer.commit(self._channel, Operation(complete, locks_thread=True, ends_run=True))
 
-    async def _incomplete(self, reason: str, spent: Usage) -> None:
+    async def _incomplete(self, reason: str, spent: Usage | None = None) -> None:
         def stop_short(recorder: Recorder) -> None:
-            recorder.count(spent)
+            if spent is not None:
+                recorder.count(spent)
             recorder.end(Status.INCOMPLETE, incomplete_details={"reason": reason}, spent=spent)
 
         await self._writer.commit(self._channel, Operation(stop_short, locks_thread=True, ends_run=True))
@@ -237,7 +257,20 @@ def _turn_of(assignment: Assignment) -> Turn:
     opened = assignment.open_message
     if opened is None:
         return Turn()
-    return Turn(message_id=opened.message_id, message_step_id=opened.step_id, started_text=bool(opened.text))
+    return Turn(
+        message_id=opened.message_id,
+        message_step_id=opened.step_id,
+        started_text=bool(opened.text),
+        carried=opened.pieces,
+        written=opened.pieces,
+    )
+
+
+def _spent(turn: Turn, usage: Usage) -> Usage:
+    """The engine's count as if the answer had never been cut, less what was counted with the turn's message."""
+    prompt = max(0, usage.prompt_tokens - turn.carried)
+    completion = max(0, usage.completion_tokens + turn.carried - turn.counted)
+    return Usage(prompt, completion, min(usage.cached_tokens, prompt), usage.reasoning_tokens)
 
 
 def _exhausted(assignment: Assignment) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from inference import gateway
 from inference.chat import ChatRequest
 from runs.fold import fold
@@ -22,6 +24,7 @@ class OpenMessage:
     step_id: str
     message_id: str
     text: str
+    pieces: int  # of the model's output that the text was made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +52,12 @@ def rebuild(run_id: str) -> Assignment:
     open_message = _open_message(run, unfinished)
     capabilities = gateway.availability(run.model).capabilities
     prompt_budget = _rest(configuration["max_prompt_tokens"], run.prompt_tokens)
-    messages = _messages(run, configuration, steps, capabilities.context_length, prompt_budget)
+    own_turns = _own_turns(run, steps)
     if open_message and open_message.text:
-        messages.append({"role": "assistant", "content": open_message.text})
-    completion_budget = _rest(configuration["max_completion_tokens"], run.completion_tokens)
+        own_turns.append({"role": "assistant", "content": open_message.text})
+    messages = _messages(run, configuration, own_turns, capabilities.context_length, prompt_budget)
+    committed = run.completion_tokens + (open_message.pieces if open_message else 0)
+    completion_budget = _rest(configuration["max_completion_tokens"], committed)
     return Assignment(
         run=run,
         request=_request(
@@ -73,28 +78,37 @@ def _rest(limit: int | None, spent: int) -> int | None:
 def _open_message(run: Run, step: RunStep | None) -> OpenMessage | None:
     if step is None or step.type != RunStep.Type.MESSAGE_CREATION:
         return None
-    text = fold(RunEvent.objects.after(run.id, 0)).text_of(step.message_id)
-    return OpenMessage(step_id=step.id, message_id=step.message_id, text=text)
+    folded = fold(RunEvent.objects.after(run.id, 0))
+    return OpenMessage(
+        step_id=step.id,
+        message_id=step.message_id,
+        text=folded.text_of(step.message_id),
+        pieces=folded.pieces[step.message_id],
+    )
 
 
 def _messages(
     run: Run,
     configuration: dict[str, Any],
-    steps: list[RunStep],
+    own_turns: list[dict[str, Any]],
     context_length: int | None,
     prompt_budget: int | None,
 ) -> list[dict[str, Any]]:
+    """Instructions, as much of the thread as fits, and the run's own turns whole: their pairs cannot be split."""
     instructions = configuration["instructions"]
+    reserved = len(instructions.encode()) + sum(
+        len(orjson.dumps(sent)) for sent in (configuration["tools"], own_turns) if sent
+    )
     history = context.window(
         thread_id=run.thread_id,
         before_run=run.id,
         truncation=configuration["truncation_strategy"],
         context_length=context_length,
         prompt_budget=prompt_budget,
-        reserved=instructions,
+        reserved=reserved,
     )
     system = [{"role": "system", "content": instructions}] if instructions else []
-    return [*system, *history, *_own_turns(run, steps)]
+    return [*system, *history, *own_turns]
 
 
 def _own_turns(run: Run, steps: list[RunStep]) -> list[dict[str, Any]]:
@@ -130,8 +144,8 @@ def _request(
     completion_budget: int | None,
 ) -> ChatRequest:
     tools = [tool for tool in configuration["tools"] if tool["type"] == "function"]
-    first_call = not any(step.status == Step.COMPLETED for step in steps)
-    # a forced choice holds for the first model call only: otherwise the loop would never end
+    # a forced choice holds for the first model call only (one that was cut is the same): the loop would never end
+    first_call = not any(step.status == Step.COMPLETED and step.type == RunStep.Type.TOOL_CALLS for step in steps)
     choice = configuration["tool_choice"] if first_call or configuration["tool_choice"] == "none" else "auto"
     return ChatRequest(
         model=run.model,
@@ -153,3 +167,11 @@ def _request(
             "purpose": "run",
         },
     )
+
+
+def lacks_json_word(request: ChatRequest) -> bool:
+    """Whether plain JSON mode is asked for without a word of it: models then write blanks without end."""
+    wanted = request.response_format
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_object":
+        return False
+    return b"json" not in orjson.dumps([message["content"] for message in request.messages]).lower()

@@ -104,9 +104,9 @@ class Worker:
         watched = dict(self._executions)
         if not watched:
             return
-        held = await self._heart.run(leases.held, self.id)
+        found = await self._heart.run(leases.look_at, list(watched))
         for run_id, execution in watched.items():
-            epoch, status = held.get(run_id, (None, None))
+            epoch, status = found.get(run_id, (None, None))
             if epoch != execution.lease.epoch:
                 execution.interrupt(Interruption.FENCE)
             elif status == Status.CANCELLING:

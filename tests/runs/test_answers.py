@@ -140,7 +140,7 @@ async def test_a_prompt_budget_bounds_the_window(
     model.answers(*text("Yes"), end())
     async with working():
         await ended(run.id)
-    assert [message["content"][:2] for message in model.requests[0].messages] == ["Be", "3 "]
+    assert [message["content"][:2] for message in model.requests[0].messages] == ["Be", "He", "3 "]  # not the middle
 
 
 async def test_an_empty_answer_is_a_message_without_text(model: Model, begin: Callable[..., Run]) -> None:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 # ------------------------------------------------------------------------------------------------ states
 
 LEGAL = """
-queued in_progress | queued cancelling | queued expired | queued failed
+queued in_progress | queued cancelling | queued expired
 in_progress requires_action | in_progress completed | in_progress incomplete | in_progress failed
 in_progress cancelling | in_progress expired
 requires_action queued | requires_action cancelling | requires_action expired
