@@ -27,6 +27,7 @@ class ReasoningEffort(models.TextChoices):
     MEDIUM = "medium"
     HIGH = "high"
     XHIGH = "xhigh"
+    MAX = "max"
 
 
 class Assistant(models.Model):

@@ -40,7 +40,8 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
     """Make an assistant.
 
     :param fields: the contract's fields, validated and normalised; only ``model`` is required.
-    :raises ApiError: 404 ``model_not_found``; 404 for files and vector stores that do not exist.
+    :raises ApiError: 404 ``model_not_found``, 400 ``unsupported_model``; 404 for files and vector stores that do not
+        exist.
     """
     principal.require(ASSISTANTS_WRITE)
     gateway.check_model(fields["model"])
@@ -81,7 +82,15 @@ def _with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
 
 
+#: What a tool without resources has, as the recorded service answered.
+EMPTY_RESOURCES: dict[str, dict[str, list[str]]] = {
+    "code_interpreter": {"file_ids": []},
+    "file_search": {"vector_store_ids": []},
+}
+
+
 def _settle_tool_resources(assistant: Assistant) -> None:
-    """A code interpreter without files has an empty list of them, as the recorded service answered."""
-    if any(tool["type"] == "code_interpreter" for tool in assistant.tools):
-        assistant.tool_resources = {"code_interpreter": {"file_ids": []}, **assistant.tool_resources}
+    """Every tool that takes resources has a list of them, be it an empty one."""
+    kinds = {tool["type"] for tool in assistant.tools}
+    empty = {kind: resources for kind, resources in EMPTY_RESOURCES.items() if kind in kinds}
+    assistant.tool_resources = {**empty, **assistant.tool_resources}

@@ -41,7 +41,7 @@ _turn = itertools.count()
 def check_model(name: str) -> None:
     """Refuse a model that nobody knows; one whose engine is down passes.
 
-    :raises ApiError: 404 ``model_not_found``.
+    :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model``.
     """
     resolution.resolve(name)
 

@@ -12,9 +12,12 @@ from pathlib import Path
 from django.conf import settings
 
 from inference.models import Engine, RegisteredModel
-from sovereign.core.errors import model_not_found
+from sovereign.core.errors import model_not_found, unsupported_model
 
 OPENAI_NAMES = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|text-|davinci|babbage|ft:gpt-|codex-)", re.IGNORECASE)
+# engines list their models without saying what they are for: their names do, "nomic-embed-text" and "embedded-llama"
+EMBEDDING_NAMES = re.compile(r"(?<![a-z])(embed|embedding|embeddings|rerank|reranker)(?![a-z])", re.IGNORECASE)
+OTHER_OPENAI_NAMES = re.compile(r"-(embedding|moderation|transcribe|tts|image|realtime)(-|$)", re.IGNORECASE)
 STARTER = "sovereign-starter"  # inference.starter.persona.MODEL_NAME, one room further up
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "starter" / "weights"
 MAXIMUM_NAME = 200
@@ -22,6 +25,11 @@ MAXIMUM_NAME = 200
 
 def is_openai_name(name: str) -> bool:
     return OPENAI_NAMES.match(name) is not None
+
+
+def is_embedding_name(name: str) -> bool:
+    """Whether a model of this name makes vectors or scores, and no answers."""
+    return EMBEDDING_NAMES.search(name) is not None
 
 
 def served_name(model: str) -> str:
@@ -47,12 +55,16 @@ def model_folder(model: str) -> Path | None:
 def resolve(name: str) -> str | None:
     """The registered model's name; ``None`` where only the default would do and there is none yet.
 
-    :raises ApiError: 404 ``model_not_found``.
+    :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model`` for one that cannot chat.
     """
     if (registered := find(name)) is not None:
+        if is_embedding_name(registered):
+            raise unsupported_model(name)
         return registered
     if not is_openai_name(name):
         raise model_not_found(name[:MAXIMUM_NAME])
+    if OTHER_OPENAI_NAMES.search(name):
+        raise unsupported_model(name[:MAXIMUM_NAME])
     return default_model()
 
 
@@ -70,7 +82,8 @@ def default_model() -> str | None:
     if settings.SOVEREIGN.model_name:
         configured = served_name(settings.SOVEREIGN.model_name)
         return find(configured) or configured
-    models = list(RegisteredModel.objects.values_list("name", "is_default"))
+    registered = RegisteredModel.objects.values_list("name", "is_default")
+    models = [(name, is_default) for name, is_default in registered if is_default or not is_embedding_name(name)]
     if chosen := [name for name, is_default in models if is_default]:
         return chosen[0]
     served = {entry["id"] for engine in Engine.objects.exclude(state="down") for entry in engine.served}

@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("sovereign.web.urls")),
 ]
 
+handler400 = "sovereign.web.errors.bad_request"
 handler403 = "sovereign.web.errors.forbidden"
 handler404 = "sovereign.web.errors.not_found"
 handler500 = "sovereign.web.errors.failed"

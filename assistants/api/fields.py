@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rest_framework.exceptions import ValidationError
+
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
@@ -28,6 +30,7 @@ RANKERS = ["auto", "default_2024_08_21"]
 DATED_RANKER = "default_2024_08_21"
 FUNCTION_NAME_LENGTH = 64
 MAXIMUM_CODE_FILES = 20
+MAXIMUM_STORE_FILES = 10_000
 
 
 class FunctionName(StrictString):
@@ -154,9 +157,59 @@ class CodeInterpreterResources(StrictSerializer):
     file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_CODE_FILES, required=False)
 
 
+class AutoChunking(StrictSerializer):
+    """Chunks as this server thinks best."""
+
+    type = StrictChoice(choices=["auto"])
+
+
+class ChunkSizes(StrictSerializer):
+    """In tokens; an overlap is at most half of a chunk."""
+
+    max_chunk_size_tokens = StrictNumber(minimum=100, maximum=4_096, integer=True)
+    chunk_overlap_tokens = StrictNumber(minimum=0, integer=True)
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        largest = attributes["max_chunk_size_tokens"] // 2
+        try:
+            StrictNumber(maximum=largest, integer=True).to_internal_value(attributes["chunk_overlap_tokens"])
+        except ValidationError as error:
+            raise ValidationError({"chunk_overlap_tokens": error.detail}) from None
+        return attributes
+
+
+class StaticChunking(StrictSerializer):
+    """Chunks of one size."""
+
+    type = StrictChoice(choices=["static"])
+    static = ChunkSizes()
+
+
+CHUNKING = Union("ChunkingStrategy", (AutoChunking, StaticChunking))
+CHUNKINGS: dict[str, type[StrictSerializer]] = {"auto": AutoChunking, "static": StaticChunking}
+
+
+class ChunkingField(StrictField):
+    """How a vector store cuts its files."""
+
+    def schema(self) -> Union:
+        return CHUNKING
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise refuse_type("an object", data)
+        if "type" not in data:
+            raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        try:
+            kind = StrictChoice(choices=list(CHUNKINGS)).run_validation(data["type"])
+        except ValidationError as error:
+            raise ValidationError({"type": error.detail}) from None
+        return dict(_checked(CHUNKINGS[kind], data))
+
+
 class VectorStoreHelper(StrictSerializer):
-    file_ids = StrictList(child=StrictString(max_length=64), required=False)
-    chunking_strategy = AnyObject(required=False)
+    file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_STORE_FILES, required=False)
+    chunking_strategy = ChunkingField(required=False)
     metadata = Metadata()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
+SHOWN_ID = 200  # characters
 
 
 class ApiError(Exception):
@@ -38,13 +39,22 @@ class ApiError(Exception):
 
 
 def not_found(kind: str, identifier: str) -> ApiError:
-    """The same answer for an unknown object and for another tenant's."""
-    return ApiError(f"No {kind} found with id '{identifier}'.", status=HTTPStatus.NOT_FOUND)
+    """The same answer for an unknown object and for another tenant's. Of a long id the beginning is repeated."""
+    return ApiError(f"No {kind} found with id '{identifier[:SHOWN_ID]}'.", status=HTTPStatus.NOT_FOUND)
 
 
 def model_not_found(model: str) -> ApiError:
     return ApiError(
         f"The model '{model}' does not exist", status=HTTPStatus.NOT_FOUND, param="model", code="model_not_found"
+    )
+
+
+def unsupported_model(model: str) -> ApiError:
+    """For a model that exists and is no chat model."""
+    return ApiError(
+        f"The requested model '{model}' cannot be used with the Assistants API.",
+        param="model",
+        code="unsupported_model",
     )
 
 

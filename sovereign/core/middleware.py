@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from sovereign.core.errors import ApiError
 
 API_VERSION = "2020-10-01"  # the value recorded from the original service
+ORGANIZATION = "sovereign"  # clients expect a name: everything here belongs to one house
 
 
 def refuse_nul(request: HttpRequest) -> HttpResponse | None:
@@ -28,20 +29,36 @@ def refuse_nul(request: HttpRequest) -> HttpResponse | None:
     return JsonResponse(error.body(), status=error.status)
 
 
+def new_request_id() -> str:
+    """``req_`` and 32 hexadecimal characters."""
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _tell(request: HttpRequest, response: HttpResponse) -> None:
+    """The headers of the original service that say who answered whom; a project only to those who are in it."""
+    response["openai-version"] = API_VERSION
+    if (project := getattr(getattr(request, "auth", None), "project_id", None)) is not None:
+        response["openai-organization"] = ORGANIZATION
+        response["openai-project"] = project
+
+
 class RequestIdMiddleware:
-    """Gives every request an id: in the log's context, and in every response as ``x-request-id``."""
+    """Gives every request an id of ours: in the log's context, and in every response as ``x-request-id``.
+
+    What a client sends under that name is its own affair: it would let it write into our logs.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = f"req_{secrets.token_hex(16)}"
+        request_id = new_request_id()
         request.request_id = request_id  # type: ignore[attr-defined]
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = refuse_nul(request) or self.get_response(request)
         response["x-request-id"] = request_id
         if request.path.startswith("/v1/"):
-            response["openai-version"] = API_VERSION
+            _tell(request, response)
             response["openai-processing-ms"] = str(int((time.perf_counter() - started) * 1000))
         return response

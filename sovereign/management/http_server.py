@@ -19,6 +19,7 @@ from django.conf import settings
 from twisted.internet import reactor as reactor  # for those that must have this module's before any other's
 
 from sovereign.core.errors import request_too_large
+from sovereign.core.middleware import new_request_id
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,8 @@ class Request(WebRequest):
         error = request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         status, body = HTTPStatus(error.status), orjson.dumps(error.body())
         head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        self.transport.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + body)
+        head += f"\r\nX-Request-Id: {new_request_id()}\r\nConnection: close\r\n\r\n"
+        self.transport.write(head.encode() + body)
         self.transport.loseWriteConnection()
         self.channel.dataReceived = lambda data: None
         reactor.callLater(LINGER, self.transport.abortConnection)

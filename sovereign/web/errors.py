@@ -36,9 +36,17 @@ def failed(request: HttpRequest) -> HttpResponse:
     return _envelope(server_error(request_id))
 
 
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """``handler400``: refused before any view, for its ``Host`` most of all."""
+    if wants_page(request):
+        return render(request, "web/error.html", {"title": "That was no request", "text": BAD_REQUEST}, status=400)
+    return _envelope(ApiError(BAD_REQUEST))
+
+
 def _envelope(error: ApiError) -> JsonResponse:
     return JsonResponse(error.body(), status=error.status)
 
 
 NOT_FOUND = "The address leads nowhere, or to something that was deleted or belongs to somebody else."
+BAD_REQUEST = "The request was refused: this server does not answer under that name, or it exceeds a limit."
 FORBIDDEN = "Your role does not allow it. An owner or administrator of the project can change that."

@@ -21,6 +21,9 @@ from sovereign.core.api.validation import (
 from threads.models import Message
 
 TEXT_LENGTH = 256_000
+# two bounds of ours on the work of one request: a body of 16 MiB holds half a million parts or messages
+MAXIMUM_PARTS = 1_000
+MAXIMUM_INITIAL_MESSAGES = 10_000
 ADDRESS_LENGTH = 15_000_000  # an image may be in its address; the whole body is at most 16 MiB
 DETAILS = ["auto", "low", "high"]
 PART_TYPES = ["text", "image_url", "image_file"]
@@ -61,14 +64,14 @@ class ContentField(StrictField):
 
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "maxLength": TEXT_LENGTH}
-        return {"oneOf": [text, {"type": "array", "minItems": 1, "items": PART}]}
+        return {"oneOf": [text, {"type": "array", "minItems": 1, "maxItems": MAXIMUM_PARTS, "items": PART}]}
 
     def to_internal_value(self, data: Any) -> str | list[dict[str, Any]]:
         if isinstance(data, str):
             return StrictString(max_length=TEXT_LENGTH).to_internal_value(data)
         if not isinstance(data, list):
             raise refuse_type("one of a string or array of objects", data)
-        parts = StrictList(child=PartField(), minimum=1)
+        parts = StrictList(child=PartField(), minimum=1, maximum=MAXIMUM_PARTS)
         return parts.run_validation(data)
 
 
@@ -112,7 +115,7 @@ class Attachment(StrictSerializer):
 class MessageRequest(StrictSerializer):
     role = StrictChoice(choices=Message.Role.values)
     content = ContentField()
-    attachments = StrictList(child=Attachment(), required=False, allow_null=True)
+    attachments = StrictList(child=Attachment(), maximum=MAXIMUM_PARTS, required=False, allow_null=True)
     metadata = Metadata()
 
     def validate_content(self, content: Any) -> Any:
@@ -126,7 +129,7 @@ class ModifyMessageRequest(StrictSerializer):
 
 
 class ThreadRequest(StrictSerializer):
-    messages = StrictList(child=MessageRequest(), required=False, allow_null=True)
+    messages = StrictList(child=MessageRequest(), maximum=MAXIMUM_INITIAL_MESSAGES, required=False, allow_null=True)
     tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
     metadata = Metadata()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ M = TypeVar("M", bound=Model)
 DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
 BY_CREATION = ("created_at", "id")
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")  # what int() takes besides is no JSON number: " 5", "1_0", "٣"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,13 @@ def page_of(query: Mapping[str, str]) -> Page:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    try:
-        limit = int(text)
-    except ValueError:
+    if not WHOLE_NUMBER.fullmatch(text):
         raise ApiError(
             "Invalid type for 'limit': expected an integer, but got a string instead.",
             param="limit",
             code="invalid_type",
-        ) from None
+        )
+    limit = int(text)
     if limit < 1:
         raise ApiError(
             f"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got {limit} instead.",
