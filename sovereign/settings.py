@@ -178,7 +178,10 @@ CORS_ALLOW_HEADERS = [
     *("openai-beta", "openai-organization", "openai-project", "x-api-key", "last-event-id", "idempotency-key"),
     *(f"x-stainless-{name}" for name in _STAINLESS.split()),
 ]
-CORS_EXPOSE_HEADERS = ["x-request-id", "openai-poll-after-ms", "retry-after"]
+CORS_EXPOSE_HEADERS = [
+    *("x-request-id", "openai-poll-after-ms", "retry-after", "x-should-retry"),
+    *("idempotent-replayed", "x-sovereign-ignored-parameters"),
+]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["sovereign.accounts.api.authentication.CredentialsAuthentication"],
@@ -197,8 +200,9 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sovereign",
-    "DESCRIPTION": "The OpenAI Assistants API on your own hardware.",
+    "DESCRIPTION": "The OpenAI Assistants API on your own hardware: point a client's `base_url` here and go on.",
     "VERSION": "1",
+    "TAGS": TAGS,
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,  # as clients know the paths: under their base_url
@@ -207,7 +211,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
-    "POSTPROCESSING_HOOKS": [],  # enums stay where they are used
+    "POSTPROCESSING_HOOKS": ["sovereign.web.glossary.describe"],  # and not the package's: enums stay where they are used
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

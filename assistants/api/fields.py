@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from sovereign.core.api.leniency import pruned
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
@@ -20,6 +21,7 @@ from sovereign.core.api.validation import (
     refuse,
     refuse_at,
     refuse_type,
+    refuse_unknown,
     supported,
 )
 from sovereign.core.errors import ApiError
@@ -261,8 +263,12 @@ class ResponseFormatSerializer(StrictSerializer):
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         if attributes["type"] == "json_schema" and "json_schema" not in attributes:
             raise refuse_at("json_schema", "Missing required parameter: '{param}'.", "missing_required_parameter")
-        if attributes["type"] != "json_schema" and "json_schema" in attributes:
-            raise refuse_at("json_schema", "Unknown parameter: '{param}'.", "unknown_parameter")
+        return attributes
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        attributes = super().to_internal_value(data)
+        if attributes["type"] != "json_schema" and "json_schema" in data:
+            refuse_unknown(data, ["json_schema"])
         return attributes
 
 
@@ -302,4 +308,4 @@ class ResponseFormatField(StrictField):
         if isinstance(data, str):
             return StrictChoice(choices=["auto"]).to_internal_value(data)
         _checked(ResponseFormatSerializer, data)
-        return data
+        return pruned(data)

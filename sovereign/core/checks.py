@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from sovereign.core.configuration import LOOPBACK_HOSTS
+from sovereign.core.configuration import LENIENT, LOOPBACK_HOSTS, STRICT
 
 MINIMUM_SECRET_LENGTH = 50
 MINIMUM_API_KEY_LENGTH = 32
@@ -52,6 +52,13 @@ def check_first_api_key(**_: Any) -> Iterable[CheckMessage]:
     key = settings.SOVEREIGN.api_key
     if key and len(key) < MINIMUM_API_KEY_LENGTH:
         yield Error(f"SOVEREIGN_API_KEY is shorter than {MINIMUM_API_KEY_LENGTH} characters.", id="sovereign.E006")
+
+
+@register()
+def check_unknown_parameters(**_: Any) -> Iterable[CheckMessage]:
+    value = settings.SOVEREIGN.unknown_parameters
+    if value not in (STRICT, LENIENT):
+        yield Error(f"SOVEREIGN_UNKNOWN_PARAMETERS is '{value}'. It is strict or lenient.", id="sovereign.E008")
 
 
 @register()

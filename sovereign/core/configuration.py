@@ -18,6 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+STRICT, LENIENT = "strict", "lenient"  # what becomes of parameters that the API does not know
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to listen on, and one of those it stands for)
 
@@ -39,6 +40,7 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "CORS_ORIGINS": (list, []),
     "LOG_LEVEL": (str, "INFO"),
     "SOVEREIGN_REQUIRE_BETA_HEADER": (bool, True),
+    "SOVEREIGN_UNKNOWN_PARAMETERS": (str, STRICT),
     "SOVEREIGN_RUN_EXPIRES_SECONDS": (int, 600),
     "SOVEREIGN_WORKER_CONCURRENCY": (int, 64),
     "DEBUG": (bool, False),
@@ -66,6 +68,7 @@ class Configuration:
     cors_origins: tuple[str, ...]
     log_level: str
     require_beta_header: bool
+    unknown_parameters: str
     run_expires_seconds: int
     worker_concurrency: int
     debug: bool
@@ -134,6 +137,7 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         cors_origins=tuple(value("CORS_ORIGINS")),
         log_level=value("LOG_LEVEL").upper(),
         require_beta_header=value("SOVEREIGN_REQUIRE_BETA_HEADER"),
+        unknown_parameters=value("SOVEREIGN_UNKNOWN_PARAMETERS").lower(),
         run_expires_seconds=value("SOVEREIGN_RUN_EXPIRES_SECONDS"),
         worker_concurrency=value("SOVEREIGN_WORKER_CONCURRENCY"),
         debug=value("DEBUG"),

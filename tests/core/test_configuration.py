@@ -54,6 +54,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "LOG_LEVEL": "debug",
             "SOVEREIGN_ENGINE_URL": "http://gpu:8000/v1/",
             "SOVEREIGN_REQUIRE_BETA_HEADER": "false",
+            "SOVEREIGN_UNKNOWN_PARAMETERS": "Lenient",
             "DATABASE_URL": "postgres://u@h/db",
         },
     )
@@ -62,6 +63,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert configuration.cors_origins == ("https://a.example", "https://b.example")
     assert (configuration.log_level, configuration.require_beta_header) == ("DEBUG", False)
     assert configuration.engine_url == "http://gpu:8000/v1"
+    assert configuration.unknown_parameters == "lenient"
     assert configuration.database_url == "postgres://u@h/db"
 
 
@@ -152,6 +154,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (checks.check_public_url, {"public_url": "http://ai.example.org"}, "sovereign.E005"),
     (checks.check_public_url, {"host": "10.0.0.5"}, "sovereign.E005"),
     (checks.check_first_api_key, {"api_key": "k" * 31}, "sovereign.E006"),
+    (checks.check_unknown_parameters, {"unknown_parameters": "sometimes"}, "sovereign.E008"),
     (checks.check_numbers, {"run_expires_seconds": 0}, "sovereign.E007"),
     (checks.check_numbers, {"worker_concurrency": -1}, "sovereign.E007"),
 ]

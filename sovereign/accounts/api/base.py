@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from rest_framework.views import APIView
 
+from sovereign.core.api import leniency
+from sovereign.core.api.leniency import ignoring
 from sovereign.core.api.validation import StrictSerializer
+from sovereign.core.configuration import LENIENT
 
 
 class ApiView(APIView):
@@ -23,6 +27,16 @@ class ApiView(APIView):
 
         :raises rest_framework.exceptions.ValidationError: the first refusal of a field becomes the answer's envelope.
         """
+        if settings.SOVEREIGN.unknown_parameters != LENIENT:
+            return self._validated()
+        with ignoring() as ignored:
+            try:
+                return self._validated()
+            finally:
+                if text := ignored.header(self.request.data):
+                    self.headers[leniency.HEADER] = text  # DRF puts these on whatever the answer will be
+
+    def _validated(self) -> dict[str, Any]:
         serializer = self.serializer_class(data=self.request.data, partial=self.partial_body)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)

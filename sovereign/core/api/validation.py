@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
 
+from sovereign.core.api.leniency import ignore
 from sovereign.core.api.unions import Union
 from sovereign.core.errors import ApiError
 
@@ -47,6 +48,12 @@ def refuse(message: str, code: str) -> serializers.ValidationError:
 def refuse_at(key: str, message: str, code: str) -> serializers.ValidationError:
     """A refusal of the member ``key`` of an object."""
     return serializers.ValidationError({key: [ErrorDetail(message, code)]})
+
+
+def refuse_unknown(data: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse the members ``names`` of the object ``data``, or note them where they are ignored (``leniency``)."""
+    if names and not ignore(data, names):
+        raise refuse_at(names[0], "Unknown parameter: '{param}'.", "unknown_parameter")
 
 
 def refuse_type(expected: str, value: Any) -> serializers.ValidationError:
@@ -228,7 +235,7 @@ class Metadata(StrictField):
 
 
 class StrictSerializer(serializers.Serializer):
-    """A JSON object; a key that is not declared is refused."""
+    """A JSON object; a key that is not declared is refused, or ignored where that is asked for (``leniency``)."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
@@ -236,9 +243,7 @@ class StrictSerializer(serializers.Serializer):
             raise serializers.ValidationError(
                 {api_settings.NON_FIELD_ERRORS_KEY: refuse_type("an object", data).detail}
             )
-        unknown = next((key for key in data if key not in self.fields), None)
-        if unknown is not None:
-            raise refuse_at(unknown, "Unknown parameter: '{param}'.", "unknown_parameter")
+        refuse_unknown(data, [key for key in data if key not in self.fields])
         return super().to_internal_value(data)
 
 
