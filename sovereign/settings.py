@@ -202,7 +202,6 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Sovereign",
     "DESCRIPTION": "The OpenAI Assistants API on your own hardware: point a client's `base_url` here and go on.",
     "VERSION": "1",
-    "TAGS": TAGS,
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,  # as clients know the paths: under their base_url
@@ -211,7 +210,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
-    "POSTPROCESSING_HOOKS": ["sovereign.web.glossary.describe"],  # and not the package's: enums stay where they are used
+    "POSTPROCESSING_HOOKS": ["sovereign.web.glossary.describe"],  # not the package's: enums stay where they are
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -55,7 +55,7 @@ class FunctionName(StrictString):
 class AnyObject(StrictField):
     """A JSON object, kept as it is."""
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any] | Union:
         return {"type": "object", "additionalProperties": True}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:

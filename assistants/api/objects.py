@@ -44,7 +44,7 @@ class FunctionObject(serializers.Serializer):
 
     name = serializers.CharField()
     description = serializers.CharField(allow_null=True)
-    parameters = serializers.DictField(help_text="The arguments as a JSON Schema.")
+    parameters = serializers.DictField()
     strict = serializers.BooleanField(allow_null=True)
 
 

@@ -162,7 +162,7 @@ class Image(serializers.Serializer):
 
 
 class CodeInterpreterWork(serializers.Serializer):
-    input = serializers.CharField(help_text="The Python code.")
+    input = serializers.CharField()
     outputs = serializers.ListField(child=OneOf(Union("CodeOutput", (Logs, Image))))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from runs.api.objects import CalledFunction, FileSearchWork, RunObject, StepObject
+from runs.api.objects import CalledFunction, FileSearchWork, MessageReference, RunObject, StepObject
 from runs.models import RunStep
 from runs.states import Status
 from sovereign.core.api.schema import ErrorResponse
@@ -160,7 +160,7 @@ class MessageCreationDelta(serializers.Serializer):
     """Which message the step writes."""
 
     type = serializers.ChoiceField(choices=["message_creation"])
-    message_creation = serializers.DictField(child=serializers.CharField(), required=False)
+    message_creation = part_of(MessageReference, "MessageReferenceDelta")(required=False)
 
 
 class ToolCallsDelta(serializers.Serializer):

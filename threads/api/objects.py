@@ -22,7 +22,7 @@ class FileCitation(serializers.Serializer):
     """Where in a searched file a statement comes from."""
 
     type = serializers.ChoiceField(choices=["file_citation"])
-    text = serializers.CharField(help_text="The mark in the text, like `【4:0†notes.txt】`.")
+    text = serializers.CharField()
     start_index = serializers.IntegerField(min_value=0)
     end_index = serializers.IntegerField(min_value=0)
     file_citation = FileReference()
@@ -32,7 +32,7 @@ class FilePath(serializers.Serializer):
     """A file that the code interpreter made."""
 
     type = serializers.ChoiceField(choices=["file_path"])
-    text = serializers.CharField(help_text="The path in the text, like `sandbox:/mnt/data/plot.csv`.")
+    text = serializers.CharField()
     start_index = serializers.IntegerField(min_value=0)
     end_index = serializers.IntegerField(min_value=0)
     file_path = FileReference()

@@ -11,6 +11,7 @@ from sovereign.accounts import services
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import RUNS_READ
+from sovereign.core.api.schema import UnixTime
 from sovereign.core.api.validation import StrictSerializer
 
 
@@ -23,7 +24,7 @@ TICKET = inline_serializer(
     {
         "object": serializers.ChoiceField(["ws_ticket"]),
         "ticket": serializers.CharField(),
-        "expires_at": serializers.IntegerField(help_text="Unix seconds"),
+        "expires_at": UnixTime(),
     },
 )
 
@@ -36,6 +37,10 @@ class WebSocketTicketView(ApiView):
 
     @extend_schema(operation_id="createWebSocketTicket", request=NoParameters, responses=TICKET)
     def post(self, request: Request) -> Response:
+        """Make a ticket for a WebSocket.
+
+        It opens `/ws/threads/{thread_id}?ticket=…` once within 30 seconds, with the rights of whoever asked for it.
+        """
         self.body()
         ticket, text = services.issue_ticket(principal=principal_of(request))
         return Response({"object": "ws_ticket", "ticket": text, "expires_at": int(ticket.expires_at.timestamp())})

@@ -31,14 +31,6 @@ PAGE_PARAMETERS = [
     OpenApiParameter("before", str, description="Only what precedes the object with this id, in the order asked for."),
 ]
 
-TAGS = [
-    {"name": "Assistants", "description": "A model with instructions and tools."},
-    {"name": "Threads", "description": "Conversations. A thread takes any number of runs, one after the other."},
-    {"name": "Messages", "description": "What was said on a thread, by people and by assistants."},
-    {"name": "Runs", "description": "An assistant at work on a thread: polled, or followed as a stream of events."},
-    {"name": "Run steps", "description": "What a run has done so far: messages written, tools called."},
-    {"name": "WebSockets", "description": "Tickets for following runs from a browser."},
-]
 _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
