@@ -148,6 +148,11 @@ class Upstream:
     def stats(self, key: str = "") -> dict[str, Any]:
         return self._client.get(f"/stats?key={key}" if key else "/stats")
 
+    def kept(self, key: str) -> list[dict[str, Any]]:
+        """The bodies of the requests that asked to be kept."""
+        bodies: list[dict[str, Any]] = self._client.get(f"/kept?key={key}")
+        return bodies
+
     def release(self, key: str) -> None:
         """Let the answers go on that wait at ``hold``."""
         self._client.post(f"/release?key={key}", {})
@@ -188,7 +193,14 @@ class Database:
 
     def age_lease(self, run: str) -> None:
         """As if the lease of a run had run out."""
-        statement = "UPDATE runs_run SET lease_expires_at = '2020-01-01 00:00:00' WHERE id = ?"
+        self._age("lease_expires_at", run)
+
+    def age_run(self, run: str) -> None:
+        """As if a run's time were over."""
+        self._age("expires_at", run)
+
+    def _age(self, column: str, run: str) -> None:
+        statement = f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?"
         if self._server:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(statement.replace("?", "%s").encode(), [run])
