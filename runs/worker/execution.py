@@ -124,6 +124,7 @@ class Execution:
         if assignment.broken_step_id:
             step_id = assignment.broken_step_id
             await self._writer.commit(self._channel, Operation(lambda r: r.abandon_step(step_id, INTERRUPTED)))
+            assignment = await in_database(rebuild, self.lease.run_id)  # what was cut has its share of the budget
         if assignment.request.continues and not assignment.can_continue:
             raise InferenceError(INTERRUPTED)
         if reason := _exhausted(assignment):

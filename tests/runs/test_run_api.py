@@ -153,6 +153,11 @@ def test_bad_requests_name_the_parameter(
 def test_a_run_of_an_unknown_assistant_or_thread_is_404(
     post: Callable[..., Any], assistant: Assistant, thread: Thread
 ) -> None:
+    answer = post("threads/runs", {"assistant_id": "nobody"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (
+        400,
+        "Invalid 'assistant_id': 'nobody'. Expected an ID that begins with 'asst'.",
+    )
     answer = post(f"threads/{thread.id}/runs", {"assistant_id": "asst_nobody"})
     assert (answer.status_code, answer.json()["error"]["message"]) == (404, "No assistant found with id 'asst_nobody'.")
     answer = post("threads/thread_nowhere/runs", {"assistant_id": assistant.id})
@@ -177,6 +182,13 @@ def test_runs_are_listed_newest_first_and_paginate(
     assert rest["data"][0]["expires_at"] is None
 
 
+def test_ids_are_opaque(post: Callable[..., Any], project: Project, thread: Thread) -> None:
+    """What came from another server keeps the id that it had there."""
+    foreign = Assistant.objects.create(id="of-another-house", project=project, model="tiny", instructions="Answer.")
+    for path in (f"threads/{thread.id}/runs", "threads/runs"):
+        assert post(path, {"assistant_id": foreign.id}).json()["assistant_id"] == foreign.id
+
+
 def test_metadata_is_the_one_thing_to_modify(post: Callable[..., Any], assistant: Assistant, thread: Thread) -> None:
     run = post(f"threads/{thread.id}/runs", {"assistant_id": assistant.id, "metadata": {"a": "b"}}).json()
     changed = post(f"threads/{thread.id}/runs/{run['id']}", {"metadata": {"c": "d"}}).json()
@@ -191,7 +203,7 @@ def test_cancel_and_submit_say_what_is_wrong(post: Callable[..., Any], assistant
     assert early.json()["error"]["message"] == 'Runs in status "queued" do not accept tool outputs.'
     missing = post(f"{path}/submit_tool_outputs")
     assert missing.json()["error"]["param"] == "tool_outputs"
-    assert post(f"{path}/submit_tool_outputs", {"tool_outputs": [{}]}).json()["error"]["param"] == (
+    assert post(f"{path}/submit_tool_outputs", {"tool_outputs": [{"tool_call_id": 1}]}).json()["error"]["param"] == (
         "tool_outputs[0].tool_call_id"
     )
     cancelling = post(f"{path}/cancel")

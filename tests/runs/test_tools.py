@@ -179,6 +179,33 @@ async def test_outputs_must_be_exactly_those_asked_for(
     assert (await in_database(Run.objects.get, pk=run.id)).last_seq == waiting.last_seq
 
 
+async def test_the_only_call_needs_no_id(
+    model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
+) -> None:
+    run = await in_database(begin, assistant_id=tooled.id)
+    model.answers(*call(0, "weather"), end("tool_calls"))
+    async with working():
+        waiting = await ended(run.id)
+    await in_database(submit, waiting, [{"output": "21 degrees"}])
+    (step,) = await in_database(steps_of, run)
+    assert [asked["function"]["output"] for asked in step.tool_calls] == ["21 degrees"]
+
+
+async def test_of_several_calls_each_needs_its_id(
+    model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
+) -> None:
+    run = await in_database(begin, assistant_id=tooled.id)
+    model.answers(*call(0, "weather"), *call(1, "weather"), end("tool_calls"))
+    async with working():
+        waiting = await ended(run.id)
+    first, second = outputs_for(waiting)
+    for given, shown in (([{"output": "x"}], [None]), ([first, {"output": "x"}], [first["tool_call_id"], None])):
+        with pytest.raises(ApiError) as refused:
+            await in_database(submit, waiting, given)
+        expected = [first["tool_call_id"], second["tool_call_id"]]
+        assert refused.value.message == f"Expected tool outputs for call_ids {expected}, got {shown}"
+
+
 async def test_outputs_come_once_and_only_where_they_are_waited_for(
     model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
 ) -> None:
