@@ -12,6 +12,8 @@ from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core import errors
 from sovereign.core.database import service
 
+ID_PREFIX = "asst"
+
 #: What an explicit ``null`` resets a field to.
 DEFAULTS: dict[str, Any] = {
     "name": None,
@@ -33,6 +35,24 @@ def get_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
     if assistant is None:
         raise errors.not_found("assistant", assistant_id)
     return assistant
+
+
+def named_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
+    """The assistant that a request's body names. Ids are opaque: only one of nobody is looked at more closely.
+
+    :raises ApiError: 404 like :func:`get_assistant`; 400 where the unknown id does not even look like an assistant's.
+    """
+    try:
+        return get_assistant(principal=principal, assistant_id=assistant_id)
+    except errors.ApiError:
+        if assistant_id.startswith(ID_PREFIX):
+            raise
+        shown = assistant_id[: errors.SHOWN_ID]
+        raise errors.ApiError(
+            f"Invalid 'assistant_id': '{shown}'. Expected an ID that begins with '{ID_PREFIX}'.",
+            param="assistant_id",
+            code="invalid_value",
+        ) from None
 
 
 @service

@@ -74,7 +74,7 @@ class ToolChoiceField(StrictField):
 class Overrides(StrictSerializer):
     """What both ways of making a run take; ``null`` overrides nothing."""
 
-    assistant_id = StrictString(prefix="asst")
+    assistant_id = StrictString()
     model = StrictString(max_length=MODEL_LENGTH, required=False, allow_null=True)
     instructions = StrictString(max_length=INSTRUCTIONS_LENGTH, required=False, allow_null=True)
     reasoning_effort = StrictChoice(choices=ReasoningEffort.values, required=False, allow_null=True)
@@ -106,7 +106,7 @@ class ModifyRunRequest(StrictSerializer):
 
 
 class ToolOutput(StrictSerializer):
-    tool_call_id = StrictString()
+    tool_call_id = StrictString(required=False)
     output = StrictString(max_length=TOOL_OUTPUT_LENGTH, required=False, allow_null=True)
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:

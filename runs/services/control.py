@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -115,6 +116,8 @@ def submit_tool_outputs(
 ) -> Begun:
     """Give the outputs of all pending calls and queue the run again; its stream goes on from the cursor.
 
+    :param tool_outputs: ``tool_call_id`` and ``output``. The published schema lets the id be left out: the output is
+        then that of the only call that waits.
     :raises ApiError: 400 where the run does not wait for outputs, or they are not exactly those it waits for.
     """
     run = _lock(principal, thread_id, run_id)
@@ -122,9 +125,11 @@ def submit_tool_outputs(
         raise errors.ApiError(f'Runs in status "{run.status}" do not accept tool outputs.')
     step = RunStep.objects.of_run(run.id).filter(status=RunStep.StepStatus.IN_PROGRESS).latest("position")
     expected = [call["id"] for call in step.tool_calls]
-    given = [output["tool_call_id"] for output in tool_outputs]
-    if sorted(expected) != sorted(given):
-        shown = [call_id[:SHOWN] for call_id in given[:MOST_SHOWN]]
+    if len(expected) == len(tool_outputs) == 1:
+        tool_outputs = [{"tool_call_id": expected[0], **tool_outputs[0]}]
+    given = [output.get("tool_call_id") for output in tool_outputs]
+    if Counter(expected) != Counter(given):
+        shown = [call_id and call_id[:SHOWN] for call_id in given[:MOST_SHOWN]]
         raise errors.ApiError(f"Expected tool outputs for call_ids {expected}, got {shown}")
     cursor = run.last_seq
     with EventLog() as log:

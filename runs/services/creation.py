@@ -56,7 +56,7 @@ def create_run(*, principal: Principal, thread_id: str, assistant_id: str, **req
     thread = threads.lock_thread(principal=principal, thread_id=thread_id)
     if thread.active_run_id:
         end_overdue_of(thread.id)
-    assistant = assistants.get_assistant(principal=principal, assistant_id=assistant_id)
+    assistant = assistants.named_assistant(principal=principal, assistant_id=assistant_id)
     return _queue(principal, thread, assistant, request, first_event=None)
 
 
@@ -64,7 +64,7 @@ def create_run(*, principal: Principal, thread_id: str, assistant_id: str, **req
 def create_thread_and_run(*, principal: Principal, assistant_id: str, thread: dict[str, Any], **request: Any) -> Begun:
     """Make a thread and queue a run on it; the stream starts with the thread. Raises like :func:`create_run`."""
     principal.require(RUNS_WRITE)
-    assistant = assistants.get_assistant(principal=principal, assistant_id=assistant_id)
+    assistant = assistants.named_assistant(principal=principal, assistant_id=assistant_id)
     made = threads.create_thread(principal=principal, **{**thread, "messages": thread.get("messages") or []})
     return _queue(principal, made, assistant, request, first_event=render_thread(made))
 

@@ -182,9 +182,10 @@ def test_runs_are_listed_newest_first_and_paginate(
     assert rest["data"][0]["expires_at"] is None
 
 
-def test_ids_are_opaque(post: Callable[..., Any], project: Project, thread: Thread) -> None:
+def test_ids_are_opaque(post: Callable[..., Any], assistant: Assistant, thread: Thread) -> None:
     """What came from another server keeps the id that it had there."""
-    foreign = Assistant.objects.create(id="of-another-house", project=project, model="tiny", instructions="Answer.")
+    project, model = assistant.project, assistant.model
+    foreign = Assistant.objects.create(id="of-another-house", project=project, model=model, instructions="Answer.")
     for path in (f"threads/{thread.id}/runs", "threads/runs"):
         assert post(path, {"assistant_id": foreign.id}).json()["assistant_id"] == foreign.id
 

@@ -187,7 +187,7 @@ async def test_the_only_call_needs_no_id(
     async with working():
         waiting = await ended(run.id)
     await in_database(submit, waiting, [{"output": "21 degrees"}])
-    (step,) = await in_database(steps_of, run)
+    (step,) = await in_database(steps_of, run.id)
     assert [asked["function"]["output"] for asked in step.tool_calls] == ["21 degrees"]
 
 
