@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Player, tuple[list[str], list[Ran]]]] = {
     **{f"openai-python-{n}": (Player("openai_python.py", f"openai-{n}"), FOUR_QUESTIONS) for n in (1, 2, 3)},
     **{f"openai-python-{n}-async": (Player("openai_python_async.py", f"openai-{n}"), ASYNC) for n in (1, 2, 3)},
     "openai-node-4": (Player("openai_node_4.mjs", package="openai-4"), FOUR_QUESTIONS),
+    "openai-node-5": (Player("openai_node.mjs", package="openai-5"), FOUR_QUESTIONS),
     "openai-node-6": (Player("openai_node.mjs", package="openai-6"), FOUR_QUESTIONS),
     "openai-node-7": (Player("openai_node.mjs", package="openai"), FOUR_QUESTIONS),
     "langchain-1": (Player("langchain_assistant.py", "langchain-1"), LANGCHAIN),
