@@ -40,12 +40,11 @@ def counted(run: Run) -> tuple[int, int, int]:
 async def test_an_answer_that_was_continued_counts_as_one_that_was_not(model: Model, begin: Callable[..., Run]) -> None:
     """The engine counts what earlier workers wrote as the prompt of what comes after it."""
     run = await in_database(begin, max_completion_tokens=300)
-    gates = [Gate(), Gate()]
-    model.answers(*text("a", "b"), gates[0])
-    model.answers(*text("c", "d", "e"), gates[1])
+    model.answers(*text("a", "b"), Gate())
+    model.answers(*text("c", "d", "e"), Gate())
     model.answers(*text("f"), end("stop", Usage(prompt_tokens=20 + 5, completion_tokens=1, cached_tokens=24)))
     async with working() as worker:
-        for gate, so_far in zip(gates, ("ab", "abcde"), strict=True):
+        for so_far in ("ab", "abcde"):
             await until(lambda so_far=so_far: streamed_text(run.id) == so_far)
             await kill(worker, run.id)
         over = await ended(run.id)
