@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -26,10 +28,11 @@ from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
 from sovereign.accounts import credentials
 from sovereign.accounts.api.authentication import principal_of
-from sovereign.accounts.api.base import ApiView
+from sovereign.accounts.api.base import ApiView, Stream
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
+from sovereign.core.errors import ApiError
 from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
@@ -57,11 +60,9 @@ POLL_AFTER = OpenApiParameter(
 EITHER = {(200, JSON): RunObject, (200, EVENT_STREAM): STREAM}
 
 
-def answer(request: Request, begun: Begun, *, stream: bool | None) -> HttpResponseBase:
+def answer(begun: Begun, *, stream: bool | None) -> Response | Stream:
     """A run that was begun: as an object, or as a stream from its cursor."""
-    if stream:
-        return sse_response(frames(begun.run.id, begun.cursor, rights_of(request)))
-    return run_response(begun.run)
+    return Stream(begun.run.id, begun.cursor) if stream else run_response(begun.run)
 
 
 def rights_of(request: Request) -> Rights:
@@ -84,7 +85,22 @@ def run_response(run: Run) -> Response:
     return response
 
 
-class ThreadAndRunView(ApiView):
+class RunningView(ApiView):
+    """A view whose ``POST`` may answer with the stream of a run."""
+
+    def open(self, request: Request, stream: Stream) -> HttpResponseBase:
+        return sse_response(frames(stream.subject, stream.cursor, rights_of(request)))
+
+
+class ChangingView(ApiView):
+    """A view whose ``POST`` changes a run: one that is past its end of life is expired, however that is answered."""
+
+    def prepare(self, request: Request, **names: str) -> None:
+        with contextlib.suppress(ApiError):  # told by the service, or not at all where the answer is an earlier one
+            control.get_run(principal=principal_of(request), thread_id=names["thread_id"], run_id=names["run_id"])
+
+
+class ThreadAndRunView(RunningView):
     """Make a thread and run an assistant on it, in one request."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -94,7 +110,7 @@ class ThreadAndRunView(ApiView):
     @extend_schema(
         operation_id="createThreadAndRun", request=ThreadAndRunRequest, parameters=[POLL_AFTER], responses=EITHER
     )
-    def post(self, request: Request) -> HttpResponseBase:
+    def post(self, request: Request) -> Response | Stream:
         """Make a thread and a run on it.
 
         With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
@@ -102,10 +118,10 @@ class ThreadAndRunView(ApiView):
         fields = self.body()
         stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
         begun = creation.create_thread_and_run(principal=principal_of(request), thread=thread, **fields)
-        return answer(request, begun, stream=stream)
+        return answer(begun, stream=stream)
 
 
-class RunsView(ApiView):
+class RunsView(RunningView):
     """List a thread's runs, or run an assistant on it."""
 
     scopes = READ_AND_WRITE
@@ -123,7 +139,7 @@ class RunsView(ApiView):
         return Response(paginate(runs, page, order_by=("created_at", "id"), render=render_run_row))
 
     @extend_schema(operation_id="createRun", request=RunRequest, parameters=[INCLUDE, POLL_AFTER], responses=EITHER)
-    def post(self, request: Request, thread_id: str) -> HttpResponseBase:
+    def post(self, request: Request, thread_id: str) -> Response | Stream:
         """Run an assistant on a thread.
 
         One run at a time holds the thread.
@@ -133,10 +149,10 @@ class RunsView(ApiView):
         fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
-        return answer(request, begun, stream=stream)
+        return answer(begun, stream=stream)
 
 
-class RunView(ApiView):
+class RunView(ChangingView):
     """Read a run, follow it as a stream, or replace its metadata."""
 
     scopes = READ_AND_WRITE
@@ -168,7 +184,7 @@ class RunView(ApiView):
         return run_response(run)
 
 
-class CancelView(ApiView):
+class CancelView(ChangingView):
     """Cancel a run."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -183,7 +199,7 @@ class CancelView(ApiView):
         return run_response(control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id))
 
 
-class SubmitToolOutputsView(ApiView):
+class SubmitToolOutputsView(RunningView, ChangingView):
     """Give a run the outputs of the tool calls it waits for."""
 
     scopes = {"POST": RUNS_WRITE}
@@ -193,7 +209,7 @@ class SubmitToolOutputsView(ApiView):
     @extend_schema(
         operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, parameters=[POLL_AFTER], responses=EITHER
     )
-    def post(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
+    def post(self, request: Request, thread_id: str, run_id: str) -> Response | Stream:
         """Give a run the outputs of its tool calls.
 
         All outputs that the run waits for come in one request.
@@ -206,7 +222,7 @@ class SubmitToolOutputsView(ApiView):
             run_id=run_id,
             tool_outputs=body["tool_outputs"],
         )
-        return answer(request, begun, stream=body.get("stream"))
+        return answer(begun, stream=body.get("stream"))
 
 
 class StepsView(ApiView):

@@ -9,7 +9,13 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from sovereign.accounts.querysets import ApiKeyQuerySet, AuditEventQuerySet, MembershipQuerySet, ProjectQuerySet
+from sovereign.accounts.querysets import (
+    ApiKeyQuerySet,
+    AuditEventQuerySet,
+    IdempotencyQuerySet,
+    MembershipQuerySet,
+    ProjectQuerySet,
+)
 from sovereign.accounts.scopes import Role
 from sovereign.accounts.tokens import PREFIX
 from sovereign.core.fields import id_field, reference
@@ -142,3 +148,38 @@ class WebSocketTicket(models.Model):
 
     def __str__(self) -> str:
         return f"ticket {self.pk}"
+
+
+class IdempotencyRecord(models.Model):
+    """What a ``POST`` was answered with, for those who send it again because they did not get the answer.
+
+    Keys are kept as digests. A stream is not kept: the run's log has it, from ``cursor`` on.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key_digest = models.CharField(max_length=DIGEST_LENGTH, null=True, default=None)  # noqa: DJ001 (no key: no digest)
+    fingerprint = models.CharField(max_length=DIGEST_LENGTH)  # of who asked, the address and the body
+    route = models.CharField(max_length=200)  # the beginning of the address, for people
+    retries = models.PositiveIntegerField(default=0)  # the highest retry count that was answered with it
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(default=b"")  # JSON, compressed by zlib
+    stream_of = reference()
+    cursor = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    objects = IdempotencyQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("key_digest",), condition=Q(key_digest__isnull=False), name="accounts_idempotency_key_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=("fingerprint",), condition=Q(key_digest=None), name="accounts_idempotency_retry"),
+            models.Index(fields=("expires_at",), name="accounts_idempotency_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"POST {self.route}"

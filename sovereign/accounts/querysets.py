@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
 
 from sovereign.accounts.principals import Principal
 
 if TYPE_CHECKING:
-    from sovereign.accounts.models import ApiKey, AuditEvent, Membership, Project  # noqa: F401
+    from sovereign.accounts.models import ApiKey, AuditEvent, IdempotencyRecord, Membership, Project  # noqa: F401
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -50,3 +50,18 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
     def about(self, obj: models.Model) -> AuditEventQuerySet:
         return self.filter(object_type=obj._meta.model_name, object_id=str(obj.pk))
+
+
+class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
+    def visible_to(self, principal: Principal) -> IdempotencyQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def retried(self, fingerprint: str, retry: int, at: datetime) -> IdempotencyQuerySet:
+        """What the ``retry``-th retry of a request without a key may be a retry of, likeliest first.
+
+        Two equal requests may both be retried: one that was answered with that retry's count already comes last, one
+        that was retried before it goes before one that never was, and then a newer one before an older.
+        """
+        records = self.filter(key_digest=None, fingerprint=fingerprint, expires_at__gt=at)
+        open_first = Case(When(retries__lt=retry, then=0), default=1)
+        return records.order_by(open_first, "-retries", "-id")

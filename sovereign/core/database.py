@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 SERVICE_ATTEMPTS = 3
 RETRY_DELAY = 0.02  # seconds, doubled and jittered
+LOCK_POLL = 0.02  # seconds
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
 EXECUTOR_THREADS = 8
@@ -48,20 +49,70 @@ def service(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> T:
-        if connection.in_atomic_block:
-            return function(*args, **kwargs)
-        for attempt in range(SERVICE_ATTEMPTS - 1):
-            try:
-                with transaction.atomic():
-                    return function(*args, **kwargs)
-            except OperationalError as error:
-                if not is_transient(error):
-                    raise
-                time.sleep(RETRY_DELAY * 2**attempt * (0.5 + random.random()))  # noqa: S311
-        with transaction.atomic():
-            return function(*args, **kwargs)
+        call = functools.partial(function, *args, **kwargs)
+        return call() if connection.in_atomic_block else transact(call)
 
     return inner
+
+
+def transact(work: Callable[[], T], attempts: int = SERVICE_ATTEMPTS) -> T:
+    """``work`` in a transaction of its own (inside another: a savepoint, never repeated), repeated as services are."""
+    for attempt in range(0 if connection.in_atomic_block else attempts - 1):
+        try:
+            with transaction.atomic():
+                return work()
+        except OperationalError as error:
+            if not is_transient(error):
+                raise
+            time.sleep(RETRY_DELAY * 2**attempt * (0.5 + random.random()))  # noqa: S311
+    with transaction.atomic():
+        return work()
+
+
+class Busy(Exception):
+    """Another transaction was in the way for longer than there was patience."""
+
+
+def transact_alone(work: Callable[[], T], *, name: int, patience: float, shared: bool = False) -> T:
+    """``work`` in a transaction that no other of the same name runs beside.
+
+    On SQLite no transaction that writes runs beside another anyway; on Postgres the name is locked.
+
+    :param name: a signed number of 64 bits.
+    :param patience: seconds to wait for the others.
+    :param shared: exclude only those that are not shared.
+    :raises Busy: the patience was not enough.
+    """
+    if connection.vendor == "postgresql":
+
+        def alone() -> T:
+            _lock(name, patience, shared)
+            return work()
+
+        return transact(alone)
+    if shared or connection.in_atomic_block:
+        return transact(work)
+    connection.patience = patience  # type: ignore[attr-defined]  # our own backend's
+    try:
+        return transact(work, attempts=1)
+    except OperationalError as error:
+        raise Busy from error if is_transient(error) else None
+    finally:
+        connection.patience = None  # type: ignore[attr-defined]
+
+
+def _lock(name: int, patience: float, shared: bool) -> None:
+    """Asking again and again needs no timeout that later locks of the transaction would inherit."""
+    function = "pg_try_advisory_xact_lock_shared" if shared else "pg_try_advisory_xact_lock"
+    deadline = time.monotonic() + patience
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(f"SELECT {function}(%s)", [name])
+            if cursor.fetchone()[0]:
+                return
+            if time.monotonic() > deadline:
+                raise Busy
+            time.sleep(LOCK_POLL)
 
 
 def is_transient(error: OperationalError) -> bool:

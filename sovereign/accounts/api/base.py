@@ -1,35 +1,71 @@
-"""The one base of every view of ``/v1``."""
+"""The one base of every view of ``/v1``: what its body is, and that the same ``POST`` twice is done once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
+import orjson
 from django.conf import settings
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.services import idempotency
+from sovereign.accounts.services.idempotency import Answer, Attempt
 from sovereign.core.api import leniency
-from sovereign.core.api.leniency import ignoring
 from sovereign.core.api.validation import StrictSerializer
 from sovereign.core.configuration import LENIENT
+from sovereign.core.errors import ApiError
+
+KEY = "Idempotency-Key"
+RETRY_COUNT = "X-Stainless-Retry-Count"
+REPLAYED = "idempotent-replayed"
+KEY_LENGTH = 255
+COUNT_LENGTH = 4  # digits
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a ``POST`` gives instead of an answer: a stream, to be opened once everything before it is committed."""
+
+    subject: str
+    cursor: int
 
 
 class ApiView(APIView):
     """A view says which serializer its body is (``serializer_class``), and gets what that made of it.
 
     ``partial_body = True``: the body changes only what it names, so that nothing in it is required.
+
+    A ``post`` runs inside one transaction with the record of its answer (``services.idempotency``), and gives a
+    ``Response`` or a ``Stream``; it may run again where the database asks for that.
     """
 
     serializer_class: ClassVar[type[StrictSerializer]]
     partial_body: ClassVar[bool] = False
+    answers_kept: ClassVar[timedelta] = idempotency.KEPT
+
+    _checked: dict[str, Any] | None = None
+    _is_in_doubt = False  # something may have been committed
 
     def body(self) -> dict[str, Any]:
         """The validated body of the request, a fresh dictionary.
 
         :raises rest_framework.exceptions.ValidationError: the first refusal of a field becomes the answer's envelope.
         """
+        checked, self._checked = self._checked, None
+        return self._check() if checked is None else checked
+
+    def _check(self) -> dict[str, Any]:
         if settings.SOVEREIGN.unknown_parameters != LENIENT:
             return self._validated()
-        with ignoring() as ignored:
+        with leniency.ignoring() as ignored:
             try:
                 return self._validated()
             finally:
@@ -40,3 +76,83 @@ class ApiView(APIView):
         serializer = self.serializer_class(data=self.request.data, partial=self.partial_body)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
+
+    # ------------------------------------------------------------------------------------- the same POST again
+
+    def prepare(self, request: Request, **names: str) -> None:
+        """What a ``POST`` has to leave behind even where it is refused: it runs before the transaction."""
+
+    def open(self, request: Request, stream: Stream) -> HttpResponseBase:
+        """A response that streams. Asked for after the commit, and again for every retry."""
+        raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **names: Any) -> None:
+        super().initial(request, *args, **names)
+        if request.method == "POST" and (handler := getattr(self, "post", None)) is not None:
+            vars(self)["post"] = partial(self._post_once, handler)  # DRF looks for it when this is done
+
+    def _post_once(self, handler: Callable[..., Response | Stream], request: Request, **names: str) -> HttpResponseBase:
+        attempt = self._attempt(request)
+        if hasattr(self, "serializer_class"):
+            self._checked = self._check()  # a refusal needs no transaction
+        self.prepare(request, **names)
+        made: Response | Stream | None = None
+
+        def act() -> Answer:
+            nonlocal made
+            made = handler(request, **names)
+            self._is_in_doubt = True
+            return _answer_of(made)
+
+        answer = idempotency.once(attempt, act)
+        if answer.is_replayed:
+            self.headers[REPLAYED] = "true"
+        if answer.stream_of is not None:
+            return self.open(request, Stream(answer.stream_of, answer.cursor))
+        if answer.is_replayed or made is None or isinstance(made, Stream):
+            return Response(orjson.loads(answer.body), answer.status, headers=answer.headers)
+        return made
+
+    def _attempt(self, request: Request) -> Attempt:
+        body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+        return idempotency.attempt_of(
+            principal_of(request),
+            path=request.get_full_path(),
+            body=body,
+            key=_key_of(request),
+            retry=_retry_count_of(request) or 0,
+            kept=self.answers_kept,
+        )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A client that would not be recognised when it tries again must not, where that might do it twice."""
+        response = super().handle_exception(exc)
+        recognised = KEY in self.request.headers or _retry_count_of(self.request) is not None
+        if self._is_in_doubt and not recognised and response.status_code >= 500:
+            response["x-should-retry"] = "false"
+        return response
+
+
+def _answer_of(made: Response | Stream) -> Answer:
+    if isinstance(made, Stream):
+        return Answer(stream_of=made.subject, cursor=made.cursor)
+    headers = {name: value for name, value in made.items() if name.lower() != "content-type"}
+    return Answer(made.status_code, headers, orjson.dumps(made.data))
+
+
+def _key_of(request: Request) -> str | None:
+    """:raises ApiError: 400, a key that no program would make."""
+    key: str | None = request.headers.get(KEY)
+    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise ApiError(
+            f"Invalid '{KEY}' header: expected 1 to {KEY_LENGTH} printable ASCII characters.",
+            param=KEY,
+            code="invalid_idempotency_key",
+        )
+    return key
+
+
+def _retry_count_of(request: Request) -> int | None:
+    """How often an SDK has tried already; ``None`` where it does not say, or nothing that is a number."""
+    text: str = request.headers.get(RETRY_COUNT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= COUNT_LENGTH else None

@@ -11,6 +11,7 @@ from sovereign.accounts import services
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import RUNS_READ
+from sovereign.accounts.services.tickets import TICKET_LIFETIME
 from sovereign.core.api.schema import UnixTime
 from sovereign.core.api.validation import StrictSerializer
 
@@ -34,6 +35,7 @@ class WebSocketTicketView(ApiView):
 
     scopes = {"POST": RUNS_READ}
     serializer_class = NoParameters
+    answers_kept = TICKET_LIFETIME  # the answer holds a secret: for as long as that is worth something
 
     @extend_schema(operation_id="createWebSocketTicket", request=NoParameters, responses=TICKET)
     def post(self, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Every change to accounts. ``principal=None`` is the operator (commands, migrations of old data)."""
 
+from sovereign.accounts.services.idempotency import forget_answers
 from sovereign.accounts.services.keys import create_api_key, revoke_api_key
 from sovereign.accounts.services.memberships import add_member, remove_member, set_role
 from sovereign.accounts.services.people import save_user, set_password
@@ -11,6 +12,7 @@ __all__ = [
     "archive_project",
     "create_api_key",
     "create_project",
+    "forget_answers",
     "issue_ticket",
     "redeem_ticket",
     "remove_member",

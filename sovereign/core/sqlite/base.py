@@ -9,6 +9,7 @@ connections are kept for the next thread, and a transaction takes a first-in-fir
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -79,6 +80,7 @@ def pool_of(name: str) -> Pool:
 class DatabaseWrapper(base.DatabaseWrapper):
     """One Django connection; see the module for what it adds."""
 
+    patience: float | None = None  # seconds a transaction waits for its turn, if not the settings' timeout
     _writing = False
 
     @property
@@ -106,15 +108,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._release_writer()
 
     def _start_transaction_under_autocommit(self) -> None:
+        usual = self.settings_dict["OPTIONS"].get("timeout", WRITER_PATIENCE)
+        deadline = time.monotonic() + (usual if self.patience is None else self.patience)
         if not self._writing:
-            if not self._pool.writer.acquire(self.settings_dict["OPTIONS"].get("timeout", WRITER_PATIENCE)):
+            if not self._pool.writer.acquire(deadline - time.monotonic()):
                 raise OperationalError("database is locked")  # SQLite's own words: a service tries again
             self._writing = True
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+            if self.patience is None:
+                super()._start_transaction_under_autocommit()  # type: ignore[misc]
+            else:
+                self._start_transaction_before(deadline, usual)
         except BaseException:
             self._release_writer()
             raise
+
+    def _start_transaction_before(self, deadline: float, usual: float) -> None:
+        """Keep other processes' writers from making this one wait longer, either."""
+        self._wait_at_most(max(0.0, deadline - time.monotonic()))
+        try:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+        finally:
+            self._wait_at_most(usual)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def _commit(self) -> None:
         super()._commit()  # type: ignore[misc]

@@ -1,0 +1,146 @@
+"""The same ``POST`` again: it is answered as it was, and nothing is done twice.
+
+A request with an ``Idempotency-Key`` is the same as an earlier one with that key for a day. One without is a retry only
+where its SDK says so (``x-stainless-retry-count``), for two minutes: two equal requests make two objects. Refused
+requests leave nothing, so that trying again tries again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from django.utils import timezone
+
+from sovereign.accounts.models import IdempotencyRecord
+from sovereign.accounts.principals import Principal
+from sovereign.core.database import Busy, service, transact_alone
+from sovereign.core.errors import ApiError, unavailable
+
+KEPT = timedelta(hours=24)  # answers to requests with a key
+RETRIED_WITHIN = timedelta(minutes=2)  # requests without one
+PATIENCE = 5.0  # seconds that a request waits for an equal one
+ROUTE_LENGTH = 200
+FORGOTTEN_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A ``POST`` as it came. Its digests say whose it is, too: nobody finds another tenant's, or another key's."""
+
+    project_id: str
+    route: str
+    fingerprint: str  # of who asks, address and body
+    key_digest: str | None = None  # of who asks and the Idempotency-Key
+    retry: int = 0
+    kept: timedelta = KEPT
+
+    @property
+    def may_be_retry(self) -> bool:
+        return self.key_digest is not None or self.retry > 0
+
+    @property
+    def lock(self) -> int:
+        """What equal attempts have in common."""
+        return int.from_bytes(bytes.fromhex((self.key_digest or self.fingerprint)[:16]), signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered: JSON, or a stream of ``stream_of`` from ``cursor``."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    stream_of: str | None = None
+    cursor: int = 0
+    is_replayed: bool = False
+
+
+def attempt_of(
+    principal: Principal, *, path: str, body: bytes, key: str | None = None, retry: int = 0, kept: timedelta = KEPT
+) -> Attempt:
+    """:param path: with the query; :param body: in a form that is equal for equal requests."""
+    who = principal.key_id or f"user {principal.user_id}"
+    whose = f"{principal.project_id}\0{who}\0"
+    fingerprint = hashlib.sha256(f"{whose}{path}\0".encode(errors="surrogatepass") + body).hexdigest()
+    key_digest = hashlib.sha256(f"{whose}{key}".encode()).hexdigest() if key is not None else None
+    return Attempt(principal.project_id, path.partition("?")[0][:ROUTE_LENGTH], fingerprint, key_digest, retry, kept)
+
+
+def once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
+    """Do ``act`` and keep its answer, in one transaction; or give the answer of the attempt that this one repeats.
+
+    What ``act`` raises takes everything back. It may be done again where the database asks for that.
+
+    :raises ApiError: 400, the key was used for something else; 503, an equal attempt takes longer than 5 seconds.
+    """
+    work = partial(_once, attempt, act)
+    try:
+        return transact_alone(work, name=attempt.lock, patience=PATIENCE, shared=not attempt.may_be_retry)
+    except Busy:
+        raise unavailable("The same request is still being worked on. Please retry.") from None
+
+
+def _once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
+    earlier = _of_key(attempt) if attempt.key_digest else _of_retry(attempt) if attempt.retry else None
+    if earlier is not None:
+        body = zlib.decompress(earlier.body)
+        return Answer(earlier.status, earlier.headers, body, earlier.stream_of, earlier.cursor, is_replayed=True)
+    answer = act()
+    IdempotencyRecord.objects.create(
+        project_id=attempt.project_id,
+        key_digest=attempt.key_digest,
+        fingerprint=attempt.fingerprint,
+        route=attempt.route,
+        retries=attempt.retry,
+        status=answer.status,
+        headers=answer.headers,
+        body=zlib.compress(answer.body, 1),
+        stream_of=answer.stream_of,
+        cursor=answer.cursor,
+        expires_at=timezone.now() + (attempt.kept if attempt.key_digest else min(attempt.kept, RETRIED_WITHIN)),
+    )
+    return answer
+
+
+def _of_key(attempt: Attempt) -> IdempotencyRecord | None:
+    record = IdempotencyRecord.objects.filter(project_id=attempt.project_id, key_digest=attempt.key_digest).first()
+    if record is None:
+        return None
+    if record.expires_at <= timezone.now():
+        record.delete()
+        return None
+    if record.fingerprint != attempt.fingerprint:
+        what = "another body" if record.route == attempt.route else "another path"
+        raise ApiError(
+            f"This Idempotency-Key was used for a request with {what}. Use another key for another request.",
+            code="idempotency_key_reused",
+        )
+    return record
+
+
+def _of_retry(attempt: Attempt) -> IdempotencyRecord | None:
+    records = IdempotencyRecord.objects.filter(project_id=attempt.project_id)
+    record = records.retried(attempt.fingerprint, attempt.retry, timezone.now()).first()
+    if record is not None and record.retries < attempt.retry:
+        record.retries = attempt.retry
+        record.save(update_fields=["retries"])
+    return record
+
+
+def forget_answers() -> int:
+    """Delete up to a thousand records whose time is over; returns how many. Nothing is locked where there are none."""
+    over = IdempotencyRecord.objects.filter(expires_at__lte=timezone.now())
+    return _forget() if over.exists() else 0
+
+
+@service
+def _forget() -> int:
+    over = IdempotencyRecord.objects.filter(expires_at__lte=timezone.now()).select_for_update(skip_locked=True)
+    ids = list(over.order_by("expires_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    return IdempotencyRecord.objects.filter(pk__in=ids).delete()[0]
