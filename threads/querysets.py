@@ -17,7 +17,8 @@ class ThreadQuerySet(models.QuerySet[Any]):
         threads = self.filter(project_id=principal.project_id)
         if principal.allows(CONVERSATIONS_READ):
             return threads
-        return threads.filter(Q(owner_id__isnull=True) | Q(owner_id=principal.user_id))
+        nobodys = Q(owner_id__isnull=True)
+        return threads.filter(nobodys if principal.user_id is None else nobodys | Q(owner_id=principal.user_id))
 
     def owned_by(self, user_id: int) -> ThreadQuerySet:
         """The chats a person began."""

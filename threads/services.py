@@ -17,7 +17,7 @@ from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import THREADS_WRITE
 from sovereign.core import errors
-from sovereign.core.database import now, service
+from sovereign.core.database import now, only_row, service
 from sovereign.core.ids import instant_of
 from threads.models import MAXIMUM_MESSAGES, TITLE_LENGTH, Message, Thread
 
@@ -31,7 +31,7 @@ NOTED_FOR = timedelta(hours=1)  # a reading of another member's chat stands for 
 
 def get_thread(*, principal: Principal, thread_id: str) -> Thread:
     """:raises ApiError: 404, for an unknown thread and for one the principal may not see alike."""
-    thread = Thread.objects.visible_to(principal).filter(pk=thread_id).first()
+    thread: Thread | None = only_row(Thread.objects.visible_to(principal).filter(pk=thread_id))
     if thread is None:
         raise errors.not_found("thread", thread_id)
     return thread
@@ -61,7 +61,7 @@ def _record_reading(principal: Principal, thread: Thread) -> None:
 def lock_thread(*, principal: Principal, thread_id: str) -> Thread:
     """The thread with its row locked until the end of the transaction. Raises like :func:`get_thread`."""
     visible = Thread.objects.visible_to(principal)
-    thread = visible.select_for_update(no_key=True, of=("self",)).filter(pk=thread_id).first()
+    thread: Thread | None = only_row(visible.select_for_update(no_key=True, of=("self",)).filter(pk=thread_id))
     if thread is None:
         raise errors.not_found("thread", thread_id)
     return thread
@@ -144,7 +144,7 @@ def release(thread_id: str, run_id: str) -> None:
 def get_message(*, principal: Principal, thread_id: str, message_id: str) -> Message:
     """:raises ApiError: 404 for the thread or the message."""
     thread = get_thread(principal=principal, thread_id=thread_id)
-    message = Message.objects.of_thread(thread.id).filter(pk=message_id).first()
+    message: Message | None = only_row(Message.objects.of_thread(thread.id).filter(pk=message_id))
     if message is None:
         raise errors.not_found("message", message_id)
     return message

@@ -21,7 +21,7 @@ from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import RUNS_WRITE
 from sovereign.core import bus, errors
-from sovereign.core.database import service
+from sovereign.core.database import only_row, service
 from threads import services as threads
 from threads.models import Thread
 
@@ -54,7 +54,7 @@ def list_runs(thread: Thread) -> RunQuerySet:
 def get_step(*, principal: Principal, thread_id: str, run_id: str, step_id: str) -> tuple[Run, RunStep]:
     """:raises ApiError: 404 for the thread, the run or the step."""
     run = get_run(principal=principal, thread_id=thread_id, run_id=run_id)
-    step = RunStep.objects.of_run(run.id).filter(pk=step_id).first()
+    step = only_row(RunStep.objects.of_run(run.id).filter(pk=step_id))
     if step is None:
         raise errors.not_found("run step", step_id)
     return run, step
@@ -62,7 +62,7 @@ def get_step(*, principal: Principal, thread_id: str, run_id: str, step_id: str)
 
 def _find(principal: Principal, thread_id: str, run_id: str) -> Run:
     runs = Run.objects.visible_to(principal).select_related("configuration")
-    run = runs.filter(pk=run_id, thread_id=thread_id).first()
+    run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
     if run is None:
         threads.get_thread(principal=principal, thread_id=thread_id)
         raise errors.not_found("run", run_id)
@@ -149,7 +149,7 @@ def _lock(principal: Principal, thread_id: str, run_id: str) -> Run:
     """The run, its thread and itself locked, in that order."""
     threads.lock_thread(principal=principal, thread_id=thread_id)
     runs = Run.objects.select_related("configuration").select_for_update(no_key=True, of=("self",))
-    run = runs.filter(pk=run_id, thread_id=thread_id).first()
+    run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
     if run is None:
         raise errors.not_found("run", run_id)
     return run

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import QuerySet
 from django.utils import timezone
 
 P = ParamSpec("P")
@@ -113,6 +114,14 @@ def _lock(name: int, patience: float, shared: bool) -> None:
             if time.monotonic() > deadline:
                 raise Busy
             time.sleep(LOCK_POLL)
+
+
+def only_row(rows: QuerySet[Any, T]) -> T | None:
+    """The row that a unique condition finds, or ``None``.
+
+    As ``first()``, which has the one row sorted: making that ORDER BY costs Django a quarter of a small query.
+    """
+    return next(iter(rows.order_by()), None)
 
 
 def is_transient(error: OperationalError) -> bool:

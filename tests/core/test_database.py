@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from sovereign.accounts.models import Project
 from sovereign.core import database
-from sovereign.core.database import in_database, is_transient, now, service
+from sovereign.core.database import in_database, is_transient, now, only_row, service
 from sovereign.core.sqlite.base import FairLock, pool_of
 
 sqlite_only = pytest.mark.skipif(
@@ -324,3 +324,12 @@ def test_the_databases_clock_is_aware_and_near() -> None:
 
     assert abs((now() - timezone.now()).total_seconds()) < 5
     assert now().tzinfo is not None
+
+
+@pytest.mark.django_db
+def test_the_only_row_is_found_without_sorting(project: Project, django_assert_num_queries: Any) -> None:
+    found = Project.objects.filter(pk=project.pk)
+    with django_assert_num_queries(1) as queries:
+        assert only_row(found) == project
+    assert "ORDER BY" not in queries.captured_queries[0]["sql"]
+    assert only_row(found.filter(name="another")) is None

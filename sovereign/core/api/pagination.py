@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
+from sovereign.core.database import only_row
 from sovereign.core.errors import ApiError
 from sovereign.core.ids import instant_of
 
@@ -107,7 +108,7 @@ def _position(visible: QuerySet[M], name: str, cursor: str, order_by: tuple[str,
 
     Only rows the caller may see are looked at: a cursor must not tell whether another tenant's id exists.
     """
-    row = visible.filter(pk=cursor).values_list(*order_by).first()
+    row = only_row(visible.filter(pk=cursor).values_list(*order_by))
     if row is not None:
         return tuple(row)
     instant = instant_of(cursor)
