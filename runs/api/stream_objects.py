@@ -7,29 +7,41 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from runs.api.objects import CalledFunction, FileSearchWork, MessageReference, RunObject, StepObject
+from runs.api.objects import FileSearchWork, RunObject, StepObject
 from runs.models import RunStep
 from runs.states import Status
 from sovereign.core.api.schema import ErrorResponse
 from sovereign.core.api.unions import OneOf, Union
-from threads.api.objects import FileReference, ImageFileObject, ImageUrlObject, MessageObject, ThreadObject
+from threads.api.objects import MessageObject, ThreadObject
+from threads.api.serializers import DETAILS
 from threads.models import Message
 
 
-def part_of(item: type[serializers.Serializer], name: str) -> type[serializers.Serializer]:
-    """``item`` as a delta has it: all of its fields may be left out, because other deltas bring them."""
-    fields = {}
-    for field_name, field in item().fields.items():
-        field.required = False
-        fields[field_name] = field
-    return type(name, (serializers.Serializer,), {**fields, "__doc__": item.__doc__})
+class FileReferenceDelta(serializers.Serializer):
+    file_id = serializers.CharField(required=False)
 
 
-FileReferenceDelta = part_of(FileReference, "FileReferenceDelta")
-
-
-class CitedFileDelta(FileReferenceDelta):  # type: ignore[misc, valid-type]  # made above
+class CitedFileDelta(FileReferenceDelta):
     quote = serializers.CharField(required=False, allow_blank=True)
+
+
+class ImageFileObjectDelta(FileReferenceDelta):
+    detail = serializers.ChoiceField(choices=DETAILS, required=False)
+
+
+class ImageUrlObjectDelta(serializers.Serializer):
+    url = serializers.CharField(required=False)
+    detail = serializers.ChoiceField(choices=DETAILS, required=False)
+
+
+class MessageReferenceDelta(serializers.Serializer):
+    message_id = serializers.CharField(required=False)
+
+
+class CalledFunctionDelta(serializers.Serializer):
+    name = serializers.CharField(required=False)
+    arguments = serializers.CharField(required=False, allow_blank=True)
+    output = serializers.CharField(required=False, allow_null=True)
 
 
 class FileCitationDelta(serializers.Serializer):
@@ -74,7 +86,7 @@ class ImageFileDelta(serializers.Serializer):
 
     index = serializers.IntegerField()
     type = serializers.ChoiceField(choices=["image_file"])
-    image_file = part_of(ImageFileObject, "ImageFileObjectDelta")(required=False)
+    image_file = ImageFileObjectDelta(required=False)
 
 
 class ImageUrlDelta(serializers.Serializer):
@@ -82,7 +94,7 @@ class ImageUrlDelta(serializers.Serializer):
 
     index = serializers.IntegerField()
     type = serializers.ChoiceField(choices=["image_url"])
-    image_url = part_of(ImageUrlObject, "ImageUrlObjectDelta")(required=False)
+    image_url = ImageUrlObjectDelta(required=False)
 
 
 class RefusalDelta(serializers.Serializer):
@@ -115,7 +127,7 @@ class FunctionCallDelta(serializers.Serializer):
     index = serializers.IntegerField()
     id = serializers.CharField(required=False)
     type = serializers.ChoiceField(choices=["function"])
-    function = part_of(CalledFunction, "CalledFunctionDelta")(required=False)
+    function = CalledFunctionDelta(required=False)
 
 
 class LogsDelta(serializers.Serializer):
@@ -160,7 +172,7 @@ class MessageCreationDelta(serializers.Serializer):
     """Which message the step writes."""
 
     type = serializers.ChoiceField(choices=["message_creation"])
-    message_creation = part_of(MessageReference, "MessageReferenceDelta")(required=False)
+    message_creation = MessageReferenceDelta(required=False)
 
 
 class ToolCallsDelta(serializers.Serializer):

@@ -6,7 +6,11 @@ import json
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from inference import gateway
+from inference.chat import Availability, Capabilities
+from inference.models import RegisteredModel
 from tests.contract.facts import Document
 
 
@@ -16,3 +20,11 @@ def document() -> Document:
     assert answer.status_code == 200
     parsed: Document = json.loads(answer.content)
     return parsed
+
+
+@pytest.fixture
+def registered(db: None, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
+    """The model ``tiny``, which can be served and never is: tests write its answers."""
+    capabilities = Capabilities(continuation=True, context_length=8_192)
+    monkeypatch.setattr(gateway, "availability", lambda name: Availability(ready=True, capabilities=capabilities))
+    return RegisteredModel.objects.create(name="tiny", created_at=timezone.now())
