@@ -169,7 +169,7 @@ class Accumulator:
             assert 0 <= call["index"] <= len(calls)
             if call["index"] == len(calls):
                 assert set(call) == {"index", "id", "type", "function"}
-                assert list(call["function"]) == ["name", "arguments", "output"]
+                assert set(call["function"]) == {"name", "arguments", "output"}
                 assert (call["function"]["arguments"], call["function"]["output"]) == ("", None)
                 calls.append({"id": call["id"], "name": call["function"]["name"], "arguments": ""})
             else:  # (c) what is told once is added up, so it is told once
