@@ -55,6 +55,8 @@ class FunctionName(StrictString):
 class AnyObject(StrictField):
     """A JSON object, kept as it is."""
 
+    expected = "an object"
+
     def schema(self) -> dict[str, Any] | Union:
         return {"type": "object", "additionalProperties": True}
 
@@ -103,6 +105,8 @@ TOOL = Union("Tool", (CodeInterpreterToolSerializer, FileSearchToolSerializer, F
 
 class ToolField(StrictField):
     """One tool, checked by its type and given back in the contract's normal form."""
+
+    expected = "an object"
 
     def schema(self) -> Union:
         return TOOL
@@ -193,6 +197,8 @@ CHUNKINGS: dict[str, type[StrictSerializer]] = {"auto": AutoChunking, "static": 
 
 class ChunkingField(StrictField):
     """How a vector store cuts its files."""
+
+    expected = "an object"
 
     def schema(self) -> Union:
         return CHUNKING

@@ -66,6 +66,16 @@ def forbidden(scope: str) -> ApiError:
     )
 
 
+def unsupported_content_type(content_type: str) -> ApiError:
+    shown = content_type[:SHOWN_ID]
+    return ApiError(
+        f"Unsupported content type: '{shown}'. This API method only accepts 'application/json' requests, but you "
+        f"specified the header 'Content-Type: {shown}'. Please try again with a supported content type.",
+        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        code="unsupported_content_type",
+    )
+
+
 def request_too_large(limit: int) -> ApiError:
     """:param limit: bytes that a body may have."""
     return ApiError(f"The body is larger than {limit // 1024**2} MB.", status=413, code="request_too_large")

@@ -62,6 +62,8 @@ PART = Union("MessagePart", (TextPart, ImageUrlPart, ImageFilePart))
 class ContentField(StrictField):
     """A string, or an array of at least one part."""
 
+    expected = "one of a string or array of objects"
+
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "maxLength": TEXT_LENGTH}
         return {"oneOf": [text, {"type": "array", "minItems": 1, "maxItems": MAXIMUM_PARTS, "items": PART}]}
@@ -70,13 +72,15 @@ class ContentField(StrictField):
         if isinstance(data, str):
             return StrictString(max_length=TEXT_LENGTH).to_internal_value(data)
         if not isinstance(data, list):
-            raise refuse_type("one of a string or array of objects", data)
+            raise refuse_type(self.expected, data)
         parts = StrictList(child=PartField(), minimum=1, maximum=MAXIMUM_PARTS)
         return parts.run_validation(data)
 
 
 class PartField(StrictField):
     """One part of a message, checked by its type."""
+
+    expected = "an object"
 
     def schema(self) -> Union:
         return PART

@@ -37,6 +37,11 @@ def as_api_error(exception: Exception, context: dict[str, Any]) -> errors.ApiErr
                 "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
                 "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
             )
+        case exceptions.UnsupportedMediaType():  # a header that is none: every type that is one is read
+            return errors.unsupported_content_type(getattr(request, "content_type", None) or "")
+        case exceptions.MethodNotAllowed():
+            path = getattr(request, "path", "")
+            return errors.ApiError(f"Invalid method for URL ({getattr(request, 'method', '')} {path})", status=405)
         case exceptions.APIException():
             return errors.ApiError(str(exception.detail), status=exception.status_code, headers=_headers_of(exception))
         case Http404():

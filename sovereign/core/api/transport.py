@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -11,9 +12,10 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 
-from sovereign.core.errors import ApiError, request_too_large
+from sovereign.core.errors import SHOWN_ID, ApiError, request_too_large, unsupported_content_type
 
 MAXIMUM_DEPTH = 100  # levels of arrays and objects in a body
+MAXIMUM_COMMAS = 1_000_000  # in a body: what bounds the values that checks have to walk through
 
 
 class JSONParser(BaseParser):
@@ -22,6 +24,12 @@ class JSONParser(BaseParser):
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """A body that says it is something else may still be JSON (``curl -d`` calls everything a form).
+
+        :raises ApiError: 413, 415, and 400 for what is too deep or has too many values.
+        :raises ParseError: it says it is JSON, and is not.
+        """
+        _refuse_encoded(stream)
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -30,10 +38,25 @@ class JSONParser(BaseParser):
         try:
             data = orjson.loads(body)
         except orjson.JSONDecodeError as error:
+            if media_type and "json" not in media_type.lower():
+                raise unsupported_content_type(media_type) from None
             raise ParseError(str(error)) from None
+        if body.count(b",") > MAXIMUM_COMMAS:
+            raise ApiError("The JSON body has too many values.", code="invalid_json")
         if body.count(b"[") + body.count(b"{") > MAXIMUM_DEPTH and _is_deeper_than(data, MAXIMUM_DEPTH):
             raise ApiError(f"The JSON body is nested deeper than {MAXIMUM_DEPTH} levels.", code="invalid_json")
         return data
+
+
+def _refuse_encoded(stream: Any) -> None:
+    """Nothing here unpacks bodies: a small one may hold a very large one."""
+    encoding = getattr(stream, "META", {}).get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ApiError(
+            f"Unsupported content encoding: '{encoding[:SHOWN_ID]}'. Please send the body as it is.",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            code="unsupported_content_encoding",
+        )
 
 
 def _is_deeper_than(data: Any, limit: int) -> bool:

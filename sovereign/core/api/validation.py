@@ -1,4 +1,4 @@
-"""Request bodies: strict fields whose refusals read like the contract's (errors E20 to E28).
+"""Request bodies: strict fields whose refusals read like the contract's (errors E20 to E27).
 
 DRF converts kindly (``"5"`` becomes 5, unknown keys vanish); the contract does not. A field raises a
 ``ValidationError`` whose message has ``{param}`` where the path belongs; only the handler knows that path.
@@ -6,8 +6,9 @@ DRF converts kindly (``"5"`` becomes 5, unknown keys vanish); the contract does 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -21,6 +22,7 @@ METADATA_PAIRS = 16
 METADATA_KEY_LENGTH = 64
 METADATA_VALUE_LENGTH = 512
 LARGEST_FLOAT = 2.0**63
+NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 SHOWN = 64  # characters of what a client sent that an error repeats
 
 _KINDS: tuple[tuple[type, str], ...] = (
@@ -70,6 +72,13 @@ def supported(values: list[str]) -> str:
 class StrictField(serializers.Field):
     """A field that takes exactly one JSON type, and gives back what it stores."""
 
+    expected = "a value"  # as an error names what it takes
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "null":
+            raise refuse_type(self.expected, None)
+        super().fail(key, **kwargs)
+
     def schema(self) -> dict[str, Any] | Union:
         """Its part of the OpenAPI document; serializer classes in it become references."""
         return {}
@@ -85,8 +94,10 @@ def _given(**limits: Any) -> dict[str, Any]:
 class StrictString(StrictField):
     """A JSON string. NUL and lone surrogates are refused: no database and no UTF-8 stream can carry them."""
 
-    def __init__(self, *, max_length: int | None = None, min_length: int = 0, prefix: str = "", **options: Any) -> None:
-        self.max_length, self.min_length, self.prefix = max_length, min_length, prefix
+    expected = "a string"
+
+    def __init__(self, *, max_length: int | None = None, min_length: int = 0, **options: Any) -> None:
+        self.max_length, self.min_length = max_length, min_length
         super().__init__(**options)
 
     def schema(self) -> dict[str, Any]:
@@ -94,7 +105,7 @@ class StrictString(StrictField):
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise refuse_type("a string", data)
+            raise refuse_type(self.expected, data)
         if self.max_length is not None and len(data) > self.max_length:
             raise refuse(
                 "Invalid '{param}': string too long. Expected a string with maximum length "
@@ -107,13 +118,8 @@ class StrictString(StrictField):
                 f"{self.min_length}, but got a string with length {len(data)} instead.",
                 "string_below_min_length",
             )
-        if "\x00" in data or any("\ud800" <= character <= "\udfff" for character in data):
+        if NOT_TEXT.search(data):
             raise refuse("Invalid '{param}': the string has a character that is not allowed.", "invalid_value")
-        if self.prefix and not data.startswith(self.prefix):
-            shown = data[:SHOWN].replace("{", "").replace("}", "")
-            raise refuse(
-                f"Invalid '{{param}}': '{shown}'. Expected an ID that begins with '{self.prefix}'.", "invalid_value"
-            )
         return data
 
 
@@ -124,6 +130,7 @@ class StrictNumber(StrictField):
         self, *, minimum: float | None = None, maximum: float | None = None, integer: bool = False, **options: Any
     ) -> None:
         self.minimum, self.maximum, self.integer = minimum, maximum, integer
+        self.expected = "an integer" if integer else "a decimal"
         super().__init__(**options)
 
     def schema(self) -> dict[str, Any]:
@@ -134,7 +141,7 @@ class StrictNumber(StrictField):
     def to_internal_value(self, data: Any) -> float | int:
         word = "integer" if self.integer else "decimal"
         if isinstance(data, bool) or not isinstance(data, int if self.integer else int | float):
-            raise refuse_type("an integer" if self.integer else "a decimal", data)
+            raise refuse_type(self.expected, data)
         if self.minimum is not None and not data >= self.minimum:
             raise refuse(
                 f"Invalid '{{param}}': {word} below minimum value. Expected a value >= {self.minimum}, "
@@ -147,22 +154,25 @@ class StrictNumber(StrictField):
                 f"but got {data} instead.",
                 f"{word}_above_max_value",
             )
-        return data
+        return data if self.integer else float(data)
 
 
 class StrictBoolean(StrictField):
+    expected = "a boolean"
+
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean"}
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            raise refuse_type("a boolean", data)
+            raise refuse_type(self.expected, data)
         return data
 
 
 class StrictChoice(StrictField):
     def __init__(self, *, choices: list[str], **options: Any) -> None:
         self.choices = choices
+        self.expected = f"one of {supported(choices)}"
         super().__init__(**options)
 
     def schema(self) -> dict[str, Any]:
@@ -170,7 +180,7 @@ class StrictChoice(StrictField):
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise refuse_type(f"one of {supported(self.choices)}", data)
+            raise refuse_type(self.expected, data)
         if data not in self.choices:
             shown = data[:SHOWN].replace("{", "").replace("}", "")
             raise refuse(f"Invalid value: '{shown}'. Supported values are: {supported(self.choices)}.", "invalid_value")
@@ -178,7 +188,10 @@ class StrictChoice(StrictField):
 
 
 class StrictList(serializers.ListField):
-    """A JSON array of ``child``, with the contract's words for too many or too few items."""
+    """A JSON array of ``child``, with the contract's words for too many or too few items.
+
+    The first item that is refused ends the look: a body has room for half a million of them.
+    """
 
     def __init__(self, *, maximum: int | None = None, minimum: int = 0, **options: Any) -> None:
         self.maximum, self.minimum = maximum, minimum
@@ -199,6 +212,21 @@ class StrictList(serializers.ListField):
                     f"array_{side}_length",
                 )
         return self.run_child_validation(data)
+
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        checked = []
+        for index, item in enumerate(data):
+            try:
+                checked.append(self.child.run_validation(item))
+            except serializers.ValidationError as error:
+                detail: Any = {index: error.detail}
+                raise serializers.ValidationError(detail) from None
+        return checked
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "null":
+            raise refuse_type("an array", None)
+        super().fail(key, **kwargs)
 
 
 class Metadata(StrictField):
@@ -246,6 +274,13 @@ class StrictSerializer(serializers.Serializer):
         refuse_unknown(data, [key for key in data if key not in self.fields])
         return super().to_internal_value(data)
 
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "null":
+            raise serializers.ValidationError(
+                {api_settings.NON_FIELD_ERRORS_KEY: refuse_type("an object", None).detail}
+            )
+        super().fail(key, **kwargs)
+
 
 def validation_error(error: serializers.ValidationError) -> ApiError:
     """The first refusal of a validation, with its path filled in."""
@@ -254,8 +289,6 @@ def validation_error(error: serializers.ValidationError) -> ApiError:
     if code == "required":
         return ApiError(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
     text = str(detail)
-    if code == "null":
-        text, code = "Invalid type for '{param}': expected a value, but got null instead.", "invalid_type"
     message = text.replace("{param}", path) if path else text.replace("'{param}'", "the body")
     return ApiError(message, param=path or None, code=code)
 
