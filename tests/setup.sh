@@ -40,6 +40,7 @@ openai_node() {
 client_environments() {
     [ -x ../.venv/bin/python ] || { note ".venv is missing: run make test. The tests in client environments are left out."; return; }
     (cd .. && .venv/bin/python -m tests.sdk.environments) || note "some client environments are missing; their tests are left out."
+    (cd .. && .venv/bin/python -m tests.sdk.generated.sources) || note "some of the SDK's own tests are missing, and left out."
 }
 
 # host_of URL, port_of URL DEFAULT: parts of postgres://user@host:port/name

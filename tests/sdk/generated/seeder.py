@@ -1,0 +1,161 @@
+"""``python -m tests.sdk.generated.seeder``: makes the rows that the SDK's generated tests ask for by literal ids.
+
+It prints its port on the first line, and shares the database of the server under test. ``POST /completed``,
+``/in_progress`` or ``/requires_action`` makes ``assistant_id``, ``thread_id``, ``run_id`` and what is theirs anew, with
+the run in that state; the ids ``before`` and ``after`` are there as cursors in every list. No worker is running, so
+that a run stays as it was made.
+"""
+
+from __future__ import annotations
+
+import traceback
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import django
+
+django.setup()
+
+from assistants.models import Assistant  # noqa: E402  (apps first)
+from assistants.resolution import resolve  # noqa: E402
+from inference.chat import Usage  # noqa: E402
+from runs import events  # noqa: E402
+from runs.configuration import compose, freeze  # noqa: E402
+from runs.events import EventLog  # noqa: E402
+from runs.models import Run, RunConfiguration, RunStep  # noqa: E402
+from runs.rendering import changing_fields  # noqa: E402
+from runs.services.recorder import Recorder  # noqa: E402
+from runs.states import Status  # noqa: E402
+from sovereign.accounts.models import Project  # noqa: E402
+from sovereign.core.database import now, service  # noqa: E402
+from threads import services as threads  # noqa: E402
+from threads.models import Message, Thread  # noqa: E402
+
+CURSORS = ("before", "after")
+SPENT = Usage(prompt_tokens=3, completion_tokens=2)
+QUESTION = {"role": "user", "content": "What is the answer?"}
+LIFE = timedelta(hours=1)  # of a run: none of them expires in a test
+
+
+@service
+def seed(state: Status) -> None:
+    """Everything under its literal id, as if nothing had happened to it yet."""
+    Thread.objects.filter(pk="thread_id").delete()
+    Assistant.objects.filter(pk__in=["assistant_id", *CURSORS]).delete()
+    project = Project.objects.earliest("created_at")
+    assistant, *_ = Assistant.objects.bulk_create(
+        Assistant(id=name, project=project, model="fake", instructions="Answer.") for name in ("assistant_id", *CURSORS)
+    )
+    thread = Thread.objects.create(id="thread_id", project=project)
+    threads.add_messages(thread, [QUESTION])
+    resolved = resolve(assistant=assistant, environment=None, thread_id=thread.id, variables=None)
+    with EventLog() as log:
+        recorder = _start(log, thread, freeze(project.id, compose(resolved, {})))
+        if state == Status.COMPLETED:
+            _answer(recorder)
+        elif state == Status.REQUIRES_ACTION:
+            _ask(recorder)
+
+
+def _start(log: EventLog, thread: Thread, configuration: RunConfiguration) -> Recorder:
+    """``run_id`` in progress on the thread, behind the runs of the cursors, which are over."""
+    runs = [
+        Run(
+            id=name,
+            project_id=thread.project_id,
+            thread=thread,
+            configuration=configuration,
+            assistant_id="assistant_id",
+            model="fake",
+            status=Status.COMPLETED,
+            completed_at=now(),
+            expires_at=now() + LIFE,
+        )
+        for name in (*CURSORS, "run_id")
+    ]
+    run = runs[-1]
+    run.status, run.completed_at = Status.QUEUED, None
+    Run.objects.bulk_create(runs)
+    threads.occupy(thread, run.id)
+    log.append(run, events.RUN_CREATED, changing_fields(run))
+    recorder = Recorder(log, run, thread)
+    recorder.move(Status.IN_PROGRESS, started_at=now())
+    return recorder
+
+
+def _answer(recorder: Recorder) -> None:
+    """The run wrote ``message_id`` in ``step_id``, and before it a message in a step for each of the cursors."""
+    run, thread = recorder.run, recorder.thread
+    assert thread is not None
+    begun = [_written(run, thread, place, name) for place, name in enumerate(CURSORS, start=1)]
+    Message.objects.bulk_create(message for message, _ in begun)
+    RunStep.objects.bulk_create(step for _, step in begun)
+    thread.last_position += len(begun)
+    run.last_step_position += len(begun)
+    recorder.begin_message(step_id="step_id", message_id="message_id")
+    recorder.append_text("message_id", "Forty-two.", first=True)
+    recorder.finish_message(step_id="step_id", spent=SPENT)
+    recorder.count(SPENT)
+    recorder.end(Status.COMPLETED)
+
+
+def _written(run: Run, thread: Thread, place: int, name: str) -> tuple[Message, RunStep]:
+    """A finished message and its step, both under one name."""
+    message = Message(
+        id=name,
+        project_id=run.project_id,
+        thread=thread,
+        position=thread.last_position + place,
+        role=Message.Role.ASSISTANT,
+        content=threads.content_parts("Let me see."),
+        assistant_id=run.assistant_id,
+        run_id=run.id,
+        completed_at=now(),
+    )
+    step = RunStep(
+        id=name,
+        run=run,
+        position=place,
+        type=RunStep.Type.MESSAGE_CREATION,
+        status=RunStep.StepStatus.COMPLETED,
+        step_details={"type": "message_creation", "message_creation": {"message_id": name}},
+        completed_at=now(),
+    )
+    return message, step
+
+
+def _ask(recorder: Recorder) -> None:
+    """The run waits for the output of one call."""
+    recorder.begin_tool_calls(step_id="step_id")
+    recorder.begin_call("step_id", 0, "tool_call_id", "function")
+    recorder.append_arguments("step_id", 0, "{}")
+    recorder.require_action(step_id="step_id", spent=SPENT)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One seeding a request; what went wrong is the answer's text."""
+
+    def do_POST(self) -> None:
+        status, text = 200, ""
+        try:
+            seed(Status(self.path.removeprefix("/")))
+        except Exception:
+            status, text = 500, traceback.format_exc()
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of requests that went well."""
+
+
+def main() -> None:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        print(server.server_port, flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
