@@ -133,6 +133,9 @@ class BoundedHTTPFactory(HTTPFactory):
         protocol.requestFactory = Request
         return protocol
 
+    def log(self, request: Any) -> None:
+        """Twisted's access log goes nowhere here, but would be written line by line."""
+
 
 class BoundedWebSocketFactory(WebSocketFactory):
     protocol = WebSocket
