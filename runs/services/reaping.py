@@ -10,6 +10,7 @@ from runs.models import Run
 from runs.querysets import MAXIMUM_CRASHES, RunQuerySet
 from runs.services.recorder import Recorder
 from runs.states import ACTIVE, Status
+from sovereign.accounts.services import forget_answers
 from sovereign.core.database import now, service
 from threads import services as threads
 
@@ -17,7 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 def reap() -> int:
-    """End every run that is due, each in a transaction of its own; returns how many there were."""
+    """End every run that is due, each in a transaction of its own; returns how many there were.
+
+    What is kept of answers for those who ask again is forgotten here too, once its time is over.
+    """
     ended = 0
     for due, end in (
         (Run.objects.overdue(), end_overdue),
@@ -31,6 +35,7 @@ def reap() -> int:
                 raise  # the database, not the run
             except Exception:  # one run that cannot be ended must not keep all later ones alive
                 log.exception("run_not_ended", run=run_id)
+    forget_answers()
     return ended
 
 
