@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from assistants.querysets import AssistantQuerySet
-from sovereign.core.fields import CreatedAtField, id_field
+from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field
 
 NAME_LENGTH = 256
 DESCRIPTION_LENGTH = 512
@@ -39,7 +39,7 @@ class Assistant(models.Model):
     description = models.CharField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001
     model = models.CharField(max_length=MODEL_LENGTH)
     instructions = models.TextField(max_length=INSTRUCTIONS_LENGTH, null=True, blank=True)  # noqa: DJ001
-    tools = models.JSONField(default=list, blank=True)
+    tools = OrderedJSONField(default=list, blank=True)
     tool_resources = models.JSONField(default=dict, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     temperature = models.FloatField(default=1.0)
@@ -47,7 +47,7 @@ class Assistant(models.Model):
     reasoning_effort = models.CharField(  # noqa: DJ001
         max_length=16, choices=ReasoningEffort.choices, null=True, blank=True
     )
-    response_format = models.JSONField(default=auto, blank=True)
+    response_format = OrderedJSONField(default=auto, blank=True)
     created_at = CreatedAtField()
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -60,6 +60,6 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
 def freeze(project_id: str, configuration: FrozenConfiguration) -> RunConfiguration:
     """The stored row of this content: the one there is, or a new one."""
     data = asdict(configuration)
-    digest = hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest = hashlib.sha256(orjson.dumps(data)).hexdigest()  # the order of a schema's properties is content too
     row, _ = RunConfiguration.objects.get_or_create(project_id=project_id, digest=digest, defaults={"data": data})
     return row

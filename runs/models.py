@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from runs.querysets import EventQuerySet, RunQuerySet, StepQuerySet
 from runs.states import ACTIVE, Status
-from sovereign.core.fields import CreatedAtField, id_field, reference
+from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
 
 class RunConfiguration(models.Model):
@@ -18,7 +18,7 @@ class RunConfiguration(models.Model):
     id = id_field("cfg_")
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON, in hexadecimal.")
-    data = models.JSONField(help_text="See runs.configuration.FrozenConfiguration.")
+    data = OrderedJSONField(help_text="See runs.configuration.FrozenConfiguration.")
     created_at = CreatedAtField()
 
     class Meta:

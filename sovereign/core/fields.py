@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from django.utils.deconstruct import deconstructible
+from psycopg.types.json import Json, Jsonb
 
 from sovereign.core.ids import instant_of, new_id
 
@@ -51,3 +53,24 @@ class CreatedAtField(models.DateTimeField):
             value = instant_of(str(instance.pk)) or timezone.now()
             setattr(instance, self.attname, value)
         return value
+
+
+class OrderedJSONField(models.JSONField):
+    """JSON whose objects keep the order of their keys.
+
+    A model fills a schema's properties in the order they stand in: one that is to reason before it answers must not
+    be made to answer first. PostgreSQL's ``jsonb`` sorts keys, its ``json`` does not; the price is that the column
+    cannot be searched by what is inside.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        return "json" if connection.vendor == "postgresql" else super().db_type(connection)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        prepared_value = super().get_db_prep_value(value, connection, prepared)
+        return Json(prepared_value.obj) if isinstance(prepared_value, Jsonb) else prepared_value
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        if connection.vendor == "postgresql":  # psycopg has read it
+            return value
+        return super().from_db_value(value, expression, connection)

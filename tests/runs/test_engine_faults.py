@@ -10,8 +10,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from assistants import services as assistants
 from inference import gateway
 from runs.models import Run
+from runs.services import creation
 from runs.streaming import rights
 from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
@@ -23,6 +25,7 @@ from tests.runs.accumulator import Accumulator
 from tests.runs.support import within, working
 from tests.runs.test_readers import parsed
 from tests.runs.test_streams import BEGUN, CALLS, TEXT, WHOLE, told
+from threads.models import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,3 +166,26 @@ async def test_the_word_may_stand_in_a_message(
     said = [{"role": "user", "content": [{"type": "text", "text": "As JSON, please."}]}]
     run = await in_database(begin, response_format={"type": "json_object"}, additional_messages=said)
     assert (await follow(run)).last_run["status"] == "completed"
+
+
+async def test_a_schema_reaches_the_engine_in_the_order_it_was_given(
+    engine: Upstream, principal: Principal, thread: Thread, follow: Callable[..., Any]
+) -> None:
+    """A model fills properties in that order: one that is to reason first must not be made to answer first."""
+    properties = {name: {"type": "string"} for name in ("reasoning_in_steps", "a", "confidence", "b")}
+    schema = {"type": "object", "properties": properties}
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+
+    def make() -> Run:
+        made = assistants.create_assistant(principal=principal, model="tiny", tools=[tool], response_format=form)
+        return creation.create_run(principal=principal, thread_id=thread.id, assistant_id=made.id).run
+
+    assert (await follow(await in_database(make))).last_run["response_format"] == form
+    body = engine.requests[-1].body
+    for sent in (body["response_format"]["json_schema"]["schema"], body["tools"][0]["function"]["parameters"]):
+        assert list(sent["properties"]) == list(properties)
+    schema["properties"] = dict(reversed(properties.items()))  # equal to a dictionary, and another configuration
+    await follow(await in_database(make))
+    body = engine.requests[-1].body
+    assert list(body["response_format"]["json_schema"]["schema"]["properties"]) == list(reversed(properties))

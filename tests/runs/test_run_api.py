@@ -194,6 +194,8 @@ def test_metadata_is_the_one_thing_to_modify(post: Callable[..., Any], assistant
     run = post(f"threads/{thread.id}/runs", {"assistant_id": assistant.id, "metadata": {"a": "b"}}).json()
     changed = post(f"threads/{thread.id}/runs/{run['id']}", {"metadata": {"c": "d"}}).json()
     assert changed == {**run, "metadata": {"c": "d"}}
+    assert post(f"threads/{thread.id}/runs/{run['id']}", {}).json() == changed
+    assert post(f"threads/{thread.id}/runs/{run['id']}", {"metadata": None}).json() == {**run, "metadata": {}}
     refused = post(f"threads/{thread.id}/runs/{run['id']}", {"status": "completed"})
     assert refused.json()["error"]["message"] == "Unknown parameter: 'status'."
 
