@@ -175,12 +175,7 @@ class RunView(ChangingView):
     @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, parameters=[POLL_AFTER], responses=RunObject)
     def post(self, request: Request, thread_id: str, run_id: str) -> Response:
         """Replace a run's metadata."""
-        run = control.update_run(
-            principal=principal_of(request),
-            thread_id=thread_id,
-            run_id=run_id,
-            metadata=self.body().get("metadata"),
-        )
+        run = control.update_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id, **self.body())
         return run_response(run)
 
 

@@ -86,11 +86,12 @@ def changes_run(function: Callable[..., T]) -> Callable[..., T]:
 
 
 @changes_run
-def update_run(*, principal: Principal, thread_id: str, run_id: str, metadata: dict[str, str] | None) -> Run:
-    """Replace a run's metadata: the one thing of it that a client may change."""
+def update_run(*, principal: Principal, thread_id: str, run_id: str, **fields: Any) -> Run:
+    """Replace a run's ``metadata`` where it is given (``None`` empties it): the one thing that may change."""
     run = _lock(principal, thread_id, run_id)
-    run.metadata = metadata or {}
-    run.save(update_fields=["metadata"])
+    if "metadata" in fields:
+        run.metadata = fields["metadata"] or {}
+        run.save(update_fields=["metadata"])
     return run
 
 
