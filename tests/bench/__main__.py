@@ -1,4 +1,4 @@
-"""``python -m tests.bench [streaming] [starting]``: prints P1b and P8, with ratios and the machine's load."""
+"""``python -m tests.bench [streaming] [starting] [crud]``: P1b, P8 and P3, with ratios and the machine's load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import starting, streaming
+from tests.bench import crud, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -39,7 +39,26 @@ def starting_report(folder: Path) -> None:
         print(f"    {line}", flush=True)
 
 
-REPORTS = {"streaming": streaming_report, "starting": starting_report}
+def crud_report(folder: Path) -> None:
+    print("P3   requests a second on one API process: keys and audit on, client on the same cores")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}")
+        here = folder / str(number)
+        here.mkdir()
+        for line in crud.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
+def databases() -> Iterator[tuple[str, dict[str, str]]]:
+    """Title, and the services beside."""
+    yield "SQLite", {}
+    if os.environ.get(POSTGRES):
+        yield "Postgres", {"postgres_url": os.environ[POSTGRES]}
+    else:
+        print(f"  Postgres: not measured, {POSTGRES} is not set")
+
+
+REPORTS = {"streaming": streaming_report, "starting": starting_report, "crud": crud_report}
 
 
 def main(names: list[str]) -> None:
