@@ -111,6 +111,7 @@ def refused(connection: socket.socket) -> dict[str, Any]:
     response = http.client.HTTPResponse(connection)
     response.begin()
     assert (response.status, response.headers["Connection"]) == (413, "close")
+    assert re.fullmatch(r"req_[0-9a-f]{32}", response.headers["X-Request-Id"])
     error: dict[str, Any] = json.loads(response.read())["error"]
     return error
 
@@ -144,6 +145,55 @@ def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(live_serv
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (LIMIT // 0x100000))
         connection.sendall(chunk)
         assert refused(connection) == ERROR
+
+
+def resident(pid: int) -> int:
+    """The bytes of memory that a process has now."""
+    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(kilobytes) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_a_body_without_a_length_and_without_an_end_costs_no_memory(live_server_process: Stack) -> None:
+    """Sixteen times what is allowed, to one connection, and nearly all that is allowed to eight that never end."""
+    pid = live_server_process.processes[-1].pid
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    before, seen = resident(pid), []
+    with contextlib.ExitStack() as open_:
+        endless = open_.enter_context(contextlib.closing(connected(live_server_process.port)))
+        endless.sendall(head)
+        for _ in range(16):
+            endless.sendall(chunk * (LIMIT // 0x100000))
+            seen.append(resident(pid))
+        for _ in range(8):
+            half = open_.enter_context(contextlib.closing(connected(live_server_process.port)))
+            half.sendall(head + chunk * (LIMIT // 0x100000 - 1))
+            seen.append(resident(pid))
+        assert refused(endless) == ERROR
+        assert live_server_process.client.get("/v1/assistants")["object"] == "list", "others are answered meanwhile"
+        seen.append(resident(pid))
+    assert max(seen) - before < 4 * LIMIT
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": "x" * 256_001},
+        {"role": "user", "content": [{"type": "text", "text": "x" * 256_001}]},
+        {"role": "user", "content": [{"type": "text", "text": "x"}] * 1_001},
+    ],
+    ids=["a text", "a part", "parts"],
+)
+def test_a_message_beyond_its_limits_is_refused_and_leaves_nothing(
+    live_server_process: Stack, message: dict[str, Any]
+) -> None:
+    client = live_server_process.client
+    thread = client.thread()
+    status, answer = client.request("POST", f"/v1/threads/{thread}/messages", message)
+    assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
+    assert answer["error"]["code"] in ("string_above_max_length", "array_above_max_length")
+    assert client.get(f"/v1/threads/{thread}/messages")["data"] == []
 
 
 def test_a_body_at_the_limit_reaches_the_application(live_server_process: Stack) -> None:
