@@ -23,7 +23,7 @@ install_packages() {
 chromium_and_node() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || install_packages chromium
     command -v node >/dev/null && command -v npm >/dev/null || install_packages nodejs npm
-    command -v curl >/dev/null || install_packages curl
+    command -v curl >/dev/null && command -v jq >/dev/null || install_packages curl jq
 }
 
 openai_node() {

@@ -1,71 +1,21 @@
-"""openai-node, curl and a WebSocket client, each as its users would call it."""
+"""curl and a WebSocket client, as their users would call them."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.client import tokens
-from tests.support.fixtures import skip_ring
 from tests.support.processes import Stack
 from tests.support.viewers import logged
 
 pytestmark = pytest.mark.sdk
 
-NODE = Path(__file__).parent / "node"
 TIMEOUT = 60.0  # seconds
-
-
-def node(server: Stack, story: str) -> list[tuple[str, Any]]:
-    """What ``run.mjs`` tells of a story."""
-    if not shutil.which("node") or not (NODE / "node_modules" / "openai").is_dir():
-        skip_ring("openai-node is not installed: run tests/setup.sh")
-    command = ["node", str(NODE / "run.mjs"), f"{server.url}/v1", server.api_key, "fake", story]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [(name, value) for name, value in map(json.loads, done.stdout.splitlines())]
-
-
-def test_openai_node_streams_an_answer(server: Stack) -> None:
-    told = node(server, "stream")
-    names = [name for name, _ in told]
-    assert [name for name in names if name != "textDelta"] == [
-        "runStepCreated",
-        "messageCreated",
-        "textCreated",
-        "textDone",
-        "messageDone",
-        "runStepDone",
-        "end",
-        "run",
-        "message",
-    ]
-    assert "".join(value for name, value in told if name == "textDelta") == tokens(20)
-    assert ("message", tokens(20)) in told
-    run = dict(told)["run"]
-    assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 20)
-
-
-def test_openai_node_submits_tool_outputs(server: Stack) -> None:
-    told = node(server, "tools")
-    assert [value["status"] for name, value in told if name == "run"] == ["requires_action", "completed"]
-    assert [name for name, _ in told].count("toolCallDone") == 2
-    assert ("arguments", ['{"number": 0}', '{"number": 1}']) in told
-    assert ("message", tokens(5)) in told
-    assert "error" not in dict(told)
-
-
-def test_openai_node_polls(server: Stack) -> None:
-    told = node(server, "poll")
-    assert dict(told)["run"]["status"] == "completed"
-    assert told[-2:] == [("user", "[tokens=20]"), ("assistant", tokens(20))]
 
 
 def test_curl_streams_an_answer(server: Stack) -> None:

@@ -200,13 +200,19 @@ class Database:
         self._age("expires_at", run)
 
     def _age(self, column: str, run: str) -> None:
-        statement = f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?"
+        self._write(f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?", run)
+
+    def revoke_key(self, name: str) -> None:
+        """As the admin does."""
+        self._write("UPDATE accounts_apikey SET revoked_at = CURRENT_TIMESTAMP WHERE name = ?", name)
+
+    def _write(self, statement: str, *values: Any) -> None:
         if self._server:
             with psycopg.connect(self.url, autocommit=True) as connection:
-                connection.execute(statement.replace("?", "%s").encode(), [run])
+                connection.execute(statement.replace("?", "%s").encode(), values)
         else:
             with contextlib.closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as connection:
-                connection.execute(statement, [run])
+                connection.execute(statement, values)
 
     @contextlib.contextmanager
     def locked(self, run: str) -> Iterator[None]:
@@ -295,6 +301,12 @@ class Stack:
         process = self.start("serve", "--no-worker")
         self.await_health(process)
         return process
+
+    def another_key(self, name: str) -> str:
+        """The secret of a new key, that a test may revoke without harm to the others."""
+        process = self.start("create_api_key", "--name", name)
+        assert process.wait(START_TIMEOUT) == 0, process.output()
+        return next(line.split()[-1] for line in process.output().splitlines() if line.startswith("API key: "))
 
     def worker(self, *arguments: str) -> Process:
         """A ``run_worker`` that claims runs."""

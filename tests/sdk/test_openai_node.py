@@ -1,0 +1,167 @@
+"""openai-node against real processes: its helper loops, and every event of its AssistantStream, in three versions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import tokens, unique
+from tests.support.fixtures import skip_ring
+from tests.support.processes import Stack, Upstream, eventually
+from tests.support.viewers import await_end, logged
+
+pytestmark = pytest.mark.sdk
+
+NODE = Path(__file__).parent / "node"
+TIMEOUT = 90.0  # seconds
+PACKAGES = {"4": "openai-4", "6": "openai-6", "7": "openai"}
+PIECES = ("event", "textDelta", "messageDelta", "toolCallDelta", "runStepDelta")
+
+#: what a plain answer emits, besides ``event``; of each kind of piece the first
+PLAIN = [
+    "connect",
+    "runStepCreated",
+    "messageCreated",
+    "textCreated",
+    "messageDelta",
+    "textDelta",
+    "textDone",
+    "messageDone",
+    "runStepDone",
+    "end",
+]
+
+Told = list[tuple[str, Any]]
+
+
+def node(server: Stack, package: str, story: str, text: str, key: str = "") -> Told:
+    """What ``run.mjs`` tells of a story."""
+    if not shutil.which("node") or not (NODE / "node_modules" / package).is_dir():
+        skip_ring(f"{package} is not installed: run tests/setup.sh")
+    command = ["node", "run.mjs", package, f"{server.url}/v1", key or server.api_key, "fake", story, text]
+    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [(name, value) for name, value in map(json.loads, done.stdout.splitlines())]
+
+
+def emitted(told: Told) -> list[str]:
+    """The names in order; of each kind of piece the first."""
+    names = [name for name, _ in told if name not in ("event", "run", "message", "steps")]
+    return [name for place, name in enumerate(names) if name not in PIECES or name not in names[:place]]
+
+
+def values(told: Told, name: str) -> list[Any]:
+    return [value for told_name, value in told if told_name == name]
+
+
+@pytest.fixture(params=PACKAGES)
+def package(request: pytest.FixtureRequest) -> str:
+    return PACKAGES[request.param]
+
+
+def last_run(server: Stack) -> str:
+    [(run,)] = server.database.rows("SELECT id FROM runs_run ORDER BY created_at DESC, id DESC LIMIT 1")
+    return run
+
+
+@pytest.mark.parametrize("story", ["stream", "createAndStream", "createAndRunStream"])
+def test_a_stream_emits_every_event_in_order(server: Stack, package: str, story: str) -> None:
+    told = node(server, package, story, "[tokens=20]")
+    assert emitted(told) == PLAIN
+    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert "".join(values(told, "textDelta")) == tokens(20)
+    assert values(told, "textDone") == values(told, "message") == [tokens(20)]
+    assert values(told, "messageCreated") == [0]  # without content: the pieces come later
+    assert values(told, "steps") == [["message_creation"]]
+    [run] = values(told, "run")
+    assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 20)
+
+
+def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stack, package: str) -> None:
+    told = node(server, package, "tools", "[tool=look_up calls=3 rounds=2 tokens=5]")
+    assert [run["status"] for run in values(told, "run")] == ["requires_action", "requires_action", "completed"]
+    assert values(told, "toolCallCreated") == ["look_up"] * 6
+    assert values(told, "toolCallDone") == ['{"number": 0}', '{"number": 1}', '{"number": 2}'] * 2
+    assert {"runStepDelta", "toolCallDelta"} <= set(emitted(told))
+    assert values(told, "message") == [tokens(5)]
+    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert "error" not in emitted(told)
+
+
+def test_tool_outputs_are_submitted_from_inside_the_open_stream(server: Stack, package: str) -> None:
+    told = node(server, package, "toolsInside", "[tool=look_up calls=2 rounds=3 tokens=5]")
+    assert "".join(values(told, "textDelta")) == tokens(5)
+    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert values(told, "event").count("thread.run.requires_action") == 3
+
+
+def test_a_run_is_polled_for(server: Stack, package: str) -> None:
+    told = node(server, package, "poll", "[tool=look_up calls=2 rounds=2 tokens=6]")
+    statuses = [run["status"] for run in values(told, "run")]
+    assert statuses == ["requires_action", "requires_action", "completed"]
+    assert (values(told, "user"), values(told, "assistant")) == (
+        ["[tool=look_up calls=2 rounds=2 tokens=6]"],
+        [tokens(6)],
+    )
+
+
+def test_a_thread_and_its_run_are_polled_for(server: Stack, package: str) -> None:
+    [(_, run)] = node(server, package, "createAndRunPoll", "[tokens=2]")
+    assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 2)
+
+
+def test_a_run_that_somebody_else_cancels_is_told_to_its_end(server: Stack, package: str) -> None:
+    told = node(server, package, "cancelled", f"[tokens=20 hold=5 key={unique()}]")
+    assert emitted(told) == PLAIN
+    assert values(told, "runStepDone") == ["cancelled"]
+    assert values(told, "messageDone") == ["incomplete"]
+    assert values(told, "message") == ["".join(values(told, "textDelta"))]
+    assert [run["status"] for run in values(told, "run")] == ["cancelled"]
+
+
+def test_an_engine_that_breaks_off_is_told_to_the_end_of_the_stream(server: Stack, package: str) -> None:
+    told = node(server, package, "stream", "[tokens=20 drop=5]")
+    assert emitted(told) == PLAIN
+    assert values(told, "runStepDone") == ["failed"]
+    assert values(told, "message") == [tokens(5)]
+    assert [run["status"] for run in values(told, "run")] == ["failed"]
+
+
+def test_an_engine_that_says_nothing_ends_a_stream_without_a_message(server: Stack, package: str) -> None:
+    told = node(server, package, "stream", "[error=500]")
+    assert emitted(told) == ["connect", "end"]
+    assert [run["status"] for run in values(told, "run")] == ["failed"]
+
+
+def test_a_run_goes_on_when_its_reader_leaves(server: Stack, upstream: Upstream, package: str) -> None:
+    key = unique()
+    told = node(server, package, "abandoned", f"[tokens=20 hold=5 key={key}]")
+    assert emitted(told)[-3:] == ["abort", "end", "thrown"]
+    [(thread, run)] = values(told, "left")
+    upstream.release(key)
+    assert await_end(server, run) == "completed"
+    assert server.client.answer_of(thread, run)["content"][0]["text"]["value"] == tokens(20)
+
+
+def test_what_goes_wrong_in_a_stream_is_an_error_event(server: Stack, upstream: Upstream) -> None:
+    """All versions at once: it takes seconds until a withdrawn right is noticed, and they wait together."""
+    name = unique()
+    secret = server.another_key(name)
+
+    def read(package: str) -> Told:
+        return node(server, package, "interrupted", f"[tokens=20 hold=5 key={name}]", secret)
+
+    with ThreadPoolExecutor() as pool:
+        stories = [pool.submit(read, package) for package in PACKAGES.values()]
+        eventually(lambda: upstream.stats(name)["open"] == len(stories), TIMEOUT, "all of them read")
+        server.database.revoke_key(name)
+    for told in [story.result() for story in stories]:
+        assert emitted(told)[-3:] == ["error", "end", "thrown"]
+        assert values(told, "error") == [["APIError", "Your right to follow this run was withdrawn."]]
+    upstream.release(name)
