@@ -1,4 +1,7 @@
-"""``python -m tests.bench [streaming] [starting] [crud]``: P1b, P8 and P3, with ratios and the machine's load."""
+"""``python -m tests.bench [streaming] [starting] [crud] [listing]``: P1b, P8, P3 and P5, with the machine's load.
+
+``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import crud, starting, streaming
+from tests.bench import crud, listing, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -49,6 +52,16 @@ def crud_report(folder: Path) -> None:
             print(f"    {line}", flush=True)
 
 
+def listing_report(folder: Path) -> None:
+    print("P5   a page of a thread's messages by the rows of the table: median, and times that of the first column")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in listing.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
 def databases() -> Iterator[tuple[str, dict[str, str]]]:
     """Title, and the services beside."""
     yield "SQLite", {}
@@ -58,7 +71,12 @@ def databases() -> Iterator[tuple[str, dict[str, str]]]:
         print(f"  Postgres: not measured, {POSTGRES} is not set")
 
 
-REPORTS = {"streaming": streaming_report, "starting": starting_report, "crud": crud_report}
+REPORTS = {
+    "streaming": streaming_report,
+    "starting": starting_report,
+    "crud": crud_report,
+    "listing": listing_report,
+}
 
 
 def main(names: list[str]) -> None:
