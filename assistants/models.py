@@ -40,8 +40,8 @@ class Assistant(models.Model):
     model = models.CharField(max_length=MODEL_LENGTH)
     instructions = models.TextField(max_length=INSTRUCTIONS_LENGTH, null=True, blank=True)  # noqa: DJ001
     tools = OrderedJSONField(default=list, blank=True)
-    tool_resources = models.JSONField(default=dict, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    tool_resources = OrderedJSONField(default=dict, blank=True)
+    metadata = OrderedJSONField(default=dict, blank=True)
     temperature = models.FloatField(default=1.0)
     top_p = models.FloatField(default=1.0)
     reasoning_effort = models.CharField(  # noqa: DJ001

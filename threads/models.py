@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from sovereign.core.fields import CreatedAtField, id_field, reference
+from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 from threads.querysets import MessageQuerySet, ThreadQuerySet
 
 TITLE_LENGTH = 120
@@ -27,8 +27,8 @@ class Thread(models.Model):
         help_text="Who began it in the chat; empty for threads of API clients.",
     )
     title = models.CharField(max_length=TITLE_LENGTH, blank=True, default="")
-    metadata = models.JSONField(default=dict, blank=True)
-    tool_resources = models.JSONField(default=dict, blank=True)
+    metadata = OrderedJSONField(default=dict, blank=True)
+    tool_resources = OrderedJSONField(default=dict, blank=True)
     active_run_id = reference()
     last_position = models.PositiveIntegerField(default=0)
     last_activity_at = models.DateTimeField(auto_now_add=True)
@@ -65,9 +65,9 @@ class Message(models.Model):
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=16, choices=Role.choices)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.COMPLETED)
-    content = models.JSONField(default=list)
-    attachments = models.JSONField(default=list, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    content = OrderedJSONField(default=list)
+    attachments = OrderedJSONField(default=list, blank=True)
+    metadata = OrderedJSONField(default=dict, blank=True)
     assistant_id = reference()
     run_id = reference(db_index=True)
     incomplete_details = models.JSONField(null=True, blank=True)

@@ -68,7 +68,8 @@ def full(post: Post) -> dict[str, Any]:
         response_format={"type": "json_object"},
     )
     assert answer.status_code == 200, answer.content
-    return answer.json()  # type: ignore[no-any-return]
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def test_an_assistants_keys_stand_in_the_recorded_order(full: dict[str, Any], api: APIClient) -> None:
@@ -77,6 +78,20 @@ def test_an_assistants_keys_stand_in_the_recorded_order(full: dict[str, Any], ap
     assert list(api.get("/v1/assistants").json()) == ["object", "data", "first_id", "last_id", "has_more"]
     function = next(tool for tool in full["tools"] if tool["type"] == "function")["function"]
     assert list(function) == ["name", "description", "parameters", "strict"]
+
+
+def test_what_is_read_is_what_was_answered_byte_for_byte(post: Post, api: APIClient) -> None:
+    answer = post(
+        model="tiny",
+        tools=[{"type": "file_search"}, {"type": "function", "function": {"name": "f", "strict": True}}],
+        metadata={"zebra": "1", "a": "2", "lynx": "3", "b": "4"},
+        temperature=1,
+        top_p=0,
+    )
+    identifier = answer.json()["id"]
+    assert b'"top_p":0.0,"temperature":1.0' in answer.content
+    assert api.get(f"/v1/assistants/{identifier}").content == answer.content
+    assert post(identifier, temperature=1).content == answer.content
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,18 @@ def test_keys_stand_in_the_recorded_order(post: Send, say: Send, api: APIClient,
     assert list(post("").json()) == list(api.get(f"/v1/threads/{thread.id}").json()) == THREAD_KEYS
 
 
+def test_what_is_inside_keeps_its_order_too(say: Send, post: Send, api: APIClient, thread: Thread) -> None:
+    """Postgres would sort the names of ``jsonb``; what is read is what was answered, byte for byte."""
+    named = {"zebra": "1", "a": "2", "lynx": "3", "b": "4"}
+    image = {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}}
+    said = say([{"type": "text", "text": "x"}, image], metadata=named)
+    assert list(said.json()["content"][0]) == ["type", "text"]
+    assert list(said.json()["metadata"]) == list(named)
+    assert api.get(f"/v1/threads/{thread.id}/messages/{said.json()['id']}").content == said.content
+    changed = post(f"/{thread.id}", metadata=named)
+    assert api.get(f"/v1/threads/{thread.id}").content == changed.content
+
+
 @pytest.mark.parametrize(
     ("data", "content_type"),
     [
