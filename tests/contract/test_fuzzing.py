@@ -1,0 +1,287 @@
+"""schemathesis over our document: what it may send and what it may not, to objects that exist and to others.
+
+Whatever comes, the server has no error of its own, and every answer is one that the document describes. What the
+document allows is not refused as malformed; what it forbids is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.config import SchemathesisConfig
+
+from runs.models import RunStep
+from sovereign.core.ids import new_id
+from tests.contract.facts import Document
+from tests.contract.hand import Hand
+from tests.contract.test_answers import FUNCTION
+from tests.contract.validation import Contract
+from threads.models import Message
+
+load_all_checks()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("registered")]
+
+NAMES = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+]
+#: Codes of refusals that say that a body is not as the document describes it.
+MALFORMED = {
+    "invalid_type",
+    "unknown_parameter",
+    "missing_required_parameter",
+    "string_above_max_length",
+    "string_below_min_length",
+    "array_above_max_length",
+    "array_below_min_length",
+    "integer_below_min_value",
+    "integer_above_max_value",
+    "decimal_below_min_value",
+    "decimal_above_max_value",
+    "object_above_max_properties",
+}
+#: What only one value of a ``type`` needs; the document has it in words.
+CONDITIONAL = (".last_messages", ".function")
+OPERATIONS = 24
+OFTEN = st.sampled_from([True, True, True, True, False])
+SETTINGS = settings(
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # what fails is shown as it was found: shrinking it costs minutes
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def schema(document: Document) -> Any:
+    """Our document, with the server behind it."""
+    configuration = SchemathesisConfig.from_dict({"generation": {"with-security-parameters": False}})
+    schema = schemathesis.openapi.from_dict(document, config=configuration)
+    schema.app = get_wsgi_application()
+    return schema
+
+
+@contextmanager
+def one_connection() -> Iterator[None]:
+    """A request ends without giving back the test's connection, as under Django's own client."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def real(api: Any) -> dict[str, str]:
+    """The ids of objects that exist; the run waits for an output."""
+
+    def post(path: str, body: Any) -> Any:
+        return api.post(f"/v1/{path}", body, format="json").json()
+
+    assistant = post("assistants", {"model": "tiny", "tools": [FUNCTION]})
+    message = {"role": "user", "content": "Hello?"}
+    run = post("threads/runs", {"assistant_id": assistant["id"], "thread": {"messages": [message]}})
+    hand = Hand()
+    hand.claim()
+    hand.begin_calls()
+    hand.call("weather", "{}")
+    hand.hand_over()
+    (call,) = RunStep.objects.get().tool_calls
+    return {
+        "assistant_id": assistant["id"],
+        "thread_id": run["thread_id"],
+        "run_id": run["id"],
+        "step_id": RunStep.objects.get().id,
+        "message_id": Message.objects.get().id,
+        "free": post("threads", {"messages": [message]})["id"],
+        "call_id": call["id"],
+        "other": new_id("run_"),
+    }
+
+
+def aim(case: Any, real: dict[str, str], data: st.DataObject, key: str) -> None:
+    """Let a case name things that exist, more often than it would by itself, and come from somebody who may ask."""
+    case.headers = {**(case.headers or {}), "Authorization": f"Bearer {key}", "OpenAI-Beta": "assistants=v2"}
+    case.path_parameters, case.query = dict(case.path_parameters or {}), dict(case.query or {})
+    free = case.method == "POST" and case.operation.path.endswith(("/runs", "/messages"))
+    for name in case.path_parameters:
+        if data.draw(OFTEN):
+            case.path_parameters[name] = real["free" if free else name]
+    for name in ("after", "before", "run_id"):
+        if name in case.query and data.draw(OFTEN):
+            case.query[name] = data.draw(st.sampled_from(sorted(real.values())))
+    if isinstance(case.body, dict):
+        case.body = copy.deepcopy(case.body)  # generated values are shared
+        for name, value in (("assistant_id", real["assistant_id"]), ("model", "tiny")):
+            if name in case.body and data.draw(OFTEN):
+                case.body[name] = value
+        if case.body.get("tool_outputs") and data.draw(OFTEN):
+            case.body["tool_outputs"] = [{"tool_call_id": real["call_id"], "output": "x"}]
+        if case.body.get("stream") is True:
+            case.body["stream"] = False  # streams have tests of their own
+    if case.query.get("stream"):
+        case.query["stream"] = "false"
+
+
+def send(case: Any) -> Any:
+    """Call the server, check the answer, and leave nothing behind."""
+    with one_connection(), transaction.atomic():
+        response = case.call()
+        transaction.set_rollback(True)
+    case.validate_response(response, checks=[CHECKS.get_one(name) for name in NAMES])
+    if response.status_code >= 400:
+        error = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+    return response
+
+
+def operation_of(schema: Any, index: int) -> Any:
+    return [result.ok() for result in schema.get_all_operations()][index]
+
+
+@pytest.mark.parametrize("index", range(OPERATIONS))
+def test_no_request_breaks_the_server(
+    schema: Any, document: Document, api_key: str, real: dict[str, str], index: int
+) -> None:
+    operation, contract = operation_of(schema, index), Contract(document)
+    modes = list(GenerationMode) if operation.body or operation.query else [GenerationMode.POSITIVE]
+    for mode in modes:  # a request that is nothing but a path cannot be wrong
+
+        @SETTINGS
+        @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
+        def ask(case: Any, data: st.DataObject) -> None:
+            aim(case, real, data, api_key)
+            judge(contract, operation, case, send(case))
+
+        ask()
+
+
+def judge(contract: Contract, operation: Any, case: Any, response: Any) -> None:
+    """What the document allows is not refused as malformed, and what it forbids is refused."""
+    described = contract.document["paths"][operation.path][operation.method].get("requestBody")
+    if described is None or response.status_code not in (200, 400) or not isinstance(case.body, dict | list | str):
+        return
+    errors = contract.errors(json.loads(json.dumps(case.body)), described["content"]["application/json"]["schema"])
+    if errors:
+        assert response.status_code == 400, f"taken, although {errors[0].json_path} is wrong: {errors[0].message}"
+    elif response.status_code == 400:
+        error = response.json()["error"]
+        if error["code"] == "missing_required_parameter" and error["param"].endswith(CONDITIONAL):
+            return
+        assert error["code"] not in MALFORMED, f"refused, although the document allows it: {error}"
+
+
+#: JSON that no database, encoder or recursion likes, as it is sent.
+HOSTILE = [
+    r'"\u0000"',
+    r'"a\u0000b"',
+    r'"\ud800"',
+    r'"\udfff\ud800"',
+    r'"\u2028\r\n"',
+    '"{param}"',
+    '"%s%(a)s{0}"',
+    "1" + "0" * 400,
+    "-10000000000000000000",
+    "9223372036854775808",
+    "1e308",
+    "1e999",
+    "-0.0",
+    "NaN",
+    "Infinity",
+    "true",
+    "null",
+    '""',
+    "[]",
+    "{}",
+    r'{"\ud800": 1}',
+    r'{"\u0000": 1}',
+    '{"": ""}',
+    "[" * 99 + "]" * 99,
+    "[" * 2000 + "]" * 2000,
+    '{"a":' * 100 + "1" + "}" * 100,
+    '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "[",
+    "\x00",
+]
+TEXTS = [
+    "\x00",
+    "a\x00b",
+    "\ud800",
+    "\udfff\ud800",
+    "\u2028\r\n",
+    "{param}",
+    "%s%(a)s{0}",
+    "..",
+    "-",
+    "x" * 5000,
+    "1" * 5000,
+]
+HERE = "<here>"
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a value with every key of it."""
+    if isinstance(value, dict | list):
+        for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            yield value, key
+            yield from places(inner)
+
+
+@pytest.mark.parametrize("index", range(OPERATIONS))
+def test_no_value_breaks_the_server(
+    schema: Any, document: Document, api: APIClient, real: dict[str, str], index: int
+) -> None:
+    """Right bodies with one value that is hostile, somewhere; and hostile texts in addresses and queries."""
+    operation, contract = operation_of(schema, index), Contract(document)
+    api.raise_request_exception = False
+
+    @SETTINGS
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE), data=st.data())
+    def ask(case: Any, data: st.DataObject) -> None:
+        aim(case, real, data, "")
+        body = case.body if isinstance(case.body, dict) else None
+        if body is not None:
+            body = {**body, "metadata": body.get("metadata", {})}
+            spots = list(places(body))
+            where, key = spots[data.draw(st.integers(0, len(spots) - 1))]
+            where[key] = HERE
+        texts = st.sampled_from(TEXTS)
+        query = {name: data.draw(st.sampled_from([*TEXTS, value])) for name, value in case.query.items()}
+        named = dict(case.path_parameters)
+        if named and data.draw(st.booleans()):
+            named[data.draw(st.sampled_from(sorted(named)))] = data.draw(texts)
+        address = operation.path.format(**named)
+        url = f"/v1{quote(address, errors='surrogatepass')}?{urlencode(query, errors='surrogatepass', doseq=True)}"
+        sent = "" if body is None else json.dumps(body).replace(json.dumps(HERE), data.draw(st.sampled_from(HOSTILE)))
+        with transaction.atomic():
+            answer = api.generic(operation.method, url, sent, content_type="application/json")
+            transaction.set_rollback(True)
+        if not getattr(answer, "streaming", False):
+            contract.check(operation.method, operation.path, answer)
+        assert answer.status_code < 500
+
+    ask()
+
+
+def test_all_operations_are_asked(schema: Any) -> None:
+    assert len(list(schema.get_all_operations())) == OPERATIONS
