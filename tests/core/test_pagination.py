@@ -48,6 +48,11 @@ def test_pages_end_exactly(made: list[str], listed: Callable[..., Any]) -> None:
     assert listed(limit=7) == (made[::-1], False)
 
 
+def test_a_page_of_none_tells_whether_there_is_more(made: list[str], listed: Callable[..., Any]) -> None:
+    assert listed(limit=0) == ([], True)
+    assert listed(limit=0, after=made[0]) == ([], False)
+
+
 def test_cursors_are_exclusive_in_every_direction(made: list[str], listed: Callable[..., Any]) -> None:
     assert listed(descending=False, after=made[2]) == (made[3:], False)
     assert listed(descending=False, before=made[2]) == (made[:2], False)
@@ -142,7 +147,7 @@ def test_messages_too_can_be_listed_and_deleted_in_one_loop(project: Project, de
 @pytest.mark.parametrize(
     ("query", "param", "code"),
     [
-        ("limit=0", "limit", "integer_below_min_value"),
+        ("limit=-1", "limit", "integer_below_min_value"),
         ("limit=-5", "limit", "integer_below_min_value"),
         ("limit=101", "limit", "integer_above_max_value"),
         ("limit=ten", "limit", "invalid_type"),

@@ -324,7 +324,7 @@ def test_messages_of_one_run_page_by_page(five: list[str], thread: Thread, liste
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("limit=0", "Invalid 'limit': integer below minimum value. Expected a value >= 1, but got 0 instead."),
+        ("limit=-1", "Invalid 'limit': integer below minimum value. Expected a value >= 0, but got -1 instead."),
         ("limit=101", "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got 101 instead."),
         ("limit=x", "Invalid type for 'limit': expected an integer, but got a string instead."),
         ("limit=%201", "Invalid type for 'limit': expected an integer, but got a string instead."),

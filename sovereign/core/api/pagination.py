@@ -17,6 +17,7 @@ M = TypeVar("M", bound=Model)
 
 DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
+MINIMUM_LIMIT = 0  # the published schema has no minimum: a page of none tells whether there is anything
 BY_CREATION = ("created_at", "id")
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")  # what int() takes besides is no JSON number: " 5", "1_0", "٣"
 
@@ -34,7 +35,7 @@ class Page:
 def page_of(query: Mapping[str, str]) -> Page:
     """Read the list parameters.
 
-    :raises ApiError: a limit outside 1 to 100, or an unknown order.
+    :raises ApiError: a limit outside 0 to 100, or an unknown order.
     """
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
@@ -56,9 +57,10 @@ def _limit(text: str | None) -> int:
             code="invalid_type",
         )
     limit = int(text)
-    if limit < 1:
+    if limit < MINIMUM_LIMIT:
         raise ApiError(
-            f"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got {limit} instead.",
+            "Invalid 'limit': integer below minimum value. Expected a value >= "
+            f"{MINIMUM_LIMIT}, but got {limit} instead.",
             param="limit",
             code="integer_below_min_value",
         )

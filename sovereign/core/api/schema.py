@@ -10,7 +10,7 @@ from drf_spectacular.plumbing import ResolvedComponent, get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT
+from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT, MINIMUM_LIMIT
 from sovereign.core.api.unions import Union
 
 JSON = "application/json"
@@ -19,7 +19,7 @@ EVENT_STREAM = "text/event-stream"
 PAGE_PARAMETERS = [
     OpenApiParameter(
         "limit",
-        {"type": "integer", "minimum": 1, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT},
+        {"type": "integer", "minimum": MINIMUM_LIMIT, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT},
         description="How many objects a page has at most.",
     ),
     OpenApiParameter(
