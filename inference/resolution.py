@@ -10,8 +10,10 @@ import re
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 from inference.models import Engine, RegisteredModel
+from sovereign.core.database import Prepared
 from sovereign.core.errors import model_not_found, unsupported_model
 
 OPENAI_NAMES = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|text-|davinci|babbage|ft:gpt-|codex-)", re.IGNORECASE)
@@ -21,6 +23,8 @@ OTHER_OPENAI_NAMES = re.compile(r"-(embedding|moderation|transcribe|tts|image|re
 STARTER = "sovereign-starter"  # inference.starter.persona.MODEL_NAME, one room further up
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "starter" / "weights"
 MAXIMUM_NAME = 200
+#: names and aliases of the models that are called so
+_CALLED = Prepared(lambda name: RegisteredModel.objects.called(name).values_list("name", "aliases__alias"))
 
 
 def is_openai_name(name: str) -> bool:
@@ -72,7 +76,9 @@ def find(name: str) -> str | None:
     """The registered model that ``name`` names or is an alias of."""
     if not name or len(name) > MAXIMUM_NAME or "\x00" in name:
         return None
-    found = list(RegisteredModel.objects.called(name).values_list("name", "aliases__alias"))
+    with connection.cursor() as cursor:
+        cursor.execute(*_CALLED.with_values(name))
+        found = cursor.fetchall()
     aliased = [model for model, alias in found if alias == name]
     return next(iter(aliased or [model for model, _ in found]), None)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,13 +29,22 @@ from sovereign.accounts.models import ApiKey, Membership, User
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ROLE_SCOPES
 from sovereign.accounts.services.tickets import redeem_ticket
-from sovereign.core.database import service
+from sovereign.core.database import Prepared, service
 from sovereign.core.errors import ApiError, unauthorized
 
 log = structlog.get_logger(__name__)
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 COLUMNS_READ = ("digest", "scopes", "environment", "project_id", "revoked_at", "expires_at", "last_used_at")
+#: what every request begins with
+_KEY = Prepared(
+    lambda lookup: (
+        ApiKey.objects.filter(lookup=lookup)
+        .order_by()
+        .only(*COLUMNS_READ)
+        .annotate(project_archived_at=F("project__archived_at"))
+    )
+)
 SESSION_PROJECT = "project"  # the session's key of a person's active project
 
 SessionUser = AbstractBaseUser | AnonymousUser | None
@@ -209,20 +217,12 @@ def _password_of(basic: str) -> str | None:
 def _key_of(secret: str) -> ApiKey:
     if len(secret) > tokens.MAXIMUM_LENGTH:
         raise wrong_key(secret)
-    key: Any = next(iter(ApiKey.objects.raw(_key_query(), [tokens.lookup_of(secret)])), None)
+    key: Any = next(iter(ApiKey.objects.raw(*_KEY.with_values(tokens.lookup_of(secret)))), None)
     if key is None or not hmac.compare_digest(key.digest, tokens.digest_of(secret)):
         raise wrong_key(secret)
     if key.project_archived_at is not None:
         raise unauthorized("The project of this API key is archived.", "project_archived")
     return key
-
-
-@functools.cache
-def _key_query() -> str:
-    """The query that every request begins with, as Django writes it, but once: 0.08 ms instead of 0.25 for each."""
-    rows = ApiKey.objects.filter(lookup="").order_by().only(*COLUMNS_READ)
-    sql, _ = rows.annotate(project_archived_at=F("project__archived_at")).query.sql_with_params()
-    return sql
 
 
 def _principal_of_ticket(text: str) -> Principal:

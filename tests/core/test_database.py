@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
+from django.db.models import Q
 
 from sovereign.accounts.models import Project
 from sovereign.core import database
-from sovereign.core.database import in_database, is_transient, now, only_row, service
+from sovereign.core.database import Prepared, in_database, is_transient, now, only_row, service
 from sovereign.core.sqlite.base import FairLock, pool_of
 
 sqlite_only = pytest.mark.skipif(
@@ -324,6 +325,20 @@ def test_the_databases_clock_is_aware_and_near() -> None:
 
     assert abs((now() - timezone.now()).total_seconds()) < 5
     assert now().tzinfo is not None
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_is_written_once_and_filled_in_for_every_call(project: Project) -> None:
+    built = []
+
+    def build(name: str, identity: str) -> Any:
+        built.append(name)
+        return Project.objects.filter(Q(pk=identity) | Q(name="value") | Q(pk__gt=identity), name=name)
+
+    query = Prepared(build)
+    assert list(Project.objects.raw(*query.with_values(project.name, project.pk))) == [project]
+    assert list(Project.objects.raw(*query.with_values("' OR 1=1 --", project.pk))) == []
+    assert len(built) == 1
 
 
 @pytest.mark.django_db
