@@ -30,8 +30,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
         }
     ),
     Status.REQUIRES_ACTION: frozenset({Status.QUEUED, Status.CANCELLING, Status.EXPIRED}),
-    # a holder that finds its run cancelling ends it so, however far it had come
-    Status.CANCELLING: frozenset({Status.CANCELLED, Status.EXPIRED}),
+    # whoever ends a cancelling run ends it so, however far it had come and however late it is
+    Status.CANCELLING: frozenset({Status.CANCELLED}),
     Status.CANCELLED: frozenset(),
     Status.FAILED: frozenset(),
     Status.COMPLETED: frozenset(),

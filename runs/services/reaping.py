@@ -60,7 +60,7 @@ def end_overdue(run_id: str) -> bool:
         error = {"code": "server_error", "message": run.waiting_reason}
     with EventLog() as events:
         Recorder(events, run).end(Status.EXPIRED, last_error=error)
-    log.info("run_expired", run=run.id)
+    log.info("run_overdue", run=run.id, ended=run.status)
     return True
 
 

@@ -80,7 +80,7 @@ class Recorder:
         :param spent: the tokens of the model call that the open step came from, where it was finished; they are
             counted already. Of a call that was cut, the pieces of its output are counted here.
         """
-        if self.run.status == Status.CANCELLING and to != Status.EXPIRED:
+        if self.run.status == Status.CANCELLING:
             to, last_error, incomplete_details = Status.CANCELLED, None, None
         self._close_open_steps(to, last_error, spent)
         fields: dict[str, Any] = {"required_action": None, "lease_owner": None, "lease_expires_at": None}

@@ -37,7 +37,7 @@ queued in_progress | queued cancelling | queued expired
 in_progress requires_action | in_progress completed | in_progress incomplete | in_progress failed
 in_progress cancelling | in_progress expired
 requires_action queued | requires_action cancelling | requires_action expired
-cancelling cancelled | cancelling expired
+cancelling cancelled
 """
 
 

@@ -230,7 +230,8 @@ async def test_a_cancelling_run_past_its_end_is_ended(begin: Callable[..., Run],
     await in_database(cancel, run)
     await in_database(age_run, run.id)
     await in_database(reaping.reap)
-    assert (await in_database(Run.objects.get, pk=run.id)).status in ("cancelled", "expired")
+    over = await in_database(Run.objects.get, pk=run.id)
+    assert (over.status, over.last_error) == ("cancelled", None)
     assert await in_database(is_free, run.thread_id)
 
 
