@@ -194,6 +194,12 @@ def test_a_stream_tells_it_too(api: APIClient, lenient: None) -> None:
     assert answer["Content-Type"].startswith("text/event-stream")
 
 
+def test_a_request_that_is_sent_again_is_told_again(api: APIClient, lenient: None) -> None:
+    answers = [api.post("/v1/threads", {"foo": 1}, format="json", HTTP_IDEMPOTENCY_KEY="k") for _ in range(2)]
+    assert [answer[HEADER] for answer in answers] == ["foo", "foo"]
+    assert answers[0].content == answers[1].content
+
+
 def test_nothing_is_ignored_outside() -> None:
     data = {"foo": 1}
     assert not ignore(data, ["foo"])

@@ -1,0 +1,127 @@
+"""Transactions that exclude their like, for as long as there is patience."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+
+from sovereign.accounts.models import Project
+from sovereign.core.database import Busy, transact, transact_alone
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NAMES = [0, 7, 2**63 - 1, -(2**63)]
+is_sqlite = "sqlite" in connections.settings["default"]["ENGINE"]
+
+
+@contextlib.contextmanager
+def holding(name: int, *, shared: bool = False) -> Iterator[Future[Any]]:
+    """Another thread is inside its transaction of that name, until the end of the block."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        entered.set()
+        assert go_on.wait(20)
+        return "held"
+
+    def run() -> str:
+        try:
+            return transact_alone(hold, name=name, patience=20, shared=shared)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        assert entered.wait(20)
+        try:
+            yield future
+        finally:
+            go_on.set()
+        assert future.result(20) == "held"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_other_of_the_same_name_runs_beside(name: int) -> None:
+    with holding(name):
+        begun = time.monotonic()
+        with pytest.raises(Busy):
+            transact_alone(lambda: None, name=name, patience=0.05)
+        assert time.monotonic() - begun >= 0.05
+    assert transact_alone(lambda: "done", name=name, patience=0.05) == "done"
+
+
+@pytest.mark.skipif(is_sqlite, reason="SQLite has one writer at a time")
+@pytest.mark.parametrize(
+    ("name", "first", "second", "busy"),
+    [(1, True, True, False), (1, True, False, True), (1, False, True, True), (2, False, False, False)],
+)
+def test_those_that_share_and_those_of_other_names_do(name: int, first: bool, second: bool, busy: bool) -> None:
+    with holding(1, shared=first):
+        if busy:
+            with pytest.raises(Busy):
+                transact_alone(lambda: None, name=name, patience=0, shared=second)
+        else:
+            assert transact_alone(lambda: "done", name=name, patience=0, shared=second) == "done"
+
+
+def test_who_is_patient_gets_a_turn() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[str]
+
+        def wait() -> str:
+            try:
+                return transact_alone(lambda: "mine", name=3, patience=20)
+            finally:
+                connections.close_all()
+
+        with holding(3):
+            waiting = pool.submit(wait)
+        assert waiting.result(20) == "mine"
+
+
+@pytest.mark.skipif(not is_sqlite, reason="about SQLite's own lock")
+def test_another_process_that_writes_wears_patience_out_too() -> None:
+    connection.ensure_connection()
+    usual = connection.connection.execute("PRAGMA busy_timeout").fetchone()
+    other = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy):
+            transact_alone(lambda: None, name=4, patience=0.05)
+        other.execute("ROLLBACK")
+    assert connection.patience is None
+    assert connection.connection.execute("PRAGMA busy_timeout").fetchone() == usual
+    assert transact_alone(lambda: "done", name=4, patience=0.05) == "done"
+
+
+def test_what_it_raises_takes_everything_back_and_frees_the_name() -> None:
+    def fail() -> None:
+        Project.objects.create(name="x")
+        raise KeyError("x")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            transact_alone(fail, name=5, patience=0)
+    assert not Project.objects.exists()
+
+
+def test_inside_a_transaction_it_is_a_savepoint() -> None:
+    def fail() -> None:
+        Project.objects.create(name="inner")
+        raise OperationalError("database is locked")
+
+    with transaction.atomic():
+        Project.objects.create(name="outer")
+        for run in (lambda: transact(fail), lambda: transact_alone(fail, name=6, patience=0)):
+            with pytest.raises(OperationalError):
+                run()
+        assert transact_alone(lambda: "done", name=6, patience=0) == "done"
+    assert [project.name for project in Project.objects.all()] == ["outer"]
