@@ -59,8 +59,8 @@ class OrderedJSONField(models.JSONField):
     """JSON whose objects keep the order of their keys.
 
     A model fills a schema's properties in the order they stand in: one that is to reason before it answers must not
-    be made to answer first. And what is read is written as it was when it was made. PostgreSQL's ``jsonb`` sorts keys, its ``json`` does not; the price is that the column
-    cannot be searched by what is inside.
+    be made to answer first. And what is read is written as it was when it was made. PostgreSQL's ``jsonb`` sorts keys,
+    its ``json`` does not; the price is that the column cannot be searched by what is inside.
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:

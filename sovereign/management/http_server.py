@@ -17,8 +17,9 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet import reactor as reactor  # for those that must have this module's before any other's
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
-from sovereign.core.errors import request_too_large
+from sovereign.core.errors import ApiError, request_too_large
 from sovereign.core.middleware import new_request_id
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,31 @@ class Flow:
         return True
 
 
+class Channel(HTTPChannel):
+    """A connection whose refusals are in the contract's envelope, those of Twisted's parser included."""
+
+    def refuse(self, error: ApiError) -> None:
+        """Answer and read on without keeping anything: a connection that is reset takes the answer with it."""
+        status, body = HTTPStatus(error.status), orjson.dumps(error.body())
+        head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head += f"\r\nX-Request-Id: {new_request_id()}\r\nConnection: close\r\n\r\n"
+        self.transport.write(head.encode() + body)
+        self.transport.loseWriteConnection()
+        self.dataReceived = lambda data: None
+        self.clearLineBuffer()  # the parser would go on with what it has
+        reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse(
+            ApiError("We could not read your request: it is not HTTP, or its headers are too many or too long.")
+        )
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self.requests else HTTPStatus.REQUEST_URI_TOO_LONG
+        what = "A header" if self.requests else "The address"
+        self.refuse(ApiError(f"{what} is longer than {self.MAX_LENGTH // 1024} KB.", status=status))
+
+
 class Request(WebRequest):
     """A request whose body is refused as soon as it is known to be too large."""
 
@@ -85,17 +111,9 @@ class Request(WebRequest):
             super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:
-        """Answer and read on without keeping anything: a connection that is reset takes the answer with it."""
         self._is_refused = True
         self.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the answer
-        error = request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        status, body = HTTPStatus(error.status), orjson.dumps(error.body())
-        head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        head += f"\r\nX-Request-Id: {new_request_id()}\r\nConnection: close\r\n\r\n"
-        self.transport.write(head.encode() + body)
-        self.transport.loseWriteConnection()
-        self.channel.dataReceived = lambda data: None
-        reactor.callLater(LINGER, self.transport.abortConnection)
+        self.channel.refuse(request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -128,6 +146,9 @@ class WebSocket(WebSocketProtocol):
 
 
 class BoundedHTTPFactory(HTTPFactory):
+    def protocol(self) -> Any:
+        return _GenericHTTPChannelProtocol(Channel())
+
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = Request

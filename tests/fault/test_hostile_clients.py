@@ -107,10 +107,11 @@ def test_a_reader_that_stays_away_is_dropped(flood: Flood) -> None:
             away.makefile("rb").read()
 
 
-def refused(connection: socket.socket) -> dict[str, Any]:
+def refused(connection: socket.socket, status: int = 413) -> dict[str, Any]:
     response = http.client.HTTPResponse(connection)
     response.begin()
-    assert (response.status, response.headers["Connection"]) == (413, "close")
+    assert (response.status, response.headers["Connection"]) == (status, "close")
+    assert response.headers["Content-Type"] == "application/json"
     assert re.fullmatch(r"req_[0-9a-f]{32}", response.headers["X-Request-Id"])
     error: dict[str, Any] = json.loads(response.read())["error"]
     return error
@@ -145,6 +146,60 @@ def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(live_serv
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (LIMIT // 0x100000))
         connection.sendall(chunk)
         assert refused(connection) == ERROR
+
+
+LONG = b"x" * 20_000
+NO_HTTP = "We could not read your request: it is not HTTP, or its headers are too many or too long."
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "message"),
+    [
+        (b"GET /v1/assistants/" + LONG + b" HTTP/1.1\r\n", 414, "The address is longer than 16 KB."),
+        (b"GET /v1/assistants/" + LONG * 100, 414, "The address is longer than 16 KB."),
+        (HEAD + b"X-Long: " + LONG + b"\r\n", 431, "A header is longer than 16 KB."),
+        (HEAD + b"".join(b"X-%d: %s\r\n" % (n, LONG[:5_000]) for n in range(5)) + b"\r\n", 400, NO_HTTP),
+        (HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(600)) + b"\r\n", 400, NO_HTTP),
+        (HEAD + b"Content-Length: many\r\n\r\n", 400, NO_HTTP),
+        (HEAD + b"Content-Length: -1\r\n\r\n", 400, NO_HTTP),
+        (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, NO_HTTP),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", 400, NO_HTTP),
+        (HEAD + b"No colon\r\n\r\n", 400, NO_HTTP),
+        (HEAD + b"X-Nul: a\0b\r\n\r\n", 400, NO_HTTP),
+        (b"GET /v1/assistants/\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400, NO_HTTP),
+        (b"NONSENSE\r\n\r\n", 400, NO_HTTP),
+    ],
+    ids=[
+        "an address",
+        "an address without an end",
+        "a header",
+        "headers",
+        "many headers",
+        "a length that is none",
+        "a negative length",
+        "two lengths",
+        "a chunk that is none",
+        "a header that is none",
+        "a NUL",
+        "bytes",
+        "nonsense",
+    ],
+)
+def test_what_is_no_request_is_refused_in_the_envelope(
+    live_server_process: Stack, sent: bytes, status: int, message: str
+) -> None:
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(sent)
+        assert refused(connection, status)["message"] == message
+        assert connection.recv(1) == b""
+
+
+def test_what_follows_a_refusal_is_not_answered(live_server_process: Stack) -> None:
+    """A second request hidden behind a first one that nobody can read."""
+    with contextlib.closing(connected(live_server_process.port)) as connection:
+        connection.sendall(b"NONSENSE\r\n\r\nGET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert refused(connection, 400)["message"] == NO_HTTP
+        assert connection.recv(1) == b""
 
 
 def resident(pid: int) -> int:
