@@ -105,7 +105,7 @@ def cancel_run(*, principal: Principal, thread_id: str, run_id: str) -> Run:
     if run.status not in CANCELLABLE:
         raise errors.ApiError(f"Cannot cancel run with status '{run.status}'.")
     with EventLog() as log:
-        Recorder(log, run).move(Status.CANCELLING)
+        Recorder(log, run).move(Status.CANCELLING, required_action=None)
     audit.record(principal, "run.cancelled", run)
     transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
     return run
