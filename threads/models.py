@@ -61,7 +61,7 @@ class Message(models.Model):
 
     id = id_field("msg_")
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
-    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages", db_index=False)  # see below
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=16, choices=Role.choices)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.COMPLETED)
@@ -69,7 +69,7 @@ class Message(models.Model):
     attachments = OrderedJSONField(default=list, blank=True)
     metadata = OrderedJSONField(default=dict, blank=True)
     assistant_id = reference()
-    run_id = reference(db_index=True)
+    run_id = reference()
     incomplete_details = models.JSONField(null=True, blank=True)
     created_at = CreatedAtField()
     completed_at = models.DateTimeField(null=True, blank=True)
@@ -79,6 +79,13 @@ class Message(models.Model):
 
     class Meta:
         ordering = ("thread", "position")
+        indexes = [
+            # the place of a cursor whose message was deleted: clients list and delete in one loop
+            models.Index(fields=("thread", "created_at", "id"), name="message_creation"),
+            models.Index(
+                fields=("thread", "run_id", "position"), name="message_run", condition=Q(run_id__isnull=False)
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=("thread", "position"), name="message_position"),
             models.CheckConstraint(condition=Q(role__in=["user", "assistant"]), name="message_role"),

@@ -113,7 +113,7 @@ def _messages(
 
 def _own_turns(run: Run, steps: list[RunStep]) -> list[dict[str, Any]]:
     """What this run has said and done so far, as chat messages."""
-    texts = {message.id: message.text for message in Message.objects.filter(run_id=run.id)}
+    texts = {message.id: message.text for message in Message.objects.of_thread(run.thread_id).filter(run_id=run.id)}
     turns: list[dict[str, Any]] = []
     for step in steps:
         if step.status != Step.COMPLETED:
