@@ -1,0 +1,1 @@
+"""The expectations, one module for each part of the page."""

@@ -1,0 +1,202 @@
+"""The server that is judged, and short ways to bring it where an expectation begins."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.matching import Mismatch
+from tests.conformance.objects import TOOL
+from tests.conformance.wire import Answer, Wire
+from tests.support.client import TERMINAL, Client, Event
+from tests.support.processes import Database, Stack, Upstream, eventually
+
+PATIENCE = 120.0  # seconds: an engine elsewhere may be slow
+RESTING = (*TERMINAL, "requires_action")
+
+
+@dataclass
+class World:
+    """One server with one key.
+
+    :ivar upstream: the scripted engine behind it, ``None`` where it has an engine of its own.
+    :ivar database: the database of an installation of our own, ``None`` for any other.
+    """
+
+    url: str
+    key: str
+    model: str = "fake"
+    upstream: Upstream | None = None
+    database: Database | None = None
+    _kept: dict[str, Any] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.wire = Wire(self.url, self.key)
+        self.streams = Client(self.url, self.key)
+
+    def close(self) -> None:
+        self.wire.close()
+
+    # ---------------------------------------------------------------------------------------------- requests
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        return self.wire.ask(method, f"/v1{path}", body, headers)
+
+    def get(self, path: str) -> Any:
+        return self._fetched("GET", path, None)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._fetched("POST", path, body)
+
+    def _fetched(self, method: str, path: str, body: Any) -> Any:
+        answer = self.ask(method, path, body)
+        if answer.status != 200:
+            raise Mismatch(f"{method} {_place(path)} was answered with {answer.status}: {_message(answer.body)}")
+        return answer.body
+
+    def stream(self, path: str, body: Any) -> Iterator[Event]:
+        return self.streams.stream("POST", f"{self.wire.prefix}/v1{path}", {**body, "stream": True})
+
+    def resume(self, path: str, **headers: str) -> Iterator[Event]:
+        return self.streams.stream("GET", f"{self.wire.prefix}/v1{path}", None, **headers)
+
+    # ----------------------------------------------------------------------------------------------- stories
+
+    def cached(self, name: str, make: Callable[[], Any]) -> Any:
+        """What many expectations share, made once; none of them may change it."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
+
+    def forget(self, name: str) -> None:
+        self._kept.pop(name, None)
+
+    @property
+    def assistant(self) -> str:
+        return self.cached("assistant", self.new_assistant)
+
+    @property
+    def tool_assistant(self) -> str:
+        """An assistant with one function."""
+        return self.cached("tool assistant", lambda: self.new_assistant(tools=[TOOL]))
+
+    @property
+    def thread(self) -> str:
+        """A thread with one message, on which nothing is ever run."""
+        return self.cached("thread", self.new_thread)
+
+    def new_assistant(self, **fields: Any) -> str:
+        return str(self.post("/assistants", {"model": self.model, **fields})["id"])
+
+    def new_thread(self, text: str = "Hello [tokens=3]") -> str:
+        return str(self.post("/threads", {"messages": [{"role": "user", "content": text}]})["id"])
+
+    def new_run(self, text: str = "Hello [tokens=3]", assistant: str = "", **fields: Any) -> dict[str, Any]:
+        """A run that has just been made, on a thread of its own."""
+        body = {"assistant_id": assistant or self.assistant, **fields}
+        made: dict[str, Any] = self.post(f"/threads/{self.new_thread(text)}/runs", body)
+        return made
+
+    def rested(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run when it is over, or waits for tool outputs."""
+
+        def look() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.get(path_of(run))
+            return now if now["status"] in RESTING else None
+
+        found = eventually(look, PATIENCE, "the run comes to rest")
+        assert found is not None
+        return found
+
+    def in_state(self, run: dict[str, Any], status: str) -> dict[str, Any]:
+        """The run when it has reached a state."""
+
+        def look() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.get(path_of(run))
+            return now if now["status"] == status else None
+
+        found = eventually(look, PATIENCE, f"the run is {status}")
+        assert found is not None
+        return found
+
+    @property
+    def completed_run(self) -> dict[str, Any]:
+        return self.cached("completed run", lambda: self.rested(self.new_run()))
+
+    @property
+    def waiting_run(self) -> dict[str, Any]:
+        """One that waits for the outputs of two calls, and goes on waiting."""
+        return self.cached("waiting run", self.new_waiting_run)
+
+    def new_waiting_run(self, tags: str = "calls=2", **fields: Any) -> dict[str, Any]:
+        run = self.new_run(f"[tool=look_up {tags} tokens=3]", self.tool_assistant, **fields)
+        waiting = self.rested(run)
+        if waiting["status"] != "requires_action":
+            raise Mismatch(f"a run that calls a function is {waiting['status']} instead of requires_action")
+        return waiting
+
+    @contextlib.contextmanager
+    def held_run(self, assistant: str = "") -> Iterator[dict[str, Any]]:
+        """A run in progress that stays so until the block ends."""
+        assert self.upstream is not None
+        key = self.unique()
+        run = self.new_run(f"[tokens=6 hold=3 key={key}]", assistant)
+        try:
+            self.in_state(run, "in_progress")
+            yield run
+        finally:
+            self.upstream.release(key)
+
+    def unique(self) -> str:
+        return f"c{next(self._numbers)}{secrets.token_hex(4)}"
+
+    def asked(self, key: str) -> list[dict[str, Any]]:
+        """What the engine was asked under ``key``: the bodies of its requests."""
+        assert self.upstream is not None
+        return self.upstream.kept(key)
+
+    def outputs_for(self, run: dict[str, Any], text: str = "42") -> dict[str, Any]:
+        calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        return {"tool_outputs": [{"tool_call_id": call["id"], "output": text} for call in calls]}
+
+
+def path_of(run: dict[str, Any], rest: str = "") -> str:
+    return f"/threads/{run['thread_id']}/runs/{run['id']}{rest}"
+
+
+def _place(path: str) -> str:
+    """An address without what changes from run to run."""
+    parts = path.partition("?")[0].split("/")
+    return "/".join("…" if "_" in part and part != "submit_tool_outputs" else part for part in parts)
+
+
+def _message(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("message") if isinstance(error, dict) else body)[:200]
+
+
+@contextlib.contextmanager
+def fresh_installation() -> Iterator[World]:
+    """API, worker and scripted engine around an empty SQLite database, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sovereign-conformance-") as name:
+        folder = Path(name)
+        upstream = Upstream(folder)
+        stack = Stack(folder / "installation", engine_url=upstream.url)
+        try:
+            stack.await_log(stack.up(), "engine_ready")
+            with contextlib.closing(world_of(stack, upstream)) as world:
+                yield world
+        finally:
+            stack.destroy()
+            upstream.process.destroy()
+
+
+def world_of(stack: Stack, upstream: Upstream) -> World:
+    return World(stack.url, stack.api_key, upstream=upstream, database=stack.database)
