@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from tests.core.test_poison import POISON
 from tests.support.client import Client
 from tests.support.flooding import CHUNK, CHUNKS
 from tests.support.processes import Process, Stack, Upstream, eventually, free_port
@@ -200,6 +201,19 @@ def test_what_follows_a_refusal_is_not_answered(live_server_process: Stack) -> N
         connection.sendall(b"NONSENSE\r\n\r\nGET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert refused(connection, 400)["message"] == NO_HTTP
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_poison_is_refused_by_the_whole_server(live_server_process: Stack, name: str) -> None:
+    headers = {"Authorization": f"Bearer {live_server_process.api_key}", "OpenAI-Beta": "assistants=v2"}
+    connection = http.client.HTTPConnection("127.0.0.1", live_server_process.port, timeout=20)
+    with contextlib.closing(connection):
+        for path in ("/v1/threads", "/v1/assistants", "/v1/threads/runs"):
+            connection.request("POST", path, POISON[name], {**headers, "Content-Type": "application/json"})
+            response = connection.getresponse()
+            error = json.loads(response.read())["error"]
+            assert (response.status, error["type"]) == (400, "invalid_request_error")
+            assert not response.will_close, "the connection is as good as before"
 
 
 def resident(pid: int) -> int:
