@@ -135,6 +135,12 @@ class World(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------- clients
 
+    @rule(index=st.integers(0, 1), twice=st.booleans())  # often enough that there is always something to do
+    def create_again(self, index: int, twice: bool) -> None:
+        self.create(index)
+        if twice:
+            self.create(1 - index)
+
     @rule(index=st.integers(0, 1))
     def create(self, index: int) -> None:
         thread = Thread.objects.get(pk=self.threads[index])
@@ -189,7 +195,25 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.idle() and self.runs("queued", "in_progress"))
     @rule(data=st.data())
     def claim(self, data: st.DataObject) -> None:
-        hand = data.draw(st.sampled_from(self.idle()))
+        self._claim(data.draw(st.sampled_from(self.idle())))
+
+    @precondition(lambda self: self.idle() and self.runs("queued"))
+    @rule(pieces=st.lists(TEXT, min_size=1, max_size=2), tools=st.booleans())
+    def work_as_on_a_good_day(self, pieces: list[str], tools: bool) -> None:
+        """A whole turn of a model, so that runs get far."""
+        hand = self.idle()[0]
+        self._claim(hand)
+        if hand.lease is None:
+            return
+        self._say(hand, pieces)
+        if tools:
+            self.write(hand, hand.begin_calls)
+            self.write(hand, lambda: hand.call("weather", *pieces))
+            assert self.write(hand, hand.hand_over) == "requires_action"
+        else:
+            assert self.write(hand, hand.complete) == "completed"
+
+    def _claim(self, hand: Hand) -> None:
         free = list(Run.objects.unheld().filter(status__in=["queued", "in_progress"]).order_by("created_at", "id"))
         free = [
             run for run in free if run.status == "queued" or not (run.lease_owner and run.crash_count >= POISON - 1)
@@ -216,7 +240,9 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.busy())
     @rule(data=st.data(), pieces=st.lists(TEXT, min_size=1, max_size=3))
     def say(self, data: st.DataObject, pieces: list[str]) -> None:
-        hand = data.draw(st.sampled_from(self.busy()))
+        self._say(data.draw(st.sampled_from(self.busy())), pieces)
+
+    def _say(self, hand: Hand, pieces: list[str]) -> None:
         if not hand.message_id and self.write(hand, hand.begin_message) != "in_progress":
             hand.message_id = ""
             return
@@ -398,8 +424,8 @@ def test_runs_in_any_weather(registered: object, api_key: str) -> None:
     run_state_machine_as_test(
         World,
         settings=settings(
-            max_examples=50,
-            stateful_step_count=50,
+            max_examples=70,
+            stateful_step_count=40,
             derandomize=True,
             deadline=None,
             database=None,
