@@ -98,7 +98,9 @@ def transact_alone(work: Callable[[], T], *, name: int, patience: float, shared:
     try:
         return transact(work, attempts=1)
     except OperationalError as error:
-        raise Busy from error if is_transient(error) else None
+        if is_transient(error):
+            raise Busy from error
+        raise
     finally:
         connection.patience = None  # type: ignore[attr-defined]
 
