@@ -94,6 +94,11 @@ SERVER_ERROR = _differs(
     "The sentence of a 500 sends people to their own administrator with the request ID. It cannot be provoked from "
     "outside on purpose; shown by a test.",
 )
+NO_LIMIT = _differs(
+    "limit-0",
+    "The published description says 1 to 100, the published schema has no minimum, and the SDKs' own tests ask for 0: "
+    "it is an empty page here, whose `has_more` tells whether there is anything.",
+)
 IDS = _differs(
     "ids",
     "The original's ids had 24 letters and digits behind their prefix; here they have 26 (a time and chance, in lower "

@@ -104,7 +104,8 @@ def _functions(place: str) -> list[Check]:
             wrong_type(f"{place}.parameters", "an object", "a string"),
         ),
         takes("tools[].function.strict", "true", sent(strict=True), shown(strict=True)),
-        takes("tools[].function.strict", "left out or null → false", sent(strict=None), shown(strict=False)),
+        takes("tools[].function.strict", "left out → false", sent(), shown(strict=False)),
+        takes("tools[].function.strict", "null → false", sent(strict=None), shown(strict=False)),
         refuses(
             "tools[].function.strict",
             "no boolean",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from tests.conformance.expectations import (
 )
 from tests.conformance.inventory import Operation, operations
 from tests.conformance.matching import Mismatch, Text, require
+from tests.conformance.reasons import NO_LIMIT
 from tests.conformance.wire import BETA
 from tests.conformance.world import World
 
@@ -182,6 +184,9 @@ def lists(
         require(1, len(page(world, limit=1)[0]), "limit=1")
         require(True, len(page(world, limit=100)[0]) >= len(ids), "limit=100")
 
+    def none(world: World, ids: list[str]) -> None:
+        require([[], True], list(page(world, limit=0)), "limit=0")
+
     def before(world: World, ids: list[str]) -> None:
         found, more = page(world, order="asc", before=ids[2], after=ids[0])
         require([[ids[1]], False], [found, more], "between the first and the third, oldest first")
@@ -196,7 +201,8 @@ def lists(
     yield pages("empty → first_id and last_id null, has_more false", "", nothing)
     yield pages("1 to 100", "limit", one_to_hundred)
     yield pages("`has_more` is exact", "limit", has_more)
-    yield refused("-1", "limit", below("limit", 0, -1), limit=-1)
+    yield replace(pages("0: an empty page", "limit", none), reason=NO_LIMIT)
+    yield refused("−1", "limit", below("limit", 0, -1), limit=-1)
     yield refused("101", "limit", above("limit", 100, 101), limit=101)
     yield refused("no number", "limit", wrong_type("limit", "an integer", "a string"), limit="many")
     yield pages("asc", "order", ascending)
