@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from django.db import connections
 from django.http import StreamingHttpResponse
 
-PING = b": ping\n\n"
+#: A comment, and no blank line behind it: openai-python takes one for the end of an event once it has seen an ``id:``.
+PING = b": ping\n"
 DONE = b"event: done\ndata: [DONE]\n\n"
 
 
