@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 SERVICE_ATTEMPTS = 3
 RETRY_DELAY = 0.02  # seconds, doubled and jittered
-LOCK_POLL = 0.02  # seconds
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
+LOCK_NOT_AVAILABLE = "55P03"
 EXECUTOR_THREADS = 8
 
 
@@ -106,17 +106,23 @@ def transact_alone(work: Callable[[], T], *, name: int, patience: float, shared:
 
 
 def _lock(name: int, patience: float, shared: bool) -> None:
-    """Asking again and again needs no timeout that later locks of the transaction would inherit."""
-    function = "pg_try_advisory_xact_lock_shared" if shared else "pg_try_advisory_xact_lock"
-    deadline = time.monotonic() + patience
+    """Take the lock at once, or wait in its queue: who only asked again and again would never find it free of those who
+    share it."""
+    suffix = "_shared" if shared else ""
     with connection.cursor() as cursor:
-        while True:
-            cursor.execute(f"SELECT {function}(%s)", [name])
-            if cursor.fetchone()[0]:
-                return
-            if time.monotonic() > deadline:
-                raise Busy
-            time.sleep(LOCK_POLL)
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock{suffix}(%s)", [name])
+        if cursor.fetchone()[0]:
+            return
+        limit = f"{max(1, int(patience * 1000))}ms"
+        cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [limit])
+        usual = cursor.fetchone()[0]
+        try:
+            cursor.execute(f"SELECT pg_advisory_xact_lock{suffix}(%s)", [name])
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise Busy from error
+            raise
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
 
 
 def only_row(rows: QuerySet[Any, T]) -> T | None:

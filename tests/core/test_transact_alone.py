@@ -49,6 +49,18 @@ def holding(name: int, *, shared: bool = False) -> Iterator[Future[Any]]:
         assert future.result(20) == "held"
 
 
+def until_somebody_waits() -> None:
+    """For a lock of Postgres's, in this database."""
+    waits = "pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND NOT granted"
+    deadline = time.monotonic() + 20
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(f"SELECT count(*) FROM {waits} AND locktype = 'advisory'")
+            if cursor.fetchone()[0]:
+                return
+            assert time.monotonic() < deadline
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_other_of_the_same_name_runs_beside(name: int) -> None:
     with holding(name):
@@ -71,6 +83,47 @@ def test_those_that_share_and_those_of_other_names_do(name: int, first: bool, se
                 transact_alone(lambda: None, name=name, patience=0, shared=second)
         else:
             assert transact_alone(lambda: "done", name=name, patience=0, shared=second) == "done"
+
+
+@pytest.mark.skipif(is_sqlite, reason="SQLite's queue is the writer's")
+def test_who_waits_alone_is_not_overtaken_by_those_who_share() -> None:
+    """A retry among a stream of equal fresh requests, of which one is always at work."""
+
+    def alone() -> str:
+        try:
+            return transact_alone(lambda: "mine", name=8, patience=20)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, holding(8, shared=True):
+        waiting = pool.submit(alone)
+        until_somebody_waits()
+        with pytest.raises(Busy):  # the next of those who share comes after it
+            transact_alone(lambda: None, name=8, patience=0.05, shared=True)
+    assert waiting.result(20) == "mine"
+
+
+@pytest.mark.skipif(is_sqlite, reason="about Postgres's setting")
+def test_later_locks_of_the_transaction_are_waited_for_as_usual() -> None:
+    def timeout() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('lock_timeout')")
+            (text,) = cursor.fetchone()
+        assert isinstance(text, str)
+        return text
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def wait() -> str:
+            try:
+                return transact_alone(timeout, name=9, patience=20)
+            finally:
+                connections.close_all()
+
+        with holding(9):
+            waited = pool.submit(wait)
+            until_somebody_waits()
+        assert waited.result(20) == transact_alone(timeout, name=9, patience=20) == timeout()
 
 
 def test_who_is_patient_gets_a_turn() -> None:
@@ -109,7 +162,7 @@ def test_what_it_raises_takes_everything_back_and_frees_the_name() -> None:
         raise error
 
     for error in (KeyError("x"), OperationalError("disk I/O error"), KeyError("x")):
-        with pytest.raises(type(error), match="x|disk"):
+        with pytest.raises(type(error), match=r"x|disk"):
             transact_alone(partial(fail, error), name=5, patience=0)
     assert not Project.objects.exists()
 
