@@ -10,7 +10,7 @@ from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core import errors
-from sovereign.core.database import only_row, service
+from sovereign.core.database import service, visible_row
 
 ID_PREFIX = "asst"
 
@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
 
 def get_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
     """:raises ApiError: 404, for an unknown assistant and for another project's alike."""
-    assistant = only_row(Assistant.objects.visible_to(principal).filter(pk=assistant_id))
+    assistant = visible_row(Assistant, principal, assistant_id)
     if assistant is None:
         raise errors.not_found("assistant", assistant_id)
     return assistant
@@ -76,7 +76,7 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
 def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) -> Assistant:
     """Change the given fields only; ``None`` resets one to its default."""
     principal.require(ASSISTANTS_WRITE)
-    assistant = only_row(Assistant.objects.visible_to(principal).select_for_update().filter(pk=assistant_id))
+    assistant = visible_row(Assistant, principal, assistant_id, lock=True)
     if assistant is None:
         raise errors.not_found("assistant", assistant_id)
     if fields.get("model") and fields["model"] != assistant.model:

@@ -17,7 +17,7 @@ from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import THREADS_WRITE
 from sovereign.core import errors
-from sovereign.core.database import now, only_row, service
+from sovereign.core.database import now, only_row, service, visible_row
 from sovereign.core.ids import instant_of
 from threads.models import MAXIMUM_MESSAGES, TITLE_LENGTH, Message, Thread
 
@@ -31,7 +31,7 @@ NOTED_FOR = timedelta(hours=1)  # a reading of another member's chat stands for 
 
 def get_thread(*, principal: Principal, thread_id: str) -> Thread:
     """:raises ApiError: 404, for an unknown thread and for one the principal may not see alike."""
-    thread: Thread | None = only_row(Thread.objects.visible_to(principal).filter(pk=thread_id))
+    thread = visible_row(Thread, principal, thread_id)
     if thread is None:
         raise errors.not_found("thread", thread_id)
     return thread
@@ -60,8 +60,7 @@ def _record_reading(principal: Principal, thread: Thread) -> None:
 
 def lock_thread(*, principal: Principal, thread_id: str) -> Thread:
     """The thread with its row locked until the end of the transaction. Raises like :func:`get_thread`."""
-    visible = Thread.objects.visible_to(principal)
-    thread: Thread | None = only_row(visible.select_for_update(no_key=True, of=("self",)).filter(pk=thread_id))
+    thread = visible_row(Thread, principal, thread_id, lock=True)
     if thread is None:
         raise errors.not_found("thread", thread_id)
     return thread

@@ -8,18 +8,20 @@ import functools
 import inspect
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from django.db import OperationalError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 SERVICE_ATTEMPTS = 3
 RETRY_DELAY = 0.02  # seconds, doubled and jittered
@@ -155,6 +157,27 @@ class Prepared:
     def _written(self) -> tuple[str, tuple[Any, ...], list[str]]:
         marks = [f"\0{place}" for place in range(len(inspect.signature(self._build).parameters))]
         return (*self._build(*marks).query.sql_with_params(), marks)
+
+
+def visible_row(model: type[M], principal: Hashable, pk: str, *, lock: bool = False) -> M | None:
+    """The row with this id, if ``model.objects.visible_to(principal)`` has it: what most requests begin with.
+
+    The query is written once for each principal (for all of what it is, so that no right of another's slips in).
+
+    :param lock: lock the row until the end of the transaction.
+    """
+    if lock and not connection.in_atomic_block:
+        raise TransactionManagementError("a row can be locked inside of a transaction only")
+    query = _query_of_visible(model, principal, lock)
+    return next(iter(model._default_manager.raw(*query.with_values(pk))), None)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _query_of_visible(model: type[Model], principal: Hashable, lock: bool) -> Prepared:
+    rows = cast(Any, model._default_manager).visible_to(principal).order_by()
+    if lock:
+        rows = rows.select_for_update(no_key=True, of=("self",))
+    return Prepared(lambda pk: rows.filter(pk=pk))
 
 
 def is_transient(error: OperationalError) -> bool:

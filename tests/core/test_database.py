@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 from django.db.models import Q
+from django.db.transaction import TransactionManagementError
 
-from sovereign.accounts.models import Project
+from sovereign.accounts.models import Project, User
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import CONVERSATIONS_READ
 from sovereign.core import database
-from sovereign.core.database import Prepared, in_database, is_transient, now, only_row, service
+from sovereign.core.database import Prepared, in_database, is_transient, now, only_row, service, visible_row
 from sovereign.core.sqlite.base import FairLock, pool_of
+from threads.models import Thread
 
 sqlite_only = pytest.mark.skipif(
     "sqlite" not in connections.settings["default"]["ENGINE"], reason="about the SQLite backend"
@@ -339,6 +344,40 @@ def test_a_prepared_query_is_written_once_and_filled_in_for_every_call(project: 
     assert list(Project.objects.raw(*query.with_values(project.name, project.pk))) == [project]
     assert list(Project.objects.raw(*query.with_values("' OR 1=1 --", project.pk))) == []
     assert len(built) == 1
+
+
+@pytest.mark.django_db
+def test_a_row_is_found_by_those_who_may_see_it(project: Project, charlies_project: Project) -> None:
+    insider, outsider = (Principal(project_id=one.pk, scopes=frozenset()) for one in (project, charlies_project))
+    for _ in range(2):  # the second time the query has been written
+        assert visible_row(Project, insider, project.pk) == project
+        assert visible_row(Project, outsider, project.pk) is None
+        assert visible_row(Project, outsider, charlies_project.pk) == charlies_project
+        assert visible_row(Project, insider, "' OR 1=1 --") is None
+
+
+@pytest.mark.django_db
+def test_rights_decide_what_is_seen(project: Project, bob: User) -> None:
+    chat = Thread.objects.create(project=project, owner=bob)
+    key = Principal(project_id=project.pk, key_id="key_1", scopes=frozenset())
+    for principal, sees in (
+        (key, False),
+        (replace(key, scopes=frozenset({CONVERSATIONS_READ})), True),
+        (replace(key, key_id=None, user_id=bob.pk), True),
+        (replace(key, key_id=None, user_id=bob.pk + 1), False),
+        (key, False),
+    ):
+        assert (visible_row(Thread, principal, chat.pk) == chat) is sees
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_is_locked_inside_of_a_transaction_only(project: Project) -> None:
+    principal = Principal(project_id=project.pk, scopes=frozenset())
+    for _ in range(2):
+        with transaction.atomic():
+            assert visible_row(Project, principal, project.pk, lock=True) == project
+        with pytest.raises(TransactionManagementError):
+            visible_row(Project, principal, project.pk, lock=True)
 
 
 @pytest.mark.django_db
