@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT = 60.0  # seconds without a byte
+KEPT = 2.0  # seconds after which a silent connection is made anew: the server may have closed it
 BETA = {"OpenAI-Beta": "assistants=v2"}
 
 
@@ -29,6 +31,7 @@ class Wire:
         self.prefix = parts.path.rstrip("/").removesuffix("/v1")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.netloc, timeout=TIMEOUT)
+        self._used = 0.0
         self.authorization = {"Authorization": f"Bearer {key}"}
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
@@ -38,21 +41,18 @@ class Wire:
         if body is not None:
             raw = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
-        try:
-            return self._exchange(method, path, raw, sent)
-        except (http.client.RemoteDisconnected, ConnectionError):
-            if method != "GET":
-                raise
-            self._connection.close()  # a kept connection may have been closed meanwhile
-            return self._exchange(method, path, raw, sent)
+        return self._exchange(method, path, raw, sent)
 
     def raw(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         return self._exchange(method, path, body, headers)
 
     def _exchange(self, method: str, path: str, raw: bytes | None, headers: dict[str, str]) -> Answer:
+        if time.monotonic() - self._used > KEPT:
+            self._connection.close()
         self._connection.request(method, self.prefix + path, raw, headers)
         response = self._connection.getresponse()
         text = response.read()
+        self._used = time.monotonic()
         given = {name.lower(): value for name, value in response.getheaders()}
         is_json = given.get("content-type", "").startswith("application/json")
         return Answer(response.status, given, json.loads(text) if is_json else text.decode(errors="replace"))

@@ -42,13 +42,15 @@ class Client:
     """Requests with one key, each on a connection of its own."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._address = urlsplit(url).netloc
+        parts = urlsplit(url)
+        self._address = parts.netloc
+        self._connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._headers = {"Content-Type": "application/json", "OpenAI-Beta": "assistants=v2"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
 
     def _open(self, method: str, path: str, body: Any, headers: dict[str, str]) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT)
+        connection = self._connection(self._address, timeout=TIMEOUT)
         raw = None if body is None else json.dumps(body).encode()
         connection.request(method, path, raw, {**self._headers, **headers})
         return connection

@@ -139,7 +139,9 @@ def _messages() -> Iterator[Expectation]:
         shown_by="tests/threads/test_thread_api.py::test_a_thread_is_bounded",
     )
     yield does("getMessage", "an assistant's, the whole object", _read_message, reason=MESSAGE_STATUS)
-    yield does("modifyMessage", "metadata is replaced, the rest stays", _replaced_message)
+    yield does(
+        "modifyMessage", "metadata is replaced, the rest stays; `file_ids: []` besides, as recorded", _replaced_message
+    )
     yield does("deleteMessage", "gone, and not in lists", _message_deletion)
     yield does("listMessages", "20 unless told otherwise", _twenty, subject="limit")
     yield does("listMessages", "only the messages of that run", _of_a_run, subject="run_id")
@@ -225,7 +227,7 @@ def _replaced_message(world: World) -> None:
     made = world.post(f"/threads/{world.thread}/messages", {**HELLO, "metadata": METADATA})
     place = f"/threads/{world.thread}/messages/{made['id']}"
     changed = world.post(place, {"metadata": {"is": "replaced"}})
-    require_fields({**made, "metadata": {"is": "replaced"}}, changed)
+    require({**made, "metadata": {"is": "replaced"}, "file_ids": []}, changed, "the answer")
     require({**made, "metadata": {"is": "replaced"}}, world.get(place), "read afterwards")
 
 
