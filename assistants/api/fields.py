@@ -156,7 +156,7 @@ class ToolField(StrictField):
 
 
 def _checked(serializer: type[StrictSerializer], data: Any) -> Any:
-    return serializer().run_validation(data)
+    return serializer.checked(data)
 
 
 class CodeInterpreterResources(StrictSerializer):

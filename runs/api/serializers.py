@@ -68,7 +68,7 @@ class ToolChoiceField(StrictField):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, str):
             return StrictChoice(choices=CHOICES).to_internal_value(data)
-        return dict(NamedToolChoice().run_validation(data))
+        return NamedToolChoice.checked(data)
 
 
 class Overrides(StrictSerializer):

@@ -9,20 +9,27 @@ from rest_framework import serializers
 
 from assistants.api.serializers import AssistantRequest
 from runs.api.serializers import RunRequest, ThreadAndRunRequest
-from sovereign.core.api.validation import is_portable, kind_of, validation_error
+from sovereign.core.api.validation import (
+    Metadata,
+    StrictList,
+    StrictSerializer,
+    StrictString,
+    is_portable,
+    kind_of,
+    validation_error,
+)
 from sovereign.core.errors import ApiError
 from threads.api.serializers import MessageRequest, ThreadRequest
 
 
-def refusal(serializer: type[serializers.Serializer], body: Any) -> ApiError:
-    checked = serializer(data=body)
+def refusal(serializer: type[StrictSerializer], body: Any) -> ApiError:
     try:
-        checked.is_valid(raise_exception=True)
+        checked = serializer.checked(body)
     except serializers.ValidationError as error:
         return validation_error(error)
     except ApiError as error:
         return error
-    raise AssertionError(f"accepted: {checked.validated_data}")
+    raise AssertionError(f"accepted: {checked}")
 
 
 def function(**fields: Any) -> dict[str, Any]:
@@ -344,7 +351,7 @@ def test_a_refusal_reads_like_the_contracts(
         (MessageRequest, lambda text: {"role": "user", "content": [{"type": "text", "text": text}]}),
     ],
 )
-def test_what_no_database_can_carry_is_refused(serializer: type[serializers.Serializer], place: Any, text: str) -> None:
+def test_what_no_database_can_carry_is_refused(serializer: type[StrictSerializer], place: Any, text: str) -> None:
     error = refusal(serializer, place(text))
     assert (error.status, error.code) == (400, "invalid_value")
 
@@ -386,7 +393,7 @@ def test_limits_are_inclusive() -> None:
         "top_p": 0,
         "metadata": {f"{n:064}": "v" * 512 for n in range(16)},
     }
-    AssistantRequest(data=body).is_valid(raise_exception=True)
+    AssistantRequest.checked(body)
 
 
 @pytest.mark.parametrize(
@@ -403,3 +410,24 @@ def test_limits_are_inclusive() -> None:
 )
 def test_kinds(value: Any, kind: str) -> None:
     assert kind_of(value) == kind
+
+
+def test_nothing_of_a_body_is_kept_for_the_next() -> None:
+    class Inner(StrictSerializer):
+        name = StrictString(required=False)
+
+    class Body(StrictSerializer):
+        name = StrictString()
+        metadata = Metadata()
+        inner = StrictList(child=Inner(), required=False)
+
+    first = Body.checked({"name": "a", "metadata": {"k": "v"}, "inner": [{"name": "b"}, {}]})
+    assert first == {"name": "a", "metadata": {"k": "v"}, "inner": [{"name": "b"}, {}]}
+    with pytest.raises(serializers.ValidationError):
+        Body.checked({"name": 5})
+    assert Body.checked({"name": "c"}) == {"name": "c"}
+    with pytest.raises(serializers.ValidationError):
+        Body.checked({})
+    assert Body.checked({}, partial=True) == {}
+    with pytest.raises(serializers.ValidationError):
+        Body.checked({})

@@ -96,7 +96,7 @@ class PartField(StrictField):
             raise refuse_at(
                 "type", f"Invalid value: '{shown}'. Supported values are: {supported(PART_TYPES)}.", "invalid_value"
             )
-        part = dict(PARTS[kind]().run_validation(data))
+        part = PARTS[kind].checked(data)
         if kind == "image_file":
             raise unknown_file(part["image_file"]["file_id"])
         return part

@@ -73,9 +73,7 @@ class ApiView(APIView):
                     self.headers[leniency.HEADER] = text  # DRF puts these on whatever the answer will be
 
     def _validated(self) -> dict[str, Any]:
-        serializer = self.serializer_class(data=self.request.data, partial=self.partial_body)
-        serializer.is_valid(raise_exception=True)
-        return dict(serializer.validated_data)
+        return self.serializer_class.checked(self.request.data, partial=self.partial_body)
 
     # ------------------------------------------------------------------------------------- the same POST again
 

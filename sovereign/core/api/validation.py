@@ -6,6 +6,7 @@ DRF converts kindly (``"5"`` becomes 5, unknown keys vanish); the contract does 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -265,6 +266,14 @@ class Metadata(StrictField):
 class StrictSerializer(serializers.Serializer):
     """A JSON object; a key that is not declared is refused, or ignored where that is asked for (``leniency``)."""
 
+    @classmethod
+    def checked(cls, data: Any, *, partial: bool = False) -> dict[str, Any]:
+        """What ``data`` says. One instance checks all of it and keeps none: making one copies all of its fields.
+
+        :raises rest_framework.exceptions.ValidationError: the first refusal of a field.
+        """
+        return dict(_checker(cls, partial).run_validation(data))
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             # under a key, or DRF fails on it where this is the whole body
@@ -280,6 +289,11 @@ class StrictSerializer(serializers.Serializer):
                 {api_settings.NON_FIELD_ERRORS_KEY: refuse_type("an object", None).detail}
             )
         super().fail(key, **kwargs)
+
+
+@functools.cache
+def _checker(serializer: type[StrictSerializer], partial: bool) -> StrictSerializer:
+    return serializer(partial=partial)
 
 
 def validation_error(error: serializers.ValidationError) -> ApiError:
