@@ -41,6 +41,9 @@ class FunctionName(StrictString):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"min_length": 1, "max_length": FUNCTION_NAME_LENGTH, **options})
 
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "pattern": "^[a-zA-Z0-9_-]+$"}
+
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         if not all(character.isascii() and (character.isalnum() or character in "_-") for character in name):
@@ -248,6 +251,8 @@ class ToolResourcesSerializer(StrictSerializer):
             raise ApiError(f"No vector store found with id '{store_id}'.", status=404)
         if search.get("vector_stores"):
             raise refuse("Vector stores are not available on this server.", "unsupported_parameter")
+        if "vector_stores" in search:  # the helper is replaced by the ids of what it makes: here, of nothing
+            resources["file_search"] = {"vector_store_ids": search.get("vector_store_ids", [])}
         return {name: dict(value) for name, value in resources.items() if value}
 
 

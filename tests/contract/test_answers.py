@@ -200,6 +200,9 @@ def test_threads_and_messages(ask: Callable[..., Any], project: Project) -> None
     thread = ask("POST", "/threads", {"messages": [{"role": "user", "content": parts}], "metadata": {"a": "b"}})
     ids = {"thread_id": thread["id"]}
     ask("POST", THREAD, {"metadata": {}, "tool_resources": {"code_interpreter": {"file_ids": []}}}, **ids)
+    nothing = {"file_search": {"vector_stores": []}}  # a helper, which answers never show
+    shown = ask("POST", THREAD, {"tool_resources": nothing}, **ids)["tool_resources"]
+    assert shown == {"file_search": {"vector_store_ids": []}}
     ask("GET", THREAD, **ids)
     message = ask("POST", f"{THREAD}/messages", {"role": "assistant", "content": "Hi", "attachments": []}, **ids)
     Message.objects.create(

@@ -47,10 +47,32 @@ BETA = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="Requests with an API key have to ask for `assistants=v2`, alone or in a list with commas.",
 )
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    location=OpenApiParameter.HEADER,
+    description="The same key and body again, within a day: answered as it was, and nothing is done twice.",
+)
+REPLAYED = {
+    "idempotent-replayed": {
+        "description": "`true` where the answer is that of an earlier request.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "x-sovereign-ignored-parameters": {
+        "description": "Unknown fields of the body, on a server that is set to ignore them.",
+        "schema": {"type": "string"},
+    },
+}
 REQUEST_ID = {
     "x-request-id": {
         "description": "The request's id; the server's log has it too.",
         "schema": {"type": "string"},
+    }
+}
+SHOULD_RETRY = {
+    "x-should-retry": {
+        "description": "`false` where the request may have been carried out, and sending it again might do it twice.",
+        "schema": {"type": "string", "enum": ["false"]},
     }
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
@@ -62,9 +84,11 @@ REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "403": ("Forbidden", "The key or the person lacks the scope that this operation needs.", {}),
     "404": ("NotFound", "The object does not exist, or belongs to another project: both look the same.", {}),
     "413": ("TooLarge", "The body is larger than this server accepts.", {}),
-    "500": ("ServerError", "Something went wrong that should not have. The message has the request's id.", {}),
+    "415": ("UnsupportedMediaType", "The body is of a type that this operation does not take.", {}),
+    "500": ("ServerError", "Something went wrong here. The message has the request's id.", SHOULD_RETRY),
     "503": ("Unavailable", "The database does not answer at the moment.", RETRY_AFTER),
 }
+WITH_BODY = {"413", "415"}  # refusals of bodies
 
 
 class Error(serializers.Serializer):
@@ -135,6 +159,7 @@ class Documentation(AutoSchema):
             OpenApiParameter(name, str, OpenApiParameter.PATH, description=IDENTIFIERS.get(name, "")) for name in named
         ]
         headers = [BETA] if getattr(self.view, "requires_beta", False) else []
+        headers += [IDEMPOTENCY_KEY] if self.method == "POST" else []
         return [*paths, *super().get_override_parameters(), *headers]
 
     def map_parsers(self) -> list[str]:
@@ -154,7 +179,7 @@ class Documentation(AutoSchema):
         for code, answer in answers.items():
             status, *media_types = code if isinstance(code, tuple) else (code,)
             body = self._get_response_for_code(answer, str(status), media_types or None, direction)
-            body["headers"] = {**REQUEST_ID, **body.get("headers", {})}
+            body["headers"] = {**REQUEST_ID, **body.get("headers", {}), **(REPLAYED if self.method == "POST" else {})}
             if str(status) in bodies:
                 bodies[str(status)]["content"].update(body["content"])
             else:
@@ -162,9 +187,8 @@ class Documentation(AutoSchema):
         return bodies | {status: self._refusal(status) for status in self._refusals()}
 
     def _refusals(self) -> list[str]:
-        without_body = self.method in ("GET", "DELETE")
         names_objects = "{" in self.path or (self.method == "POST" and getattr(self.view, "requires_beta", False))
-        unfit = {"413"} if without_body else set()
+        unfit = WITH_BODY if self.method in ("GET", "DELETE") else set()
         return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
 
     def _refusal(self, status: str) -> dict[str, str]:

@@ -238,7 +238,12 @@ class Metadata(StrictField):
 
     def schema(self) -> dict[str, Any]:
         values = {"type": "string", "maxLength": METADATA_VALUE_LENGTH}
-        return {"type": "object", "additionalProperties": values, "maxProperties": METADATA_PAIRS}
+        return {
+            "type": "object",
+            "propertyNames": {"maxLength": METADATA_KEY_LENGTH},
+            "additionalProperties": values,
+            "maxProperties": METADATA_PAIRS,
+        }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         if not isinstance(data, dict):
