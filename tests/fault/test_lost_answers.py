@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -91,6 +92,23 @@ def test_equal_requests_whose_answers_arrive_make_an_object_each(
     relay.lose(0)
     made = [sdk.beta.threads.create(metadata={"mark": mark}).id for _ in range(3)]
     assert len(set(made)) == count(stack, "thread", mark) == 3
+
+
+def test_a_key_makes_one_object_of_requests_that_come_at_once(
+    sdk_of: Callable[[int], openai.OpenAI], stack: Stack
+) -> None:
+    mark, sdk = unique(), sdk_of(0)
+
+    def make(_: int) -> Any:
+        return sdk.beta.threads.create(metadata={"mark": mark}, extra_headers={"Idempotency-Key": mark})
+
+    with ThreadPoolExecutor(5) as pool:
+        made = list(pool.map(make, range(5)))
+    assert [thread.to_dict() for thread in made] == [made[0].to_dict()] * 5
+    assert count(stack, "thread", mark) == 1
+    with pytest.raises(openai.BadRequestError, match="another body") as refused:
+        sdk.beta.threads.create(extra_headers={"Idempotency-Key": mark})
+    assert refused.value.code == "idempotency_key_reused"
 
 
 def test_a_stream_whose_answer_was_lost_is_told_from_its_beginning(
