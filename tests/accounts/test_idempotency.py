@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -326,170 +324,6 @@ def test_who_may_no_longer_do_it_gets_no_old_answer(
     assert post(client, key=key).status_code == 403
     services.revoke_api_key(key=made)
     assert post(client, key=key).status_code == 401
-
-
-# ------------------------------------------------------------------------------------------- at the same time
-
-
-def in_parallel(calls: list[Callable[[], Any]]) -> list[Any]:
-    """What each gave, each in a thread with a connection of its own."""
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
-class Held:
-    """The first thread to be made is held inside its transaction until it is let go."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.go_on = threading.Event(), threading.Event()
-        self._real, self._first = threads.create_thread, threading.Lock()
-        monkeypatch.setattr(threads, "create_thread", self._create)
-
-    def _create(self, **request: Any) -> Thread:
-        made = self._real(**request)
-        if self._first.acquire(blocking=False):
-            self.entered.set()
-            assert self.go_on.wait(20)
-        return made
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("headers", [[{"key": "k"}] * 5, [{"retry": count} for count in (0, 1, 2, 3, 4)]])
-def test_five_at_once_are_one_object(
-    api_key: str, client_of: Callable[[str], APIClient], headers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first is being worked on when the others come."""
-    post(client_of(api_key), "ws_tickets")  # notes the key's use: no request has to write that in between
-    held, arrived = Held(monkeypatch), []
-    real = idempotency.transact_alone
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        arrived.append(1)
-        if len(arrived) == 5:
-            held.go_on.set()
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(idempotency, "transact_alone", counted)
-
-    def later(header: dict[str, Any]) -> Any:
-        assert held.entered.wait(20)
-        return post(client_of(api_key), **header)
-
-    first, *rest = headers
-    calls = [lambda: post(client_of(api_key), **first), *(lambda header=header: later(header) for header in rest)]
-    answers = in_parallel(calls)
-    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
-    assert [answer.get("idempotent-replayed") for answer in answers] == [None, *["true"] * 4]
-    assert Thread.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("first", "second"), [({"key": "k"}, {"key": "k"}), ({"retry": 0}, {"retry": 1})])
-def test_a_twin_waits_for_a_while_and_is_told_to_come_back(
-    api_key: str, client_of: Callable[[str], APIClient], first: Any, second: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = client_of(api_key)
-    post(client, "ws_tickets")
-    assert idempotency.PATIENCE == 5
-    monkeypatch.setattr(idempotency, "PATIENCE", 0.05)
-    held = Held(monkeypatch)
-
-    def twin() -> Any:
-        assert held.entered.wait(20)
-        try:
-            return post(client_of(api_key), **second)
-        finally:
-            held.go_on.set()
-
-    done, refused = in_parallel([lambda: post(client, **first), twin])
-    assert (done.status_code, refused.status_code) == (200, 503)
-    assert refused.json()["error"]["code"] == "service_unavailable"
-    assert int(refused["Retry-After"]) >= 1
-    assert "x-should-retry" not in refused
-    again = post(client, **second)
-    assert (again.content, again["idempotent-replayed"]) == (done.content, "true")
-    assert Thread.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_fresh_requests_do_not_wait_for_their_like(
-    api_key: str, client_of: Callable[[str], APIClient], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
-    client = client_of(api_key)
-    post(client, "ws_tickets")
-    held = Held(monkeypatch)
-
-    def another() -> Any:
-        assert held.entered.wait(20)
-        try:
-            return post(client_of(api_key), retry=0)
-        finally:
-            held.go_on.set()
-
-    one, two = in_parallel([lambda: post(client, retry=0), another])
-    assert (one.status_code, two.status_code) == (200, 200)
-    assert one.content != two.content
-
-
-# ------------------------------------------------------------------------------------- when something goes wrong
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("headers", [{}, {"key": "k"}])
-def test_what_the_database_wants_again_is_done_again_as_a_whole(
-    api: APIClient, headers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if headers and connection.vendor == "sqlite":
-        pytest.skip("there only the beginning of a transaction can be refused")
-    real, tried = threads.audit.record, []
-
-    def fail_once(*arguments: Any, **details: Any) -> Any:
-        tried.append(transaction.get_connection().in_atomic_block)
-        if len(tried) == 1:
-            raise OperationalError("database is locked")
-        return real(*arguments, **details)
-
-    monkeypatch.setattr(threads.audit, "record", fail_once)
-    answer = post(api, body={"messages": [MESSAGE]}, **headers)
-    assert (answer.status_code, tried) == (200, [True, True])
-    assert (Thread.objects.count(), Message.objects.count(), IdempotencyRecord.objects.count()) == (1, 1, 1)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("headers", "advice"), [({}, "false"), ({"key": "k"}, None), ({"retry": 0}, None)])
-def test_who_would_not_be_recognised_is_told_not_to_retry_what_may_be_done(
-    api: APIClient, headers: dict[str, Any], advice: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The commit's own answer is lost: nobody knows whether it happened."""
-
-    def lost(self: Any) -> None:
-        raise OperationalError("server closed the connection unexpectedly")
-
-    post(api, "ws_tickets")
-    with monkeypatch.context() as patch:
-        patch.setattr(type(connections["default"]), "_commit", lost)
-        answer = post(api, **headers)
-    assert answer.status_code == 503
-    assert answer.get("x-should-retry") == advice
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_was_surely_not_done_may_be_retried(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: Any) -> None:
-        raise DatabaseError("the disk is full")
-
-    monkeypatch.setattr(threads, "create_thread", fail)
-    answer = post(api)
-    assert (answer.status_code, answer.get("x-should-retry")) == (500, None)
 
 
 # ------------------------------------------------------------------------------------------------ for how long
