@@ -73,8 +73,11 @@ _pools_lock = threading.Lock()
 
 
 def pool_of(name: str) -> Pool:
-    with _pools_lock:
-        return _pools.setdefault(name, Pool())
+    pool = _pools.get(name)
+    if pool is None:
+        with _pools_lock:
+            pool = _pools.setdefault(name, Pool())
+    return pool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
