@@ -8,6 +8,7 @@ and the instants that belong to a state.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -416,6 +417,12 @@ def check_rows(run: Run, log: list[RunEvent], said: dict[str, str]) -> None:
         else:
             assert message.text == said.get(message.id, "")
             assert message.content == folded.content[message.id]
+
+
+@pytest.fixture(autouse=True)
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases end where the world says so, however slow the machine is."""
+    monkeypatch.setattr(leases, "LEASE", timedelta(hours=1))
 
 
 def test_runs_in_any_weather(registered: object, api_key: str) -> None:
