@@ -22,12 +22,13 @@ from sovereign.core.api.validation import (
     refuse_at,
 )
 from sovereign.core.errors import ApiError
-from threads.api.serializers import MessageRequest, ThreadRequest
+from threads.api.serializers import MAXIMUM_MESSAGES_AT_ONCE, MessageRequest, ThreadRequest
 
 OVERRIDE_TOOLS = 20
 MINIMUM_BUDGET = 256  # tokens
 FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 TOOL_OUTPUT_LENGTH = 512_000  # characters
+MAXIMUM_TOOL_OUTPUTS = 128  # a turn of a model has no more calls
 CHOICES = ["none", "auto", "required"]
 TRUNCATIONS = ["auto", "last_messages"]
 
@@ -93,7 +94,9 @@ class Overrides(StrictSerializer):
 
 class RunRequest(Overrides):
     additional_instructions = StrictString(max_length=INSTRUCTIONS_LENGTH, required=False, allow_null=True)
-    additional_messages = StrictList(child=MessageRequest(), required=False, allow_null=True)
+    additional_messages = StrictList(
+        child=MessageRequest(), maximum=MAXIMUM_MESSAGES_AT_ONCE, required=False, allow_null=True
+    )
 
 
 class ThreadAndRunRequest(Overrides):
@@ -114,7 +117,7 @@ class ToolOutput(StrictSerializer):
 
 
 class ToolOutputsRequest(StrictSerializer):
-    tool_outputs = StrictList(child=ToolOutput())
+    tool_outputs = StrictList(child=ToolOutput(), maximum=MAXIMUM_TOOL_OUTPUTS)
     stream = StrictBoolean(required=False, allow_null=True)
 
 

@@ -43,6 +43,9 @@ STEP_KEYS = (
     "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at expires_at "
     "expired_at failed_at last_error step_details usage metadata"
 )
+TOO_LONG = (
+    "Invalid '{}': array too long. Expected an array with maximum length {}, but got an array with length {} instead."
+)
 FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 
 
@@ -206,11 +209,20 @@ def test_a_run_has_as_many_tools_as_its_assistant(
     many = assistants.create_assistant(principal=principal, model="tiny", tools=tools)
     body: dict[str, Any] = {"assistant_id": many.id}
     refused = post(f"threads/{thread.id}/runs", {**body, "tools": tools[:21]})
-    assert refused.json()["error"]["message"] == (
-        "Invalid 'tools': array too long. Expected an array with maximum length 20, but got an array with length 21 "
-        "instead."
-    )
+    assert message_of(refused) == (400, TOO_LONG.format("tools", 20, 21))
     assert len(post(f"threads/{thread.id}/runs", body).json()["tools"]) == 128
+
+
+def test_messages_and_outputs_of_one_request_are_bounded(
+    post: Callable[..., Any], begin: Callable[..., Run], assistant: Assistant, thread: Thread
+) -> None:
+    body = {"assistant_id": assistant.id, "additional_messages": [{"role": "user", "content": "x"}] * 1_001}
+    refused = message_of(post(f"threads/{thread.id}/runs", body))
+    assert refused == (400, TOO_LONG.format("additional_messages", 1_000, 1_001))
+    assert Message.objects.count() == 1
+    outputs = [{"tool_call_id": f"call_{number}", "output": ""} for number in range(129)]
+    refused = message_of(post(f"{path_of(begin())}/submit_tool_outputs", {"tool_outputs": outputs}))
+    assert refused == (400, TOO_LONG.format("tool_outputs", 128, 129))
 
 
 # ------------------------------------------------------------------------------------------------ queries

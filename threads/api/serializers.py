@@ -21,9 +21,10 @@ from sovereign.core.api.validation import (
 from threads.models import Message
 
 TEXT_LENGTH = 256_000
-# two bounds of ours on the work of one request: a body of 16 MiB holds half a million parts or messages
+# two bounds of ours on the work of one request, for whose transaction others wait: a body of 16 MiB holds half a
+# million parts or messages, and a thousand messages take half a second
 MAXIMUM_PARTS = 1_000
-MAXIMUM_INITIAL_MESSAGES = 10_000
+MAXIMUM_MESSAGES_AT_ONCE = 1_000
 ADDRESS_LENGTH = 15_000_000  # an image may be in its address; the whole body is at most 16 MiB
 DETAILS = ["auto", "low", "high"]
 PART_TYPES = ["text", "image_url", "image_file"]
@@ -133,7 +134,7 @@ class ModifyMessageRequest(StrictSerializer):
 
 
 class ThreadRequest(StrictSerializer):
-    messages = StrictList(child=MessageRequest(), maximum=MAXIMUM_INITIAL_MESSAGES, required=False, allow_null=True)
+    messages = StrictList(child=MessageRequest(), maximum=MAXIMUM_MESSAGES_AT_ONCE, required=False, allow_null=True)
     tool_resources = ToolResourcesSerializer(required=False, allow_null=True)
     metadata = Metadata()
 
