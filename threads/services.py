@@ -142,10 +142,14 @@ def release(thread_id: str, run_id: str) -> None:
 
 def get_message(*, principal: Principal, thread_id: str, message_id: str) -> Message:
     """:raises ApiError: 404 for the thread or the message."""
-    thread = get_thread(principal=principal, thread_id=thread_id)
+    return _message_in(get_thread(principal=principal, thread_id=thread_id), message_id)
+
+
+def _message_in(thread: Thread, message_id: str) -> Message:
     message: Message | None = only_row(Message.objects.of_thread(thread.id).filter(pk=message_id))
     if message is None:
         raise errors.not_found("message", message_id)
+    message.thread = thread
     return message
 
 
@@ -165,9 +169,12 @@ def create_message(*, principal: Principal, thread_id: str, **fields: Any) -> Me
 
 @service
 def update_message(*, principal: Principal, thread_id: str, message_id: str, **fields: Any) -> Message:
-    """Replace a message's ``metadata`` where it is given (``None`` empties it): the one thing that may change."""
+    """Replace a message's ``metadata`` where it is given (``None`` empties it): the one thing that may change.
+
+    :raises ApiError: 404 for the thread or the message (the thread's lock keeps it from being deleted meanwhile).
+    """
     principal.require(THREADS_WRITE)
-    message = get_message(principal=principal, thread_id=thread_id, message_id=message_id)
+    message = _message_in(lock_thread(principal=principal, thread_id=thread_id), message_id)
     if "metadata" in fields:
         message.metadata = fields["metadata"] or {}
         message.save(update_fields=["metadata"])
@@ -178,8 +185,7 @@ def update_message(*, principal: Principal, thread_id: str, message_id: str, **f
 def delete_message(*, principal: Principal, thread_id: str, message_id: str) -> None:
     """:raises ApiError: 404; 400 while a run is writing the message (the thread's lock keeps it from being ended)."""
     principal.require(THREADS_WRITE)
-    lock_thread(principal=principal, thread_id=thread_id)
-    message = get_message(principal=principal, thread_id=thread_id, message_id=message_id)
+    message = _message_in(lock_thread(principal=principal, thread_id=thread_id), message_id)
     if message.status == Message.Status.IN_PROGRESS:
         raise errors.ApiError(f"Can't delete message {message.id} while run {message.run_id} is writing it.")
     audit.record(principal, "message.deleted", message)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connections
 from rest_framework.test import APIClient
 
 from sovereign.accounts import credentials
@@ -145,6 +147,33 @@ def test_metadata_is_the_one_thing_of_a_message_to_modify(post: Callable[..., An
         "param": "content",
         "code": "unknown_parameter",
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_is_not_deleted_while_it_is_modified(principal: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = services.create_thread(principal=principal, messages=[{"role": "user", "content": "x"}])
+    names = {"principal": principal, "thread_id": thread.id, "message_id": Message.objects.get().id}
+
+    def delete() -> None:
+        monkeypatch.undo()
+        try:
+            services.delete_message(**names)
+        finally:
+            connections.close_all()
+
+    deleting = threading.Thread(target=delete)
+    find = services.only_row
+
+    def find_and_let_the_other_go_on(rows: Any) -> Any:
+        found = find(rows)
+        deleting.start()
+        deleting.join(0.3)  # it would be done long since, if it did not wait for the modification
+        return found
+
+    monkeypatch.setattr(services, "only_row", find_and_let_the_other_go_on)
+    assert services.update_message(**names, metadata={"a": "b"}).metadata == {"a": "b"}
+    deleting.join(30)
+    assert not Message.objects.exists()
 
 
 def test_a_thread_is_modified_in_part(post: Callable[..., Any]) -> None:
