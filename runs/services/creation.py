@@ -15,7 +15,7 @@ from assistants.models import Assistant
 from assistants.resolution import resolve
 from inference import gateway
 from runs import events
-from runs.configuration import compose, freeze
+from runs.configuration import FrozenConfiguration, compose, freeze
 from runs.events import EventLog
 from runs.models import Run
 from runs.rendering import changing_fields
@@ -78,17 +78,11 @@ def _queue(
     first_event: dict[str, Any] | None,
 ) -> Begun:
     run_id = new_id("run_")
+    born = _born(run_id)  # what comes now may take its time
     threads.occupy(thread, run_id)
     threads.add_messages(thread, request.get("additional_messages") or [])
     resolved = resolve(assistant=assistant, environment=principal.environment, thread_id=thread.id, variables=None)
-    configuration = compose(resolved, request)
-    gateway.check_model(configuration.model)
-    _refuse_unoffered_tools(configuration.tools)
-    if not configuration.instructions and not _has_user_message(thread):
-        raise errors.ApiError(
-            "Run creation requires a Thread with a user message or an assistant with instructions.",
-            code="invalid_thread",
-        )
+    configuration = _checked_configuration(thread, compose(resolved, request))
     run = Run(
         id=run_id,
         project_id=principal.project_id,
@@ -102,9 +96,15 @@ def _queue(
         created_by_key=principal.key_id,
         model=configuration.model,
         metadata=request.get("metadata") or {},
-        expires_at=_born(run_id) + timedelta(seconds=settings.SOVEREIGN.run_expires_seconds),
+        expires_at=born + timedelta(seconds=settings.SOVEREIGN.run_expires_seconds),
     )
     run.save(force_insert=True)
+    _tell(principal, run, first_event)
+    return Begun(run)
+
+
+def _tell(principal: Principal, run: Run, first_event: dict[str, Any] | None) -> None:
+    """A run's first events, the audit's entry, and a wake-up for the workers."""
     with EventLog() as log:
         if first_event is not None:
             log.append(run, events.THREAD_CREATED, first_event)
@@ -112,7 +112,18 @@ def _queue(
         log.append(run, events.RUN_PREFIX + Status.QUEUED, changing_fields(run))
     audit.record(principal, "run.created", run)
     transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
-    return Begun(run)
+
+
+def _checked_configuration(thread: Thread, configuration: FrozenConfiguration) -> FrozenConfiguration:
+    """:raises ApiError: 404 or 400, nothing here could answer what the configuration and the thread ask."""
+    gateway.check_model(configuration.model)
+    _refuse_unoffered_tools(configuration.tools)
+    if not configuration.instructions and not _has_user_message(thread):
+        raise errors.ApiError(
+            "Run creation requires a Thread with a user message or an assistant with instructions.",
+            code="invalid_thread",
+        )
+    return configuration
 
 
 def _born(run_id: str) -> datetime:
