@@ -279,21 +279,30 @@ def test_a_budget_that_is_used_up_leaves_an_incomplete_run(sdk: openai.OpenAI) -
 # --------------------------------------------------------------------------------------------------------- errors
 
 
+def lose_patience(response: Any) -> None:
+    """From its first byte on, a client's pause between two bytes may be no longer than this."""
+    response.request.extensions["timeout"]["read"] = 0.5  # seconds; the engine waits until it is told to go on
+
+
 def test_a_client_that_cannot_wait_is_told_and_the_run_goes_on(
     sdk: openai.OpenAI, server: Stack, upstream: Upstream
 ) -> None:
     key = unique()
     assistant, thread = begin(sdk, f"[tokens=8 hold=4 key={key}]")
     handler = Recorder()
-    hasty = sdk.with_options(timeout=4.0)  # seconds without a byte; the engine waits for longer
+    hooks: Any = {"response": [lose_patience]}
     with (
+        openai.DefaultHttpxClient(event_hooks=hooks) as network,
         pytest.raises(Exception, match="timed out"),
-        hasty.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, event_handler=handler) as stream,
+        sdk.with_options(http_client=network).beta.threads.runs.stream(
+            thread_id=thread.id, assistant_id=assistant.id, event_handler=handler
+        ) as stream,
     ):
         stream.until_done()
     assert handler.log.calls[-3:] == ["timeout", "exception", "end"]
     [run] = sdk.beta.threads.runs.list(thread.id).data
-    assert run.status == "in_progress"
+    eventually(lambda: upstream.stats(key)["open"] == 1, what="its answer is being made, whenever it began")
+    assert sdk.beta.threads.runs.retrieve(run.id, thread_id=thread.id).status == "in_progress"
     upstream.release(key)
     assert await_end(server, run.id) == "completed"
     assert sdk.beta.threads.messages.list(thread.id, limit=1).data[0].content[0].text.value == tokens(8)
