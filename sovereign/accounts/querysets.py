@@ -53,9 +53,6 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
 
 class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
-    def visible_to(self, principal: Principal) -> IdempotencyQuerySet:
-        return self.filter(project_id=principal.project_id)
-
     def retried(self, fingerprint: str, retry: int, at: datetime) -> IdempotencyQuerySet:
         """What the ``retry``-th retry of a request without a key may be a retry of, likeliest first.
 

@@ -326,6 +326,16 @@ def test_who_may_no_longer_do_it_gets_no_old_answer(
     assert post(client, key=key).status_code == 401
 
 
+@pytest.mark.django_db
+def test_no_digest_is_made_of_what_is_refused(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a body that is refused may be as large as any")
+
+    monkeypatch.setattr(idempotency, "attempt_of", never)
+    assert post(api, body={"foo": 1}, key=key).json()["error"]["code"] == "unknown_parameter"
+    assert post(api, body={"foo": 1}, key="").json()["error"]["code"] == "invalid_idempotency_key"
+
+
 # ------------------------------------------------------------------------------------------------ for how long
 
 

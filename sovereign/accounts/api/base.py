@@ -90,9 +90,10 @@ class ApiView(APIView):
             vars(self)["post"] = partial(self._post_once, handler)  # DRF looks for it when this is done
 
     def _post_once(self, handler: Callable[..., Response | Stream], request: Request, **names: str) -> HttpResponseBase:
-        attempt = self._attempt(request)
+        key = _key_of(request)
         if hasattr(self, "serializer_class"):
-            self._checked = self._check()  # a refusal needs no transaction
+            self._checked = self._check()  # a refusal needs no transaction, and no digest of the body
+        attempt = self._attempt(request, key)
         self.prepare(request, **names)
         made: Response | Stream | None = None
 
@@ -111,13 +112,13 @@ class ApiView(APIView):
             return Response(orjson.loads(answer.body), answer.status, headers=answer.headers)
         return made
 
-    def _attempt(self, request: Request) -> Attempt:
+    def _attempt(self, request: Request, key: str | None) -> Attempt:
         body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
         return idempotency.attempt_of(
             principal_of(request),
             path=request.get_full_path(),
             body=body,
-            key=_key_of(request),
+            key=key,
             retry=_retry_count_of(request) or 0,
             kept=self.answers_kept,
         )

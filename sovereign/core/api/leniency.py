@@ -22,11 +22,12 @@ class Ignored:
     """The unknown parameters that one body had."""
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[Mapping[str, Any], list[str]]] = {}  # by the object's identity, kept alive here
+        # by the object's identity, which is kept alive here; names are keys: a body has room for a hundred thousand
+        self._found: dict[int, tuple[Mapping[str, Any], dict[str, None]]] = {}
 
     def add(self, data: Mapping[str, Any], names: list[str]) -> None:
-        _, noted = self._found.setdefault(id(data), (data, []))
-        noted += (name for name in names if name not in noted)
+        _, noted = self._found.setdefault(id(data), (data, {}))
+        noted.update(dict.fromkeys(names))
 
     def header(self, body: Any) -> str:
         """Their paths in ``body``, as the body has them: ``messages[0].foo, bar``; at most ``HEADER_LENGTH`` long.
@@ -47,13 +48,13 @@ class Ignored:
     def pruned(self, data: Any) -> Any:
         """``data`` without them."""
         if isinstance(data, dict):
-            names = self._found.get(id(data), (data, []))[1]
+            names = self._found.get(id(data), (data, {}))[1]
             return {name: self.pruned(value) for name, value in data.items() if name not in names}
         return [self.pruned(item) for item in data] if isinstance(data, list) else data
 
     def _paths(self, data: Any, path: str) -> Iterator[str]:
         """Depth first; a body nests at most 100 levels (``core.api.transport``)."""
-        for name in self._found.get(id(data), (data, []))[1]:
+        for name in self._found.get(id(data), (data, {}))[1]:
             yield f"{path}.{_shown(name)}" if path else _shown(name)
         for step, child in _children(data):
             if isinstance(child, dict | list):
