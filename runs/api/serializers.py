@@ -52,8 +52,11 @@ class NamedToolChoice(StrictSerializer):
     function = NamedFunction(required=False)
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        if attributes["type"] == "function" and "function" not in attributes:
+        is_function, is_named = attributes["type"] == "function", "function" in attributes
+        if is_function and not is_named:
             raise refuse_at("function", "Missing required parameter: '{param}'.", "missing_required_parameter")
+        if is_named and not is_function:
+            raise refuse_at("function", "Invalid '{param}': only the type 'function' names one.", "invalid_value")
         return attributes
 
 

@@ -118,6 +118,7 @@ def _checked_configuration(thread: Thread, configuration: FrozenConfiguration) -
     """:raises ApiError: 404 or 400, nothing here could answer what the configuration and the thread ask."""
     gateway.check_model(configuration.model)
     _refuse_unoffered_tools(configuration.tools)
+    _refuse_unknown_choice(configuration.tool_choice, configuration.tools)
     if not configuration.instructions and not _has_user_message(thread):
         raise errors.ApiError(
             "Run creation requires a Thread with a user message or an assistant with instructions.",
@@ -141,6 +142,24 @@ def _refuse_unoffered_tools(tools: list[dict[str, Any]]) -> None:
                 param=f"tools[{index}].type",
                 code="unsupported_tool",
             )
+
+
+def _refuse_unknown_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
+    """A tool that the first turn has to call must be there: an engine would be asked for what it was not given."""
+    if isinstance(choice, str) or any(_is_chosen(choice, tool) for tool in tools):
+        return
+    wanted = f"function '{choice['function']['name']}'" if choice["type"] == "function" else f"tool '{choice['type']}'"
+    raise errors.ApiError(
+        f"Invalid 'tool_choice': the {wanted} is not among the run's tools.",
+        param="tool_choice",
+        code="invalid_value",
+    )
+
+
+def _is_chosen(choice: dict[str, Any], tool: dict[str, Any]) -> bool:
+    if choice["type"] != tool["type"]:
+        return False
+    return choice["type"] != "function" or bool(choice["function"]["name"] == tool["function"]["name"])
 
 
 def _has_user_message(thread: Thread) -> bool:

@@ -17,6 +17,8 @@ from threads.models import Thread
 
 pytestmark = pytest.mark.django_db
 
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+
 
 @pytest.fixture
 def post(api: APIClient) -> Callable[..., Any]:
@@ -106,9 +108,33 @@ def test_overrides_are_shown(post: Callable[..., Any], assistant: Assistant) -> 
         ),
         ({"max_prompt_tokens": 255}, "max_prompt_tokens", "integer_below_min_value", None),
         ({"max_completion_tokens": 1.5}, "max_completion_tokens", "invalid_type", None),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}] * 21}, "tools", "array_above_max_length", None),
+        ({"tools": [FUNCTION] * 21}, "tools", "array_above_max_length", None),
         ({"tool_choice": "sometimes"}, "tool_choice", "invalid_value", None),
         ({"tool_choice": {"type": "function"}}, "tool_choice.function", "missing_required_parameter", None),
+        (
+            {"tool_choice": {"type": "code_interpreter", "function": {"name": "f"}}},
+            "tool_choice.function",
+            "invalid_value",
+            "Invalid 'tool_choice.function': only the type 'function' names one.",
+        ),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "tool_choice",
+            "invalid_value",
+            "Invalid 'tool_choice': the function 'f' is not among the run's tools.",
+        ),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+            "tool_choice",
+            "invalid_value",
+            "Invalid 'tool_choice': the function 'g' is not among the run's tools.",
+        ),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "file_search"}},
+            "tool_choice",
+            "invalid_value",
+            "Invalid 'tool_choice': the tool 'file_search' is not among the run's tools.",
+        ),
         ({"truncation_strategy": {}}, "truncation_strategy.type", "missing_required_parameter", None),
         (
             {"truncation_strategy": {"type": "last_messages"}},
