@@ -110,7 +110,8 @@ EMPTY_RESOURCES: dict[str, dict[str, list[str]]] = {
 
 
 def _settle_tool_resources(assistant: Assistant) -> None:
-    """Every tool that takes resources has a list of them, be it an empty one."""
+    """Every tool that takes resources has a list of them, be it an empty one; no other kind has an empty one."""
     kinds = {tool["type"] for tool in assistant.tools}
     empty = {kind: resources for kind, resources in EMPTY_RESOURCES.items() if kind in kinds}
-    assistant.tool_resources = {**empty, **assistant.tool_resources}
+    resources = {**empty, **assistant.tool_resources}
+    assistant.tool_resources = {kind: held for kind, held in resources.items() if kind in kinds or any(held.values())}

@@ -207,6 +207,16 @@ def test_tool_resources(post: Callable[..., Any]) -> None:
     assert made(post, tools=[{"type": "file_search"}], tool_resources=empty)["tool_resources"] == empty
 
 
+def test_resources_go_with_their_tool(post: Callable[..., Any]) -> None:
+    tools = [{"type": "code_interpreter"}, {"type": "file_search"}]
+    assistant = made(post, tools=tools)
+    files, stores = {"code_interpreter": {"file_ids": []}}, {"file_search": {"vector_store_ids": []}}
+    assert assistant["tool_resources"] == files | stores
+    for kept, shown in ((tools[1:], stores), ([], {}), (tools[:1], files), (None, {})):
+        assert post({"tools": kept}, assistant["id"]).json()["tool_resources"] == shown
+    assert made(post, tool_resources=files)["tool_resources"] == {}
+
+
 @pytest.mark.parametrize(
     ("resources", "status", "param"),
     [
