@@ -62,3 +62,8 @@ class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
         records = self.filter(key_digest=None, fingerprint=fingerprint, expires_at__gt=at)
         open_first = Case(When(retries__lt=retry, then=0), default=1)
         return records.order_by(open_first, "-retries", "-id")
+
+    def made_by_retry(self, fingerprint: str, expiring_after: datetime) -> IdempotencyQuerySet:
+        """What a retry of a request without a key did because its first was not done yet."""
+        records = self.filter(key_digest=None, fingerprint=fingerprint, expires_at__gt=expiring_after)
+        return records.filter(retries__gt=0).order_by("-id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rest_framework.test import APIClient
 
 from sovereign.accounts.models import IdempotencyRecord
 from sovereign.accounts.services import idempotency
+from sovereign.core import database
 from tests.accounts.test_idempotency import MESSAGE, post
 from threads import services as threads
 from threads.models import Message, Thread
@@ -98,6 +100,7 @@ def test_a_twin_waits_for_a_while_and_is_told_to_come_back(
     done, refused = in_parallel([lambda: post(client, **first), twin])
     assert (done.status_code, refused.status_code) == (200, 503)
     assert refused.json()["error"]["code"] == "service_unavailable"
+    assert "or the database is busy" in refused.json()["error"]["message"]  # SQLite cannot tell which
     assert int(refused["Retry-After"]) >= 1
     assert "x-should-retry" not in refused
     again = post(client, **second)
@@ -149,6 +152,36 @@ def test_what_the_database_wants_again_is_done_again_as_a_whole(
     answer = post(api, body={"messages": [MESSAGE]}, **headers)
     assert (answer.status_code, tried) == (200, [True, True])
     assert (Thread.objects.count(), Message.objects.count(), IdempotencyRecord.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_retry_that_comes_between_two_tries_of_its_first_is_found_by_it(
+    api_key: str, client_of: Callable[[str], APIClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(api_key)
+    post(client, "ws_tickets")
+    real, tried, retried = threads.audit.record, [], []
+
+    def fail_once(*arguments: Any, **details: Any) -> Any:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OperationalError("database is locked")
+        return real(*arguments, **details)
+
+    def meanwhile(seconds: float) -> None:
+        retried.extend(in_parallel([lambda: post(client_of(api_key), body={"messages": [MESSAGE]}, retry=1)]))
+
+    monkeypatch.setattr(threads.audit, "record", fail_once)
+    monkeypatch.setattr(database, "time", SimpleNamespace(sleep=meanwhile))
+    first = post(client, body={"messages": [MESSAGE]}, retry=0)
+    assert (first.status_code, first.content) == (200, retried[0].content)
+    assert "idempotent-replayed" not in retried[0]
+    assert Message.objects.count() == 1
+    tried.clear()
+    monkeypatch.setattr(database, "time", SimpleNamespace(sleep=lambda _: None))
+    later = post(client, body={"messages": [MESSAGE]}, retry=0)
+    assert "idempotent-replayed" not in later  # what was retried before it came is another's
+    assert (len(tried), Message.objects.count()) == (2, 2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,11 +8,11 @@ requests leave nothing, so that trying again tries again.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -77,18 +77,23 @@ def once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
 
     What ``act`` raises takes everything back. It may be done again where the database asks for that.
 
-    :raises ApiError: 400, the key was used for something else; 503, an equal attempt takes longer than 5 seconds.
+    :raises ApiError: 400, the key was used for something else; 503, an equal attempt, or who else keeps SQLite's writers
+        out, takes longer than 5 seconds.
     """
-    work = partial(_once, attempt, act)
+    begun, tries = timezone.now(), itertools.count()
+
+    def work() -> Answer:
+        return _once(attempt, act, begun if next(tries) else None)
+
     try:
         return transact_alone(work, name=attempt.lock, patience=PATIENCE, shared=not attempt.may_be_retry)
     except Busy:
-        raise unavailable("The same request is still being worked on. Please retry.") from None
+        raise unavailable("The same request is still being worked on, or the database is busy. Please retry.") from None
 
 
-def _once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
-    earlier = _of_key(attempt) if attempt.key_digest else _of_retry(attempt) if attempt.retry else None
-    if earlier is not None:
+def _once(attempt: Attempt, act: Callable[[], Answer], since: datetime | None) -> Answer:
+    """:param since: when the request began, where the database has asked for it again."""
+    if earlier := _earlier(attempt, since):
         body = zlib.decompress(earlier.body)
         return Answer(earlier.status, earlier.headers, body, earlier.stream_of, earlier.cursor, is_replayed=True)
     answer = act()
@@ -106,6 +111,17 @@ def _once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
         expires_at=timezone.now() + (attempt.kept if attempt.key_digest else min(attempt.kept, RETRIED_WITHIN)),
     )
     return answer
+
+
+def _earlier(attempt: Attempt, since: datetime | None) -> IdempotencyRecord | None:
+    if attempt.key_digest:
+        return _of_key(attempt)
+    if attempt.retry:
+        return _of_retry(attempt)
+    if since:  # no lock was held between the two tries: this request's own retry may have been faster
+        records = IdempotencyRecord.objects.filter(project_id=attempt.project_id)
+        return records.made_by_retry(attempt.fingerprint, since + min(attempt.kept, RETRIED_WITHIN)).first()
+    return None
 
 
 def _of_key(attempt: Attempt) -> IdempotencyRecord | None:
