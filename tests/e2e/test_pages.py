@@ -22,7 +22,7 @@ def test_the_front_page_shows_a_working_engine_and_copies_the_address(watched: W
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
-        ("/docs", "/v1/assistants"),
+        ("/docs", "Make an assistant"),
         ("/v1/assistants", "Sovereign guide"),
         ("/admin/", "Newest runs"),
         ("/admin/assistants/assistant/", "Sovereign guide"),
@@ -36,7 +36,7 @@ def test_pages_work_under_their_policy(path: str, shown: str, watched: Watched) 
 
 
 def test_redoc_works_and_its_badge_stays_away(watched: Watched) -> None:
-    open_page(watched, "/redoc", "listAssistants")
+    open_page(watched, "/redoc", "Make an assistant")
     badge = [problem for problem in watched.problems if "cdn.redoc.ly" in problem]
     assert any(problem.startswith("csp:") for problem in badge)  # refused by the browser before anything was sent
     watched.problems = [problem for problem in watched.problems if problem not in badge]
