@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -32,7 +30,6 @@ from sovereign.accounts.api.base import ApiView, Stream
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
-from sovereign.core.errors import ApiError
 from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
@@ -96,8 +93,7 @@ class ChangingView(ApiView):
     """A view whose ``POST`` changes a run: one that is past its end of life is expired, however that is answered."""
 
     def prepare(self, request: Request, **names: str) -> None:
-        with contextlib.suppress(ApiError):  # told by the service, or not at all where the answer is an earlier one
-            control.get_run(principal=principal_of(request), thread_id=names["thread_id"], run_id=names["run_id"])
+        control.expire_overdue(principal=principal_of(request), **names)
 
 
 class ThreadAndRunView(RunningView):

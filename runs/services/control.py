@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from runs.events import EventLog
 from runs.models import Run, RunStep
 from runs.querysets import RunQuerySet
 from runs.services.creation import Begun
-from runs.services.reaping import end_overdue_of, expire_if_due
+from runs.services.reaping import end_overdue, end_overdue_of, expire_if_due
 from runs.services.recorder import Recorder
 from runs.states import Status
 from sovereign.accounts import audit
@@ -69,17 +69,25 @@ def _find(principal: Principal, thread_id: str, run_id: str) -> Run:
     return run
 
 
+def expire_overdue(*, principal: Principal, thread_id: str, run_id: str) -> None:
+    """Lazy expiry of a run somebody may see, which is told nothing else about."""
+    if Run.objects.visible_to(principal).overdue().filter(pk=run_id, thread_id=thread_id).exists():
+        end_overdue(run_id)
+
+
 def changes_run(function: Callable[..., T]) -> Callable[..., T]:
     """A service that changes one run of ``(principal, thread_id, run_id)``: its scope, and lazy expiry before it.
 
-    Expiry has a transaction of its own, which the service's refusal of an expired run must not take back.
+    The refusal of an expired run must not take its expiry back, so that has a transaction of its own. Who calls from
+    inside a transaction has to see to it before they begin one, as ``ChangingView`` does.
     """
     in_transaction = service(function)
 
     @functools.wraps(function)
     def inner(*, principal: Principal, thread_id: str, run_id: str, **request: Any) -> T:
         principal.require(RUNS_WRITE)
-        get_run(principal=principal, thread_id=thread_id, run_id=run_id)
+        if not connection.in_atomic_block:
+            expire_overdue(principal=principal, thread_id=thread_id, run_id=run_id)
         return in_transaction(principal=principal, thread_id=thread_id, run_id=run_id, **request)
 
     return inner
@@ -148,9 +156,10 @@ def lock_runs_of(thread_id: str) -> None:
 
 def _lock(principal: Principal, thread_id: str, run_id: str) -> Run:
     """The run, its thread and itself locked, in that order."""
-    threads.lock_thread(principal=principal, thread_id=thread_id)
+    thread = threads.lock_thread(principal=principal, thread_id=thread_id)
     runs = Run.objects.select_related("configuration").select_for_update(no_key=True, of=("self",))
     run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
     if run is None:
         raise errors.not_found("run", run_id)
+    run.thread = thread
     return run

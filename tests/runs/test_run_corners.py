@@ -7,17 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
 from assistants.models import Assistant
 from inference.models import RegisteredModel
-from runs.models import Run, RunStep
-from runs.services import creation
+from runs.models import Run, RunConfiguration, RunStep
+from runs.services import control, creation
 from runs.services.leases import claim
 from runs.states import ACTIVE, TERMINAL, Status
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database, now
+from sovereign.core.errors import ApiError
 from tests.runs.support import (
     WEATHER,
     Model,
@@ -360,6 +363,26 @@ def test_whoever_comes_to_an_overdue_run_finds_it_expired(
     assert step.expired_at <= now()
     following = Thread.objects.get(pk=run.thread_id).active_run_id
     assert following == (answer.json()["id"] if path.endswith("/runs") and method == "post" else None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_service_alone_expires_an_overdue_run_and_refuses_it(principal: Principal, begin: Callable[..., Run]) -> None:
+    run = begin()
+    age_run(run.id)
+    with pytest.raises(ApiError, match="Cannot cancel run with status 'expired'"):
+        control.cancel_run(principal=principal, thread_id=run.thread_id, run_id=run.id)
+    assert Run.objects.get(pk=run.pk).status == "expired"
+
+
+@pytest.mark.parametrize(("action", "body"), [("", {"metadata": {"a": "b"}}), ("/cancel", {})])
+def test_a_change_reads_the_run_with_its_configuration_once(
+    post: Callable[..., Any], begin: Callable[..., Run], action: str, body: Any
+) -> None:
+    run = begin()
+    with CaptureQueriesContext(connection) as queries:
+        assert post(path_of(run) + action, body).status_code == 200
+    table = RunConfiguration._meta.db_table
+    assert len([query for query in queries if table in query["sql"]]) == 1
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "text/plain", "application/json", "image/png"])
