@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +40,7 @@ class Player:
         program = folder / self.recipe
         program.write_text(self._edited())
         command = [*self._interpreter(folder), str(program)]
-        done = subprocess.run(
-            command, cwd=folder, env=environment(server), capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return played(command, folder, environment(server))
 
     def _edited(self) -> str:
         source = (RECIPES / self.recipe).read_text()
@@ -60,6 +58,27 @@ class Player:
             if not shutil.which(tool):
                 skip_ring(f"{tool} is not installed: run tests/setup.sh")
         return ["bash"]
+
+
+def played(command: list[str], folder: Path, variables: dict[str, str]) -> str:
+    """What a program prints; whatever it started is gone with it, also where it does not end."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=TIMEOUT)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, out + errors
+    return out
 
 
 def link_package(folder: Path, package: str) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.clients.players import TIMEOUT, environment, link_package
+from tests.clients.players import environment, link_package, played
 from tests.clients.test_recipes import LINES, runs_of
 from tests.support.client import tokens
 from tests.support.processes import Stack, Upstream
@@ -18,23 +17,17 @@ pytestmark = pytest.mark.sdk
 PROGRAM = Path(__file__).parent / "librechat.mjs"
 
 
-def test_librechats_requests_are_answered_as_it_needs(server: Stack, upstream: Upstream, tmp_path: Path) -> None:
+def test_librechats_requests_are_answered_as_it_needs(
+    live_server_process: Stack, upstream: Upstream, tmp_path: Path
+) -> None:
+    server = live_server_process
     upstream.teach({**LINES, "Count to a thousand.": "[tokens=1000 hold=0]"})
     link_package(tmp_path, "openai-5")
     (tmp_path / PROGRAM.name).write_text(PROGRAM.read_text())
     settings = {"ASSISTANTS_BASE_URL": f"{server.url}/v1", "ASSISTANTS_API_KEY": server.api_key}
     before = {run for run, _ in runs_of(server)}
-    done = subprocess.run(
-        ["node", PROGRAM.name],
-        cwd=tmp_path,
-        env=environment(server) | settings,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    out = played(["node", PROGRAM.name], tmp_path, environment(server) | settings)
+    told = [tuple(json.loads(line)) for line in out.splitlines()]
     calls = [tuple(value) for name, value in told if name == "call"]
     assert set(calls) == {(0, "function", "object"), (1, "function", "object")}
     assert dict(told)["stopped"] in ("cancelling", "cancelled")  # it may not have begun yet

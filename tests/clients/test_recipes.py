@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.players import RECIPES, Player
 from tests.support.client import tokens
+from tests.support.fixtures import clients
 from tests.support.processes import Stack, Upstream
 
 pytestmark = pytest.mark.sdk
@@ -73,6 +74,7 @@ CASES: dict[str, tuple[Player, tuple[list[str], list[Ran]]]] = {
     "semantic-kernel": (Player("semantic_kernel_agent.py", "semantic-kernel"), SEMANTIC_KERNEL),
     "curl": (Player("curl.sh"), THREE_QUESTIONS),
 }
+NEWEST = ["openai-python-3", "openai-python-3-async", "openai-node-7", "curl"]
 
 
 def test_every_recipe_is_played() -> None:
@@ -81,7 +83,7 @@ def test_every_recipe_is_played() -> None:
     }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", clients(CASES, NEWEST))
 def test_a_recipe_does_what_it_says(server: Stack, upstream: Upstream, tmp_path: Path, case: str) -> None:
     player, (printed, ran) = CASES[case]
     upstream.teach(LINES)

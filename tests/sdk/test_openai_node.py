@@ -1,4 +1,7 @@
-"""openai-node against real processes: its helper loops, and every event of its AssistantStream, in three versions."""
+"""openai-node against real processes: its helper loops, and every event of its AssistantStream.
+
+Three versions on SQLite, the newest on Postgres with Redis too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import tokens, unique
-from tests.support.fixtures import skip_ring
+from tests.support.fixtures import clients, skip_ring
 from tests.support.processes import Stack, Upstream, eventually
 from tests.support.viewers import await_end, logged
 
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.sdk
 NODE = Path(__file__).parent / "node"
 TIMEOUT = 90.0  # seconds
 PACKAGES = {"4": "openai-4", "6": "openai-6", "7": "openai"}
+NEWEST = ["7"]
 PIECES = ("event", "textDelta", "messageDelta", "toolCallDelta", "runStepDelta")
 
 #: what a plain answer emits, besides ``event``; of each kind of piece the first
@@ -40,8 +44,9 @@ PLAIN = [
 Told = list[tuple[str, Any]]
 
 
-def node(server: Stack, package: str, story: str, text: str, key: str = "") -> Told:
+def node(server: Stack, version: str, story: str, text: str, key: str = "") -> Told:
     """What ``run.mjs`` tells of a story."""
+    package = PACKAGES[version]
     if not shutil.which("node") or not (NODE / "node_modules" / package).is_dir():
         skip_ring(f"{package} is not installed: run tests/setup.sh")
     command = ["node", "run.mjs", package, f"{server.url}/v1", key or server.api_key, "fake", story, text]
@@ -60,9 +65,10 @@ def values(told: Told, name: str) -> list[Any]:
     return [value for told_name, value in told if told_name == name]
 
 
-@pytest.fixture(params=PACKAGES)
-def package(request: pytest.FixtureRequest) -> str:
-    return PACKAGES[request.param]
+#: every version, as its users have it
+versions = pytest.mark.parametrize("version", clients(PACKAGES, NEWEST))
+#: for what the versions do alike once they have read it: their streams are the same code
+newest = pytest.mark.parametrize("version", NEWEST)
 
 
 def last_run(server: Stack) -> str:
@@ -70,9 +76,10 @@ def last_run(server: Stack) -> str:
     return run
 
 
-@pytest.mark.parametrize("story", ["stream", "createAndStream", "createAndRunStream"])
-def test_a_stream_emits_every_event_in_order(server: Stack, package: str, story: str) -> None:
-    told = node(server, package, story, "[tokens=20]")
+@versions
+@pytest.mark.parametrize("story", ["stream", "createAndRunStream"])
+def test_a_stream_emits_every_event_in_order(server: Stack, version: str, story: str) -> None:
+    told = node(server, version, story, "[tokens=20]")
     assert emitted(told) == PLAIN
     assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
     assert "".join(values(told, "textDelta")) == tokens(20)
@@ -83,8 +90,16 @@ def test_a_stream_emits_every_event_in_order(server: Stack, package: str, story:
     assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 20)
 
 
-def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stack, package: str) -> None:
-    told = node(server, package, "tools", "[tool=look_up calls=3 rounds=2 tokens=5]")
+@newest
+def test_create_and_stream_is_the_old_name_of_stream(server: Stack, version: str) -> None:
+    told = node(server, version, "createAndStream", "[tokens=20]")
+    assert emitted(told) == PLAIN
+    assert values(told, "message") == [tokens(20)]
+
+
+@versions
+def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stack, version: str) -> None:
+    told = node(server, version, "tools", "[tool=look_up calls=3 rounds=2 tokens=5]")
     assert [run["status"] for run in values(told, "run")] == ["requires_action", "requires_action", "completed"]
     assert values(told, "toolCallCreated") == ["look_up"] * 6
     assert values(told, "toolCallDone") == ['{"number": 0}', '{"number": 1}', '{"number": 2}'] * 2
@@ -94,15 +109,17 @@ def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stac
     assert "error" not in emitted(told)
 
 
-def test_tool_outputs_are_submitted_from_inside_the_open_stream(server: Stack, package: str) -> None:
-    told = node(server, package, "toolsInside", "[tool=look_up calls=2 rounds=3 tokens=5]")
+@versions
+def test_tool_outputs_are_submitted_from_inside_the_open_stream(server: Stack, version: str) -> None:
+    told = node(server, version, "toolsInside", "[tool=look_up calls=2 rounds=3 tokens=5]")
     assert "".join(values(told, "textDelta")) == tokens(5)
     assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
     assert values(told, "event").count("thread.run.requires_action") == 3
 
 
-def test_a_run_is_polled_for(server: Stack, package: str) -> None:
-    told = node(server, package, "poll", "[tool=look_up calls=2 rounds=2 tokens=6]")
+@versions
+def test_a_run_is_polled_for(server: Stack, version: str) -> None:
+    told = node(server, version, "poll", "[tool=look_up calls=2 rounds=2 tokens=6]")
     statuses = [run["status"] for run in values(told, "run")]
     assert statuses == ["requires_action", "requires_action", "completed"]
     assert (values(told, "user"), values(told, "assistant")) == (
@@ -111,13 +128,15 @@ def test_a_run_is_polled_for(server: Stack, package: str) -> None:
     )
 
 
-def test_a_thread_and_its_run_are_polled_for(server: Stack, package: str) -> None:
-    [(_, run)] = node(server, package, "createAndRunPoll", "[tokens=2]")
+@versions
+def test_a_thread_and_its_run_are_polled_for(server: Stack, version: str) -> None:
+    [(_, run)] = node(server, version, "createAndRunPoll", "[tokens=2]")
     assert (run["status"], run["usage"]["completion_tokens"]) == ("completed", 2)
 
 
-def test_a_run_that_somebody_else_cancels_is_told_to_its_end(server: Stack, package: str) -> None:
-    told = node(server, package, "cancelled", f"[tokens=20 hold=5 key={unique()}]")
+@versions
+def test_a_run_that_somebody_else_cancels_is_told_to_its_end(server: Stack, version: str) -> None:
+    told = node(server, version, "cancelled", f"[tokens=20 hold=5 key={unique()}]")
     assert emitted(told) == PLAIN
     assert values(told, "runStepDone") == ["cancelled"]
     assert values(told, "messageDone") == ["incomplete"]
@@ -125,23 +144,26 @@ def test_a_run_that_somebody_else_cancels_is_told_to_its_end(server: Stack, pack
     assert [run["status"] for run in values(told, "run")] == ["cancelled"]
 
 
-def test_an_engine_that_breaks_off_is_told_to_the_end_of_the_stream(server: Stack, package: str) -> None:
-    told = node(server, package, "stream", "[tokens=20 drop=5]")
+@newest
+def test_an_engine_that_breaks_off_is_told_to_the_end_of_the_stream(server: Stack, version: str) -> None:
+    told = node(server, version, "stream", "[tokens=20 drop=5]")
     assert emitted(told) == PLAIN
     assert values(told, "runStepDone") == ["failed"]
     assert values(told, "message") == [tokens(5)]
     assert [run["status"] for run in values(told, "run")] == ["failed"]
 
 
-def test_an_engine_that_says_nothing_ends_a_stream_without_a_message(server: Stack, package: str) -> None:
-    told = node(server, package, "stream", "[error=500]")
+@newest
+def test_an_engine_that_says_nothing_ends_a_stream_without_a_message(server: Stack, version: str) -> None:
+    told = node(server, version, "stream", "[error=500]")
     assert emitted(told) == ["connect", "end"]
     assert [run["status"] for run in values(told, "run")] == ["failed"]
 
 
-def test_a_run_goes_on_when_its_reader_leaves(server: Stack, upstream: Upstream, package: str) -> None:
+@versions
+def test_a_run_goes_on_when_its_reader_leaves(server: Stack, upstream: Upstream, version: str) -> None:
     key = unique()
-    told = node(server, package, "abandoned", f"[tokens=20 hold=5 key={key}]")
+    told = node(server, version, "abandoned", f"[tokens=20 hold=5 key={key}]")
     assert emitted(told)[-3:] == ["abort", "end", "thrown"]
     [(thread, run)] = values(told, "left")
     upstream.release(key)
@@ -151,14 +173,15 @@ def test_a_run_goes_on_when_its_reader_leaves(server: Stack, upstream: Upstream,
 
 def test_what_goes_wrong_in_a_stream_is_an_error_event(server: Stack, upstream: Upstream) -> None:
     """All versions at once: it takes seconds until a withdrawn right is noticed, and they wait together."""
+    reading = NEWEST if server.database.is_postgres else PACKAGES
     name = unique()
     secret = server.another_key(name)
 
-    def read(package: str) -> Told:
-        return node(server, package, "interrupted", f"[tokens=20 hold=5 key={name}]", secret)
+    def read(version: str) -> Told:
+        return node(server, version, "interrupted", f"[tokens=20 hold=5 key={name}]", secret)
 
     with ThreadPoolExecutor() as pool:
-        stories = [pool.submit(read, package) for package in PACKAGES.values()]
+        stories = [pool.submit(read, version) for version in reading]
         eventually(lambda: upstream.stats(name)["open"] == len(stories), TIMEOUT, "all of them read")
         server.database.revoke_key(name)
     for told in [story.result() for story in stories]:

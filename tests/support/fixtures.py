@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,25 @@ def skip_ring(reason: str) -> None:
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(f"{reason}, and {REQUIRED}=1 allows no ring to be left out")
     pytest.skip(reason)
+
+
+def clients(every: Collection[str], newest: Collection[str]) -> list[Any]:
+    """Clients to parametrize a test with: all of them on SQLite, the newest on Postgres with Redis too.
+
+    What an old client sends and reads is the same, whatever database is behind it; the newest ones prove that.
+    """
+    return [pytest.param(name, marks=[] if name in newest else [pytest.mark.sqlite_only]) for name in every]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep ``sqlite_only`` from the other ring; both are parameters, so pytest has made each with each."""
+    kept, left = [], []
+    for item in items:
+        elsewhere = item.get_closest_marker("sqlite_only") and item.get_closest_marker("postgres")
+        (left if elsewhere else kept).append(item)
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.hookimpl(hookwrapper=True)
