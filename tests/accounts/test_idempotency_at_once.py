@@ -12,6 +12,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from rest_framework.test import APIClient
 
+from sovereign.accounts import credentials
 from sovereign.accounts.models import IdempotencyRecord
 from sovereign.accounts.services import idempotency
 from sovereign.core import database
@@ -210,3 +211,60 @@ def test_what_was_surely_not_done_may_be_retried(api: APIClient, monkeypatch: py
     monkeypatch.setattr(threads, "create_thread", fail)
     answer = post(api)
     assert (answer.status_code, answer.get("x-should-retry")) == (500, None)
+
+
+def fail_in_post(patch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    patch.setattr(threads, "create_thread", fail)
+
+
+def fail_in_authentication(patch: pytest.MonkeyPatch) -> None:
+    def fail(secret: str) -> None:
+        raise OperationalError("couldn't get a connection after 10.00 sec")
+
+    patch.setattr(credentials, "principal_of_key", fail)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fail", [fail_in_post, fail_in_authentication])
+@pytest.mark.parametrize("first", [{}, {"retry": 0}])
+def test_the_retry_of_what_was_not_done_gets_nobody_elses_answer(
+    api: APIClient, fail: Callable[[pytest.MonkeyPatch], None], first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people, one API key, equal requests: one is answered, the other's first tries are not carried out."""
+    others = post(api, retry=0)
+    for headers in (first, {"retry": 1}):  # the refused retry is a fresh request, too
+        with monkeypatch.context() as patch:
+            fail(patch)
+            assert post(api, **headers).status_code == 503
+    mine = post(api, retry=2)
+    assert (mine.status_code, "idempotent-replayed" in mine) == (200, False)
+    assert mine.json()["id"] != others.json()["id"]
+    assert post(api, retry=3).content == mine.content  # the note is used up
+    assert Thread.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_read_is_not_noted(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_in_authentication(monkeypatch)
+    assert api.generic("POST", "/v1/threads", b"{", "application/json").status_code == 503
+
+
+def test_refusals_are_counted_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(idempotency, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(idempotency, "REFUSALS_KEPT", 2)
+    refusals = idempotency.Refusals()
+    assert not refusals.take(b"a")
+    for request in (b"a", b"b", b"a"):
+        refusals.note(request)
+    assert [refusals.take(request) for request in (b"a", b"a", b"a")] == [True, True, False]
+    refusals.note(b"c")
+    refusals.note(b"d")
+    assert not refusals.take(b"b"), "the oldest goes first"
+    clock.now += 119
+    assert refusals.take(b"c")
+    clock.now += 2
+    assert not refusals.take(b"d")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -11,6 +13,7 @@ from typing import Any, ClassVar
 import orjson
 from django.conf import settings
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -53,6 +56,7 @@ class ApiView(APIView):
 
     _checked: dict[str, Any] | None = None
     _is_in_doubt = False  # something may have been committed
+    _attempted: Attempt | None = None
 
     def body(self) -> dict[str, Any]:
         """The validated body of the request, a fresh dictionary.
@@ -93,7 +97,7 @@ class ApiView(APIView):
         key = _key_of(request)
         if hasattr(self, "serializer_class"):
             self._checked = self._check()  # a refusal needs no transaction, and no digest of the body
-        attempt = self._attempt(request, key)
+        self._attempted = attempt = self._attempt(request, key)
         self.prepare(request, **names)
         made: Response | Stream | None = None
 
@@ -113,22 +117,34 @@ class ApiView(APIView):
         return made
 
     def _attempt(self, request: Request, key: str | None) -> Attempt:
-        body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+        retry = _retry_count_of(request) or 0
+        if retry and key is None and idempotency.refusals.take(_asked_by(request)):
+            retry = 0
         return idempotency.attempt_of(
             principal_of(request),
             path=request.get_full_path(),
-            body=body,
+            body=_body_of(request),
             key=key,
-            retry=_retry_count_of(request) or 0,
+            retry=retry,
             kept=self.answers_kept,
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """A client that would not be recognised when it tries again must not, where that might do it twice."""
+        """What a client may do that tries again.
+
+        One that would not be recognised must not, where that might do it twice. What was surely not done is noted, so
+        that its retry is not taken for that of an equal request which was.
+        """
         response = super().handle_exception(exc)
-        recognised = KEY in self.request.headers or _retry_count_of(self.request) is not None
-        if self._is_in_doubt and not recognised and response.status_code >= 500:
-            response["x-should-retry"] = "false"
+        if self.request.method != "POST" or response.status_code < 500 or KEY in self.request.headers:
+            return response
+        retry = _retry_count_of(self.request)
+        if self._is_in_doubt:
+            if retry is None:
+                response["x-should-retry"] = "false"
+        elif not (self._attempted.retry if self._attempted else retry):
+            with suppress(ApiError, APIException):  # a body that is none: its retry will be refused, too
+                idempotency.refusals.note(_asked_by(self.request))
         return response
 
 
@@ -137,6 +153,18 @@ def _answer_of(made: Response | Stream) -> Answer:
         return Answer(stream_of=made.subject, cursor=made.cursor)
     headers = {name: value for name, value in made.items() if name.lower() != "content-type"}
     return Answer(made.status_code, headers, orjson.dumps(made.data))
+
+
+def _body_of(request: Request) -> bytes:
+    """The same for equal bodies."""
+    return orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+
+
+def _asked_by(request: Request) -> bytes:
+    """A digest of a request and of who says to send it: that may be all that is known while the database is away."""
+    asked = [request.headers.get(name, "") for name in ("Authorization", "X-Api-Key", "Cookie")]
+    asked += [request.get_full_path(), ""]
+    return hashlib.sha256("\0".join(asked).encode(errors="surrogatepass") + _body_of(request)).digest()
 
 
 def _key_of(request: Request) -> str | None:

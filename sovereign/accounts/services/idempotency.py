@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ RETRIED_WITHIN = timedelta(minutes=2)  # requests without one
 PATIENCE = 5.0  # seconds that a request waits for an equal one
 ROUTE_LENGTH = 200
 FORGOTTEN_AT_ONCE = 1_000
+REFUSALS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,49 @@ def attempt_of(
     return Attempt(principal.project_id, path.partition("?")[0][:ROUTE_LENGTH], fingerprint, key_digest, retry, kept)
 
 
+class Refusals:
+    """Requests without a key that this process could not carry out, for as long as they may be retried.
+
+    The retry of one of them is nobody's: without this it would get the answer of an equal request, perhaps another's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._noted: dict[bytes, tuple[int, float]] = {}  # how many of them, and when the last; the oldest come first
+
+    def note(self, request: bytes) -> None:
+        """:param request: a digest of who asked for what."""
+        with self._lock:
+            self._put(request, self._pop(request) + 1)
+            while len(self._noted) > REFUSALS_KEPT:
+                del self._noted[next(iter(self._noted))]
+
+    def take(self, request: bytes) -> bool:
+        """Whether one was noted; it is forgotten now."""
+        with self._lock:
+            if many := self._pop(request):
+                self._put(request, many - 1)
+            return many > 0
+
+    def _pop(self, request: bytes) -> int:
+        many, noted_at = self._noted.pop(request, (0, 0.0))
+        return many if time.monotonic() - noted_at < RETRIED_WITHIN.total_seconds() else 0
+
+    def _put(self, request: bytes, many: int) -> None:
+        if many:
+            self._noted[request] = many, time.monotonic()
+
+
+refusals = Refusals()
+
+
 def once(attempt: Attempt, act: Callable[[], Answer]) -> Answer:
     """Do ``act`` and keep its answer, in one transaction; or give the answer of the attempt that this one repeats.
 
     What ``act`` raises takes everything back. It may be done again where the database asks for that.
 
-    :raises ApiError: 400, the key was used for something else; 503, an equal attempt, or who else keeps SQLite's writers
-        out, takes longer than 5 seconds.
+    :raises ApiError: 400, the key was used for something else; 503, an equal attempt, or who else keeps SQLite's
+        writers out, takes longer than 5 seconds.
     """
     begun, tries = timezone.now(), itertools.count()
 
