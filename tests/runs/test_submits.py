@@ -105,12 +105,14 @@ async def test_against_a_cancel_either_order_is_told_and_kept(
     assert log[-2:] == ["run.cancelling", "run.cancelled"] or log[-3:-1] == ["run.cancelling", "run.step.cancelled"]
 
 
-async def test_in_part_and_then_whole(waiting: Run, submit: Callable[..., Any]) -> None:
+async def test_in_part_or_with_others_and_then_whole(waiting: Run, submit: Callable[..., Any]) -> None:
     first, second = outputs_for(waiting)
     ids = [output["tool_call_id"] for output in (first, second)]
-    for part in ([first], [second], [first, first], [first, second, second]):
+    strange = {"tool_call_id": "call_x", "output": ""}
+    for part in ([], [first], [second], [first, first], [first, second, second], [first, second, strange]):
         given = [output["tool_call_id"] for output in part]
         assert await submit(waiting, part) == f"Expected tool outputs for call_ids {ids}, got {given}"
+    assert (await in_database(Run.objects.get, pk=waiting.id)).last_seq == waiting.last_seq
     assert await submit(waiting, [second, first]) == "taken"
 
 

@@ -160,25 +160,6 @@ async def test_without_parallel_calls_only_the_first_is_asked(
     assert model.requests[0].parallel_tool_calls is False
 
 
-async def test_outputs_must_be_exactly_those_asked_for(
-    model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
-) -> None:
-    run = await in_database(begin, assistant_id=tooled.id)
-    model.answers(*call(0, "weather"), *call(1, "weather"), end("tool_calls"))
-    async with working():
-        waiting = await ended(run.id)
-
-    expected = [asked["id"] for asked in asked_calls(waiting)]
-    right = outputs_for(waiting)
-    for wrong in ([], right[:1], [*right, {"tool_call_id": "call_x", "output": ""}], [right[0], right[0]]):
-        given = [output["tool_call_id"] for output in wrong]
-        with pytest.raises(ApiError) as refused:
-            await in_database(submit, waiting, wrong)
-        assert refused.value.message == f"Expected tool outputs for call_ids {expected}, got {given}"
-        assert refused.value.status == 400
-    assert (await in_database(Run.objects.get, pk=run.id)).last_seq == waiting.last_seq
-
-
 async def test_the_only_call_needs_no_id(
     model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
 ) -> None:
@@ -204,26 +185,6 @@ async def test_of_several_calls_each_needs_its_id(
             await in_database(submit, waiting, given)
         expected = [first["tool_call_id"], second["tool_call_id"]]
         assert refused.value.message == f"Expected tool outputs for call_ids {expected}, got {shown}"
-
-
-async def test_outputs_come_once_and_only_where_they_are_waited_for(
-    model: Model, begin: Callable[..., Run], tooled: Assistant, submit: Callable[..., Any]
-) -> None:
-    run = await in_database(begin, assistant_id=tooled.id)
-    with pytest.raises(ApiError, match=r'Runs in status "queued" do not accept tool outputs.'):
-        await in_database(submit, run, [])
-    model.answers(*call(0, "weather"), end("tool_calls"))
-    async with working():
-        waiting = await ended(run.id)
-    outputs = outputs_for(waiting)
-    await in_database(submit, waiting, outputs)
-    with pytest.raises(ApiError, match=r'Runs in status "queued" do not accept tool outputs.'):
-        await in_database(submit, waiting, outputs)
-    model.answers(*text("Done"), end())
-    async with working():
-        await ended(run.id)
-    with pytest.raises(ApiError, match=r'Runs in status "completed" do not accept tool outputs.'):
-        await in_database(submit, waiting, outputs)
 
 
 async def test_nul_in_a_call_is_dropped(model: Model, begin: Callable[..., Run], tooled: Assistant) -> None:
