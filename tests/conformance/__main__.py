@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ FRESH = "a fresh installation with the suite's scripted engine behind it"
 def main() -> int:
     """0 where everything is as expected (and, with ``--check``, the page too), else 1."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended
     with _world(options) as world:
         results = list(judge_all(world))
     page = render(results, _judged(options))
@@ -41,13 +43,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manage.py conformance", description=__doc__)
     parser.add_argument("--url", default="", help="judge this server instead of a fresh installation")
     parser.add_argument("--model", default="", help="the model to use there")
-    parser.add_argument("--output", type=Path, default=PAGE)
+    parser.add_argument("--output", type=Path)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     if options.url and not options.model:
         parser.error("--url needs --model: the one to make assistants with")
     if options.url and not os.environ.get(KEY):
-        parser.error(f"--url needs a key: --key, or {KEY} in the environment")
+        parser.error(f"--url needs an API key: {KEY} in the environment")
+    if options.url and not (options.output or options.check):
+        parser.error("--url needs --output: docs/conformance.md is about this checkout")
+    options.output = options.output or PAGE
     return options
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ from tests.conformance.suite.streams import add_up, pattern, short
 from tests.conformance.wire import Answer
 from tests.conformance.world import World, world_of
 from tests.support.client import Event
-from tests.support.processes import Stack, Upstream
+from tests.support.processes import START_TIMEOUT, STOP_TIMEOUT, Stack, Upstream, eventually
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -291,31 +294,68 @@ def test_the_program_writes_and_checks_the_page(run: Any, tmp_path: Path, capsys
     assert run(bad) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--url", NOWHERE], ["--url", NOWHERE, "--model", "fake"]])
-def test_another_server_needs_a_model_and_a_key(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
-    monkeypatch.delenv(program.KEY, raising=False)
-    monkeypatch.setattr(sys, "argv", ["conformance", *arguments])
+@pytest.mark.parametrize(
+    ("key", "arguments", "needs"),
+    [
+        ("key", ["--output", "x"], "--model"),
+        ("", ["--output", "x", "--model", "fake"], "an API key: SOVEREIGN_API_KEY"),
+        ("key", ["--model", "fake"], "--output"),  # the checkout's own page is about something else
+    ],
+)
+def test_what_another_server_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str, arguments: list[str], needs: str
+) -> None:
+    monkeypatch.setenv(program.KEY, key)
+    monkeypatch.setattr(sys, "argv", ["conformance", "--url", NOWHERE, *arguments])
     with pytest.raises(SystemExit):
         program.main()
+    assert f"--url needs {needs}" in capsys.readouterr().err
 
 
-def test_the_command_starts_the_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    started: list[tuple[list[str], dict[str, str]]] = []
-
-    def call(arguments: list[str], *, cwd: Path, env: dict[str, str]) -> int:
-        started.append((arguments, env))
-        return len(started) - 1
-
-    monkeypatch.setattr(command.subprocess, "call", call)
-    call_command("conformance", url=NOWHERE, key="a secret", model="fake", output=tmp_path / "page.md", check=True)
-    [(arguments, environment)] = started
+def test_the_command_becomes_the_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command.os, "execv", lambda path, arguments: started.append(arguments))
+    call_command("conformance", url=NOWHERE, model="fake", output=Path("page.md"), check=True)
     page = str(tmp_path / "page.md")
     expected = ["-m", "tests.conformance", "--url", NOWHERE, "--model", "fake", "--output", page, "--check"]
-    assert arguments == [sys.executable, *expected]
-    assert environment[program.KEY] == "a secret"
-    with pytest.raises(SystemExit) as ended:
-        call_command("conformance")
-    assert ended.value.code == 1
+    assert started == [[sys.executable, *expected]]
+    assert Path.cwd() == command.ROOT
+
+
+def test_no_key_is_seen_on_the_command_line() -> None:
+    with pytest.raises(CommandError, match="unrecognized arguments: --key"):
+        call_command("conformance", "--key", "a secret")
+
+
+@pytest.mark.live
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_where_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    """Its processes are known by their temporary folder, which they all inherit."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    arguments = [sys.executable, "manage.py", "conformance", "--output", str(tmp_path / "page.md")]
+    ended = subprocess.Popen(arguments, cwd=command.ROOT, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: len(inheriting(tmp_path)) >= 3, START_TIMEOUT, "an engine and a server are started")
+        ended.send_signal(number)
+        assert ended.wait(STOP_TIMEOUT) != 0
+        assert inheriting(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        for pid in inheriting(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+        ended.wait(STOP_TIMEOUT)
+
+
+def inheriting(folder: Path) -> list[int]:
+    """The processes whose temporary files go into ``folder``; not those that are dead already."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile
+            if f"TMPDIR={folder}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
 
 
 def test_an_installation_without_the_suite_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

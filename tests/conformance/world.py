@@ -185,17 +185,14 @@ def _message(body: Any) -> str:
 @contextlib.contextmanager
 def fresh_installation() -> Iterator[World]:
     """API, worker and scripted engine around an empty SQLite database, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="sovereign-conformance-") as name:
-        folder = Path(name)
+    with contextlib.ExitStack() as after:
+        folder = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="sovereign-conformance-")))
         upstream = Upstream(folder)
+        after.callback(upstream.process.destroy)
         stack = Stack(folder / "installation", engine_url=upstream.url)
-        try:
-            stack.await_log(stack.up(), "engine_ready")
-            with contextlib.closing(world_of(stack, upstream)) as world:
-                yield world
-        finally:
-            stack.destroy()
-            upstream.process.destroy()
+        after.callback(stack.destroy)
+        stack.await_log(stack.up(), "engine_ready")
+        yield after.enter_context(contextlib.closing(world_of(stack, upstream)))
 
 
 def world_of(stack: Stack, upstream: Upstream) -> World:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -17,7 +16,7 @@ KEY = "SOVEREIGN_API_KEY"
 
 
 class Command(BaseCommand):
-    """The suite is part of the checkout's tests, not of the product: it runs in a process of its own."""
+    """The suite is part of the checkout's tests, not of the product: this process becomes the suite's."""
 
     help = (
         "Judge every operation, parameter and stream of the Assistants API and write docs/conformance.md. Without "
@@ -26,10 +25,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--url", default="", help="a server that runs already, whatever its engine")
-        parser.add_argument("--key", default="", help=f"an API key of that server (default: {KEY})")
+        parser.add_argument("--url", default="", help=f"a server that runs already; {KEY} holds a key of it")
         parser.add_argument("--model", default="", help="the model to make assistants with there")
-        parser.add_argument("--output", type=Path, help="where the page goes (default: docs/conformance.md)")
+        parser.add_argument("--output", type=Path, help="where the page goes; docs/conformance.md without --url")
         parser.add_argument("--check", action="store_true", help="compare with the page that is there instead")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +39,5 @@ class Command(BaseCommand):
                 command += [f"--{name}", str(options[name].resolve() if name == "output" else options[name])]
         if options["check"]:
             command.append("--check")
-        environment = {**os.environ, **({KEY: options["key"]} if options["key"] else {})}
-        status = subprocess.call(command, cwd=ROOT, env=environment)  # noqa: S603  our own module
-        if status:
-            sys.exit(status)
+        os.chdir(ROOT)
+        os.execv(sys.executable, command)  # noqa: S606  our own module; one process, so that signals reach it
