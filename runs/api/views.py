@@ -145,6 +145,7 @@ class RunsView(RunningView):
         fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
+        note(request, begun.run)
         return answer(begun, stream=stream)
 
 
@@ -172,6 +173,7 @@ class RunView(ChangingView):
     def post(self, request: Request, thread_id: str, run_id: str) -> Response:
         """Replace a run's metadata."""
         run = control.update_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id, **self.body())
+        note(request, run)
         return run_response(run)
 
 
@@ -187,7 +189,9 @@ class CancelView(ChangingView):
 
         The answer says `cancelling`; the run is `cancelled` once whoever works on it has stopped.
         """
-        return run_response(control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id))
+        run = control.cancel_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
+        note(request, run)
+        return run_response(run)
 
 
 class SubmitToolOutputsView(RunningView, ChangingView):
@@ -213,6 +217,7 @@ class SubmitToolOutputsView(RunningView, ChangingView):
             run_id=run_id,
             tool_outputs=body["tool_outputs"],
         )
+        note(request, begun.run)
         return answer(begun, stream=body.get("stream"))
 
 

@@ -69,6 +69,36 @@ def test_every_door_notes_who_reads_anothers_chat(
     assert readings() == [(bob.pk, "thread", chat.thread_id)]  # and not once a poll
 
 
+CHANGES = {
+    "": "in_progress",
+    "/messages/{message}": "in_progress",
+    "/runs": "completed",
+    "/runs/{run}": "in_progress",
+    "/runs/{run}/cancel": "in_progress",
+    "/runs/{run}/submit_tool_outputs": "requires_action",
+}
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_so_does_a_change_whose_answer_shows_it(path: str, chat: Run, bob: User, client: Client) -> None:
+    calls = [{"id": "call_x", "type": "function", "function": {"name": "f", "arguments": "{}", "output": None}}]
+    RunStep.objects.create(
+        run=chat, position=1, type="tool_calls", step_details={"type": "tool_calls", "tool_calls": calls}
+    )
+    Run.objects.update(status=CHANGES[path])
+    Thread.objects.update(active_run_id=None if path == "/runs" else chat.pk)
+    bodies: dict[str, Any] = {
+        "/runs": {"assistant_id": chat.assistant_id},
+        "/runs/{run}/submit_tool_outputs": {"tool_outputs": [{"output": "x"}]},
+    }
+    names = {"run": chat.pk, "message": Message.objects.get().pk}
+    client.force_login(bob)
+    url = f"/v1/threads/{chat.thread_id}{path.format(**names)}"
+    answer = client.post(url, bodies.get(path, {}), content_type="application/json")
+    assert answer.status_code == 200, answer.content
+    assert readings() == [(bob.pk, "thread", chat.thread_id)]
+
+
 def test_so_does_the_websocket(chat: Run, bob: User) -> None:
     consumer: Any = ThreadConsumer()
     consumer.rights = Rights(credentials.principal_of_person(bob.pk))

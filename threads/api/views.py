@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
-from sovereign.accounts.scopes import CONVERSATIONS_READ, THREADS_READ, THREADS_WRITE
+from sovereign.accounts.scopes import THREADS_READ, THREADS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS
 from threads import services
@@ -69,7 +69,9 @@ class ThreadView(ApiView):
 
         Only the fields that are sent change, each as a whole.
         """
-        thread = services.update_thread(principal=principal_of(request), thread_id=thread_id, **self.body())
+        principal = principal_of(request)
+        thread = services.update_thread(principal=principal, thread_id=thread_id, **self.body())
+        services.note_reading(principal=principal, thread=thread)
         return Response(render_thread(thread))
 
     @extend_schema(operation_id="deleteThread", responses=DeletedThread)
@@ -125,8 +127,7 @@ class MessageView(ApiView):
         """Read a message."""
         principal = principal_of(request)
         message = services.get_message(principal=principal, thread_id=thread_id, message_id=message_id)
-        if principal.allows(CONVERSATIONS_READ):
-            services.note_reading(principal=principal, thread=message.thread)
+        services.note_reading(principal=principal, thread=message.thread)
         return Response(render_message(message))
 
     @extend_schema(operation_id="modifyMessage", request=ModifyMessageRequest, responses=ModifiedMessageObject)
@@ -136,6 +137,7 @@ class MessageView(ApiView):
         message = services.update_message(
             principal=principal, thread_id=thread_id, message_id=message_id, **self.body()
         )
+        services.note_reading(principal=principal, thread=message.thread)  # the answer is the whole message
         # the recorded service answers a modification with the older field besides
         file_ids = [attachment["file_id"] for attachment in message.attachments]
         return Response({**render_message(message), "file_ids": file_ids})
