@@ -17,7 +17,7 @@ class RunConfiguration(models.Model):
 
     id = id_field("cfg_")
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON, in hexadecimal.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the JSON as it is ordered, in hexadecimal.")
     data = OrderedJSONField(help_text="See runs.configuration.FrozenConfiguration.")
     created_at = CreatedAtField()
 

@@ -28,7 +28,10 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("digest", models.CharField(help_text="SHA-256 of the canonical JSON, in hexadecimal.", max_length=64)),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the JSON as it is ordered, in hexadecimal.", max_length=64),
+                ),
                 ("data", models.JSONField(help_text="See runs.configuration.FrozenConfiguration.")),
                 ("created_at", sovereign.core.fields.CreatedAtField(editable=False)),
                 (
