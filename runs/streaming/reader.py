@@ -38,31 +38,19 @@ async def read(run_id: str, after: int) -> AsyncGenerator[Entry | None, None]:
     :raises Run.DoesNotExist: no such run, or it was deleted (noticed after a silent quarter minute).
     """
     follower, complete_from = await tailer().follow(run_id, after)
+    follower.overflowed |= after < complete_from  # there is something to catch up with from the beginning
     try:
         cursor, looked = after, time.monotonic()
         if await in_database(is_over_at, run_id, cursor):
             return
-        if cursor < complete_from:
-            async for entry in _replay(run_id, cursor):
-                cursor = entry.seq
-                yield entry
-                if entry.type in TERMINAL_EVENTS:
-                    return
         while True:
-            for entry in _take(follower):
-                if entry.seq > cursor:
+            async with aclosing(_at_hand(run_id, follower, cursor)) as entries:
+                async for entry in entries:
                     cursor = entry.seq
                     yield entry
                     if entry.type in TERMINAL_EVENTS:
                         return
-            if follower.overflowed:
-                follower.overflowed = False
-                async for entry in _replay(run_id, cursor):
-                    cursor = entry.seq
-                    yield entry
-                    if entry.type in TERMINAL_EVENTS:
-                        return
-            elif not follower.entries and not await _arrived(follower):
+            if not follower.overflowed and not follower.entries and not await _arrived(follower):
                 if time.monotonic() - looked >= PING:
                     looked = time.monotonic()
                     if await in_database(is_over_at, run_id, cursor):
@@ -70,6 +58,19 @@ async def read(run_id: str, after: int) -> AsyncGenerator[Entry | None, None]:
                 yield None
     finally:
         tailer().unfollow(run_id, follower)
+
+
+async def _at_hand(run_id: str, follower: Follower, after: int) -> AsyncGenerator[Entry, None]:
+    """What the follower was given, and then, where it was given too much to keep, what the log has beyond that."""
+    for entry in _take(follower):
+        if entry.seq > after:
+            after = entry.seq
+            yield entry
+    if follower.overflowed:
+        follower.overflowed = False
+        async with aclosing(_replay(run_id, after)) as replayed:
+            async for entry in replayed:
+                yield entry
 
 
 def _take(follower: Follower) -> list[Entry]:
