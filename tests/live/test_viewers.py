@@ -80,7 +80,7 @@ def test_a_cursor_is_exclusive_and_a_finished_run_can_be_read_again(cluster: Clu
 
 def test_the_run_goes_on_when_its_only_client_hangs_up(cluster: Cluster, stack: Stack, upstream: Upstream) -> None:
     client, key = stack.client, unique()
-    thread = client.thread(f"[tokens=60 rate=60 key={key}]")
+    thread = client.thread(f"[tokens=60 hold=30 key={key}]")
     body = {"assistant_id": client.assistant(), "stream": True}
     run = ""
     for event in client.stream("POST", f"/v1/threads/{thread}/runs", body):
@@ -88,6 +88,7 @@ def test_the_run_goes_on_when_its_only_client_hangs_up(cluster: Cluster, stack: 
         if event.name == "thread.message.delta":
             break  # closes the connection
 
+    upstream.release(key)
     assert await_end(stack, run) == "completed"
     assert text_of(client.follow(thread, run)) == tokens(60)
     assert upstream.stats(key)["aborted"] == 0

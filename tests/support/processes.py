@@ -111,6 +111,11 @@ class Process:
     def signal(self, number: int) -> None:
         self._popen.send_signal(number)
 
+    def freeze(self) -> None:
+        """SIGSTOP, until every thread of it stands still."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def wait(self, timeout: float = STOP_TIMEOUT) -> int:
         """The exit status."""
         return self._popen.wait(timeout)
@@ -213,6 +218,18 @@ class Database:
         else:
             with contextlib.closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as connection:
                 connection.execute(statement, values)
+
+    def is_writable(self) -> bool:
+        """Whether nobody keeps others from writing for longer than a moment; on Postgres nobody can."""
+        if self._server:
+            return True
+        with contextlib.closing(sqlite3.connect(self.path, timeout=1.0, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("ROLLBACK")
+            return True
 
     @contextlib.contextmanager
     def locked(self, run: str) -> Iterator[None]:
