@@ -191,3 +191,17 @@ def test_every_refusal_is_in_the_envelope(document: Document) -> None:
             if status != "200":
                 schema = look_up(document, answer)["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
+
+
+def test_what_tells_clients_whether_to_try_again(document: Document) -> None:
+    for name, operation in operations_of(document):
+        failed, busy = (look_up(document, operation["responses"][status])["headers"] for status in ("500", "503"))
+        assert (set(failed), set(busy)) == ({"x-request-id", "x-should-retry"}, {*failed, "Retry-After"}), name
+
+
+def test_an_idempotency_key_is_described_by_how_long_it_is_kept(document: Document) -> None:
+    """A ticket is a secret: the answer that holds it goes with it."""
+    for name, operation in operations_of(document):
+        words = [one["description"] for one in operation["parameters"] if one["name"] == "Idempotency-Key"]
+        span = "30 seconds" if "/ws_tickets" in name else "24 hours"
+        assert [f" again within {span}: " in one for one in words] == ([True] if name.startswith("POST") else []), name

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+from django.conf import settings
 from jsonschema import Draft202012Validator, ValidationError, validators
 from rest_framework.response import Response
 
@@ -41,6 +42,9 @@ class Contract:
         media_type = answer["Content-Type"].partition(";")[0]
         for name, header in described["headers"].items():
             assert name in answer or not header.get("required"), name
+        told = {name.lower() for name in described["headers"]}
+        for name in settings.CORS_EXPOSE_HEADERS:  # those that clients may want
+            assert name not in answer or name in told, f"{method} {template}: nothing describes {name}"
         self.seen.add((f"{method.upper()} {template}", str(answer.status_code)))
         body = json.loads(answer.content)
         self.validate(body, described["content"][media_type]["schema"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
@@ -47,12 +48,6 @@ BETA = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="Requests with an API key have to ask for `assistants=v2`, alone or in a list with commas.",
 )
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    {"type": "string", "pattern": "^[ -~]{1,255}$"},
-    location=OpenApiParameter.HEADER,
-    description="The same key and body again, within a day: answered as it was, and nothing is done twice.",
-)
 REPLAYED = {
     "idempotent-replayed": {
         "description": "`true` where the answer is that of an earlier request.",
@@ -71,11 +66,15 @@ REQUEST_ID = {
 }
 SHOULD_RETRY = {
     "x-should-retry": {
-        "description": "`false` where the request may have been carried out, and sending it again might do it twice.",
+        "description": "Of a `POST`: `false` where it may have been carried out: sent again, it might be done twice.",
         "schema": {"type": "string", "enum": ["false"]},
     }
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
+UNAVAILABLE = (
+    "Not at the moment: the database does not answer, the server has too much to do, or the same `POST` is still being "
+    "worked on. Try again."
+)
 
 #: Refusals by status: the component's name, what it means, and headers beside the request's id.
 REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -86,7 +85,7 @@ REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "413": ("TooLarge", "The body is larger than this server accepts.", {}),
     "415": ("UnsupportedMediaType", "The body is of a type that this operation does not take.", {}),
     "500": ("ServerError", "Something went wrong here. The message has the request's id.", SHOULD_RETRY),
-    "503": ("Unavailable", "The database does not answer at the moment.", RETRY_AFTER),
+    "503": ("Unavailable", UNAVAILABLE, RETRY_AFTER | SHOULD_RETRY),
 }
 WITH_BODY = {"413", "415"}  # refusals of bodies
 
@@ -159,7 +158,7 @@ class Documentation(AutoSchema):
             OpenApiParameter(name, str, OpenApiParameter.PATH, description=IDENTIFIERS.get(name, "")) for name in named
         ]
         headers = [BETA] if getattr(self.view, "requires_beta", False) else []
-        headers += [IDEMPOTENCY_KEY] if self.method == "POST" else []
+        headers += [_idempotency_key(self.view.answers_kept)] if self.method == "POST" else []
         return [*paths, *super().get_override_parameters(), *headers]
 
     def map_parsers(self) -> list[str]:
@@ -202,6 +201,18 @@ class Documentation(AutoSchema):
         component = ResolvedComponent(name=name, type=ResolvedComponent.RESPONSE, schema=response, object=name)
         self.registry.register_on_missing(component)
         return dict(component.ref)
+
+
+def _idempotency_key(kept: timedelta) -> OpenApiParameter:
+    """:param kept: for how long the view's answers are given again."""
+    seconds = round(kept.total_seconds())
+    span = f"{seconds // 3600} hours" if seconds >= 3600 else f"{seconds} seconds"
+    return OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "pattern": "^[ -~]{1,255}$"},
+        location=OpenApiParameter.HEADER,
+        description=f"The same key and body again within {span}: answered as it was, and nothing is done twice.",
+    )
 
 
 def resolved(auto_schema: AutoSchema, node: Any, direction: Any) -> Any:
