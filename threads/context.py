@@ -11,7 +11,8 @@ PROMPT_SHARE = 0.75  # of the context; the rest is the answer's
 OPENING_SHARE = 0.25  # of the prompt, that a thread's first message may take where those behind it are dropped
 DEFAULT_CONTEXT_LENGTH = 8_192  # tokens, where the engine does not say
 UNSEEN_IMAGE = "[An image at an address that the model was not shown.]"
-CHUNK = 100  # messages read at once
+FIRST_CHUNK = 5  # messages read at once, and twice as many each time: one may be as large as a request's body
+CHUNK = 100  # and never more
 
 
 def window(
@@ -33,10 +34,7 @@ def window(
     :param prompt_budget: what the run may still send, in tokens.
     :param reserved: bytes that are sent besides (instructions, tools, the run's own turns).
     """
-    tokens = (context_length or DEFAULT_CONTEXT_LENGTH) * PROMPT_SHARE
-    if prompt_budget is not None:
-        tokens = min(tokens, prompt_budget)
-    room = tokens * BYTES_PER_TOKEN - reserved
+    room = _room(context_length, prompt_budget) - reserved
     limit = truncation.get("last_messages") if truncation.get("type") == "last_messages" else None
     chosen: list[Message] = []
     left = room
@@ -50,6 +48,12 @@ def window(
             break
         chosen.append(message)
     return [as_chat_message(message) for message in reversed(chosen)]
+
+
+def _room(context_length: int | None, prompt_budget: int | None) -> float:
+    """How much a prompt may be, in bytes."""
+    tokens = (context_length or DEFAULT_CONTEXT_LENGTH) * PROMPT_SHARE
+    return (tokens if prompt_budget is None else min(tokens, prompt_budget)) * BYTES_PER_TOKEN
 
 
 def _keep_opening(chosen: list[Message], thread_id: str, before_run: str, room: float) -> None:
@@ -75,12 +79,14 @@ def _newest_first(thread_id: str, before_run: str) -> Any:
     """Chunk by chunk, so that a run in a thread of 100,000 messages starts as quickly as in a short one."""
     rows = _usable(thread_id).order_by("-position")
     position: int | None = None
+    size = FIRST_CHUNK
     while True:
-        chunk = list((rows if position is None else rows.filter(position__lt=position))[:CHUNK])
+        chunk = list((rows if position is None else rows.filter(position__lt=position))[:size])
         yield from (message for message in chunk if message.run_id != before_run)
-        if len(chunk) < CHUNK:
+        if len(chunk) < size:
             return
         position = chunk[-1].position
+        size = min(2 * size, CHUNK)
 
 
 def as_chat_message(message: Message) -> dict[str, Any]:

@@ -269,9 +269,25 @@ def test_the_window_is_the_newest_that_fit_oldest_first(talk: Callable[..., Thre
 
 
 def test_the_window_reads_long_threads_in_pieces(talk: Callable[..., Thread], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "FIRST_CHUNK", 2)
     monkeypatch.setattr(context, "CHUNK", 3)
     texts = [str(number) for number in range(10)]
     assert window(talk(*texts)) == texts
+
+
+def test_the_window_does_not_read_a_hundred_large_messages_to_show_one(
+    talk: Callable[..., Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, loaded = talk(*["x" * 100] * 50), []
+    from_db = Message.from_db
+
+    def load(*row: Any) -> Message:
+        loaded.append(row)
+        return from_db(*row)
+
+    monkeypatch.setattr(Message, "from_db", load)
+    assert len(window(thread, prompt_budget=40)) == 1
+    assert len(loaded) <= 6  # five, and the opening
 
 
 def test_the_window_leaves_out_the_runs_own_and_unfinished_messages(talk: Callable[..., Thread]) -> None:
