@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
-from django.http import FileResponse
+from django.http import FileResponse, JsonResponse
 from django.urls import set_script_prefix
 
 from sovereign.core.database import DatabaseExecutor
+from sovereign.core.errors import unavailable
+from sovereign.core.ids import new_request_id
 
 THREADS = 32  # requests that may wait for the database at once; those after them wait for a thread
+WAITING = 1_000  # requests that may wait for a thread; those after them are refused
+HEALTH = frozenset(("/health", "/health/live"))  # ask for no database, and must be answered whatever others wait for
 
 
 class OneHopHandler(ASGIHandler):
@@ -31,17 +36,31 @@ class OneHopHandler(ASGIHandler):
         BaseHandler.__init__(self)  # ASGIHandler's own would load the middleware in its asynchronous form
         self.load_middleware(is_async=False)
         self._threads = DatabaseExecutor(THREADS, "request")
+        self._health_threads = DatabaseExecutor(2, "health")
+        self._unanswered = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response = await self._threads.run(self._respond, scope, body)
+        response = await self._answer(scope, body)
         if response.streaming:
             await self._stream(response, receive, send)
         else:
             await self.send_response(response, send)
+
+    async def _answer(self, scope: Any, body: Any) -> Any:
+        if scope["path"] in HEALTH:
+            return await _unless_cancelled(self._health_threads.submit(self._respond, scope, body))
+        if self._unanswered >= THREADS + WAITING:
+            body.close()
+            return _too_busy(scope)
+        self._unanswered += 1
+        try:
+            return await _unless_cancelled(self._threads.submit(self._respond, scope, body))
+        finally:
+            self._unanswered -= 1
 
     def _respond(self, scope: Any, body: Any) -> Any:
         """The answer, and unless it streams also what comes after one: ``request_finished`` and closing."""
@@ -80,3 +99,26 @@ class OneHopHandler(ASGIHandler):
             await self._threads.run(response.close)
         if not sending.cancelled():
             sending.result()
+
+
+async def _unless_cancelled(answering: Future[Any]) -> Any:
+    """The response; a stream that nobody waits for any more when it is there is closed."""
+    try:
+        return await asyncio.wrap_future(answering)
+    except asyncio.CancelledError:
+        answering.add_done_callback(_close_unsent)
+        raise
+
+
+def _close_unsent(answering: Future[Any]) -> None:
+    if not answering.cancelled() and answering.exception() is None and (response := answering.result()).streaming:
+        response.close()
+
+
+def _too_busy(scope: Any) -> JsonResponse:
+    """An SDK must not retry a ``POST`` that has no key: it could be taken for the retry of an equal one."""
+    error = unavailable("The server has too many requests to answer at the moment. Please retry.", retry_after=5)
+    headers = {**error.headers, "x-request-id": new_request_id()}
+    if scope["method"] == "POST" and b"idempotency-key" not in dict(scope["headers"]):
+        headers["x-should-retry"] = "false"
+    return JsonResponse(error.body(), status=error.status, headers=headers)

@@ -7,13 +7,15 @@ import contextvars
 import functools
 import inspect
 import random
+import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
 from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model, QuerySet
 from django.db.transaction import TransactionManagementError
@@ -29,6 +31,7 @@ SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
 EXECUTOR_THREADS = 8
+WAITING_AT_ONCE = 8  # for a lock of Postgres's: each holds a connection of the pool's 20, which others need meanwhile
 
 
 def now() -> datetime:
@@ -85,7 +88,7 @@ def transact_alone(work: Callable[[], T], *, name: int, patience: float, shared:
     :param name: a signed number of 64 bits.
     :param patience: seconds to wait for the others.
     :param shared: exclude only those that are not shared.
-    :raises Busy: the patience was not enough.
+    :raises Busy: the patience was not enough, or too many are patient already.
     """
     if connection.vendor == "postgresql":
 
@@ -107,24 +110,39 @@ def transact_alone(work: Callable[[], T], *, name: int, patience: float, shared:
         connection.patience = None  # type: ignore[attr-defined]
 
 
+_waiting = threading.BoundedSemaphore(WAITING_AT_ONCE)
+
+
 def _lock(name: int, patience: float, shared: bool) -> None:
     """Take the lock at once, or wait in its queue: who only asked again and again would never find it free of those who
-    share it."""
+    share it.
+
+    :raises Busy: the patience was not enough, or too many wait already.
+    """
     suffix = "_shared" if shared else ""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_try_advisory_xact_lock{suffix}(%s)", [name])
         if cursor.fetchone()[0]:
             return
-        limit = f"{max(1, int(patience * 1000))}ms"
-        cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [limit])
-        usual = cursor.fetchone()[0]
+        if not _waiting.acquire(blocking=False):
+            raise Busy
         try:
-            cursor.execute(f"SELECT pg_advisory_xact_lock{suffix}(%s)", [name])
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-                raise Busy from error
-            raise
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
+            _wait_for_lock(cursor, name, patience, suffix)
+        finally:
+            _waiting.release()
+
+
+def _wait_for_lock(cursor: CursorWrapper, name: int, patience: float, suffix: str) -> None:
+    limit = f"{max(1, int(patience * 1000))}ms"
+    cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [limit])
+    usual = cursor.fetchone()[0]
+    try:
+        cursor.execute(f"SELECT pg_advisory_xact_lock{suffix}(%s)", [name])
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            raise Busy from error
+        raise
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
 
 
 def only_row(rows: QuerySet[Any, T]) -> T | None:
@@ -204,10 +222,12 @@ class DatabaseExecutor:
     def __init__(self, threads: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         call = functools.partial(_and_give_back, function, *args, **kwargs)
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
+        return self._pool.submit(contextvars.copy_context().run, call)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
 
     def shutdown(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -49,6 +49,11 @@ def instant_of(identifier: str) -> datetime | None:
         return None
 
 
+def new_request_id() -> str:
+    """``req_`` and 32 hexadecimal characters."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 def _encode(number: int, width: int) -> str:
     characters = []
     for _ in range(width):

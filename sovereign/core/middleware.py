@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from sovereign.core.errors import ApiError
+from sovereign.core.ids import new_request_id
 
 API_VERSION = "2020-10-01"  # the value recorded from the original service
 ORGANIZATION = "sovereign"  # clients expect a name: everything here belongs to one house
@@ -27,11 +27,6 @@ def refuse_nul(request: HttpRequest) -> HttpResponse | None:
     else:
         return None
     return JsonResponse(error.body(), status=error.status)
-
-
-def new_request_id() -> str:
-    """``req_`` and 32 hexadecimal characters."""
-    return f"req_{secrets.token_hex(16)}"
 
 
 def _tell(request: HttpRequest, response: HttpResponse) -> None:

@@ -20,7 +20,7 @@ from twisted.internet import reactor as reactor  # for those that must have this
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from sovereign.core.errors import ApiError, request_too_large
-from sovereign.core.middleware import new_request_id
+from sovereign.core.ids import new_request_id
 
 log = structlog.get_logger(__name__)
 

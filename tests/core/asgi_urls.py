@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -16,6 +16,7 @@ told: list[str] = []  # what streams did, in order
 
 def echo(request: HttpRequest) -> HttpResponse:
     """The thread, the context that an earlier request may have left, and the body."""
+    threads.append(threading.get_ident())
     before = structlog.contextvars.get_contextvars().get("left", "nothing")
     structlog.contextvars.bind_contextvars(left="something")
     return HttpResponse(f"{threading.current_thread().name}|{before}|{request.body.decode()}")
@@ -23,6 +24,32 @@ def echo(request: HttpRequest) -> HttpResponse:
 
 def fail(request: HttpRequest) -> HttpResponse:
     raise ValueError("a secret")
+
+
+threads: list[int] = []  # who took part in answering
+held, go_on = threading.Semaphore(0), threading.Event()
+
+
+class Noting:
+    """A middleware."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        threads.append(threading.get_ident())
+        return self.get_response(request)
+
+
+def hold(request: HttpRequest) -> HttpResponse:
+    held.release()
+    assert go_on.wait(20)
+    return HttpResponse("held")
+
+
+def late_file(request: HttpRequest) -> FileResponse:
+    hold(request)
+    return file(request)
 
 
 class Tape(io.BytesIO):
@@ -71,6 +98,9 @@ urlpatterns = [
     path("echo", echo),
     path("fail", fail),
     path("file", file),
+    path("hold", hold),
+    path("late_file", late_file),
+    path("health/live", echo),
     path("pieces", pieces),
     path("stream", stream),
     path("broken_stream", broken_stream),

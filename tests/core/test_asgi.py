@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.signals import request_finished, request_started
 
+from sovereign.core import asgi
 from sovereign.core.asgi import OneHopHandler
 from tests.core import asgi_urls
 
@@ -18,8 +21,18 @@ Message = dict[str, Any]
 @pytest.fixture
 def handler(settings: Any) -> OneHopHandler:
     settings.ROOT_URLCONF = "tests.core.asgi_urls"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.core.asgi_urls.Noting"]
     asgi_urls.told.clear()
+    asgi_urls.threads.clear()
     return OneHopHandler()
+
+
+@pytest.fixture
+def holding() -> Iterator[None]:
+    """What is asked of ``/hold`` and ``/late_file`` is not answered before the event ``go_on``."""
+    asgi_urls.held, asgi_urls.go_on = threading.Semaphore(0), threading.Event()
+    yield
+    asgi_urls.go_on.set()
 
 
 @pytest.fixture
@@ -31,6 +44,7 @@ def signals() -> Iterator[list[str]]:
 
     def finished(**_: Any) -> None:
         seen.append("finished")
+        asgi_urls.threads.append(threading.get_ident())
 
     request_started.connect(started)
     request_finished.connect(finished)
@@ -82,12 +96,17 @@ class Connection:
         return b"".join(message["body"] for message in self.sent[1:] if "body" in message)
 
 
-async def test_a_request_is_answered_in_one_thread_and_a_context_of_its_own(handler: OneHopHandler) -> None:
+async def test_a_request_is_answered_in_one_thread_and_a_context_of_its_own(
+    handler: OneHopHandler, signals: list[str]
+) -> None:
     for _ in range(2):
+        asgi_urls.threads.clear()
         answer = await Connection("/echo", b"one ", b"two").through(handler)
         thread, left, body = answer.body.decode().split("|")
         assert (answer.status, left, body) == (200, "nothing", "one two")
         assert thread.startswith("request")
+        assert len(asgi_urls.threads) == 3  # the middleware, the view, and what comes after
+        assert len(set(asgi_urls.threads)) == 1
         assert dict(answer.sent[0]["headers"])[b"x-request-id"].startswith(b"req_")
 
 
@@ -179,3 +198,67 @@ async def test_requests_are_answered_while_others_wait(handler: OneHopHandler) -
     for connection in open_streams:
         connection.leave()
     await asyncio.gather(*tasks)
+
+
+async def held(many: int = 1) -> None:
+    """That many requests are inside their views."""
+    for _ in range(many):
+        assert await asyncio.to_thread(asgi_urls.held.acquire, timeout=20)
+
+
+async def test_while_every_thread_waits_the_process_is_alive_and_a_bounded_number_queues(
+    handler: OneHopHandler, holding: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "WAITING", 1)
+    tasks = [asyncio.create_task(Connection("/hold").through(handler)) for _ in range(asgi.THREADS)]
+    await held(asgi.THREADS)
+    tasks.append(asyncio.create_task(Connection("/hold").through(handler)))
+    await asyncio.sleep(0)  # it is in the queue now
+    alive = await asyncio.wait_for(Connection("/health/live").through(handler), 20)
+    assert (alive.status, alive.body.split(b"|")[0].startswith(b"health")) == (200, True)
+
+    refused = await asyncio.wait_for(Connection("/echo").through(handler), 20)
+    headers = dict(refused.sent[0]["headers"])
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (503, "service_unavailable")
+    assert headers[b"Retry-After"] == b"5"
+    assert headers[b"x-request-id"].startswith(b"req_")
+    assert b"x-should-retry" not in headers
+
+    asgi_urls.go_on.set()
+    assert [answer.status for answer in await asyncio.gather(*tasks)] == [200] * (asgi.THREADS + 1)
+    assert (await Connection("/echo").through(handler)).status == 200
+
+
+@pytest.mark.parametrize(("headers", "advice"), [([], b"false"), ([(b"idempotency-key", b"k")], None)])
+async def test_who_is_refused_and_would_be_mistaken_for_another_is_told_not_to_retry(
+    handler: OneHopHandler, headers: list[Any], advice: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "WAITING", -asgi.THREADS)
+    connection = Connection("/echo")
+    connection.scope |= {"method": "POST", "headers": headers}
+    await connection.through(handler)
+    assert (connection.status, dict(connection.sent[0]["headers"]).get(b"x-should-retry")) == (503, advice)
+
+
+async def test_a_stream_that_comes_when_nobody_waits_any_more_is_closed(
+    handler: OneHopHandler, holding: None, signals: list[str]
+) -> None:
+    finished = threading.Event()
+
+    def note(**_: Any) -> None:
+        finished.set()
+
+    request_finished.connect(note)
+    try:
+        answering = asyncio.create_task(Connection("/late_file").through(handler))
+        await held()
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        assert asgi_urls.told == []
+        asgi_urls.go_on.set()
+        assert await asyncio.to_thread(finished.wait, 20)
+    finally:
+        request_finished.disconnect(note)
+    assert asgi_urls.told == ["closed"]
+    assert signals == ["started", "finished"]

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from sovereign.accounts.models import Project
+from sovereign.core import database
 from sovereign.core.database import Busy, transact, transact_alone
+from sovereign.core.sqlite.base import pool_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,9 +53,13 @@ def holding(name: int, *, shared: bool = False) -> Iterator[Future[Any]]:
 
 
 def until_somebody_waits() -> None:
-    """For a lock of Postgres's, in this database."""
+    """For a lock of Postgres's in this database, or to write SQLite's."""
     waits = "pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND NOT granted"
     deadline = time.monotonic() + 20
+    if is_sqlite:
+        while not pool_of(str(connection.settings_dict["NAME"])).writer._waiting:
+            assert time.monotonic() < deadline
+        return
     with connection.cursor() as cursor:
         while True:
             cursor.execute(f"SELECT count(*) FROM {waits} AND locktype = 'advisory'")
@@ -138,7 +145,32 @@ def test_who_is_patient_gets_a_turn() -> None:
 
         with holding(3):
             waiting = pool.submit(wait)
+            until_somebody_waits()
+            assert not waiting.done()
         assert waiting.result(20) == "mine"
+
+
+@pytest.mark.skipif(is_sqlite, reason="who waits for SQLite's writer keeps nothing from anybody")
+def test_a_bounded_number_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a connection."""
+    monkeypatch.setattr(database, "_waiting", threading.BoundedSemaphore(1))
+
+    def wait() -> str:
+        try:
+            return transact_alone(lambda: "mine", name=10, patience=20)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):  # those that waited make room
+            with holding(10):
+                waiting = pool.submit(wait)
+                until_somebody_waits()
+                with CaptureQueriesContext(connection) as asked, pytest.raises(Busy):
+                    transact_alone(lambda: None, name=10, patience=0.05)
+                assert not [query for query in asked if "pg_advisory" in query["sql"]], "it does not even queue"
+                assert transact_alone(lambda: "done", name=11, patience=20) == "done"
+            assert waiting.result(20) == "mine"
 
 
 @pytest.mark.skipif(not is_sqlite, reason="about SQLite's own lock")
