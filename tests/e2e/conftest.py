@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, WebSocketRoute, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, WebSocketRoute, expect, sync_playwright
 
 from tests.support.fixtures import skip_ring
 from tests.support.processes import Stack
@@ -33,6 +33,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         skip_ring("Chromium is not installed")
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
@@ -77,7 +78,12 @@ class Watched:
 
     def say(self, text: str) -> None:
         self.page.get_by_label("Your message").fill(text)
+        self.expect_sendable()
         self.page.keyboard.press("Enter")
+
+    def expect_sendable(self) -> None:
+        """The page has loaded the assistants; before that it sends nothing."""
+        expect(self.page.get_by_role("button", name="Send")).to_be_enabled()
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ def test_the_front_page_shows_a_working_engine_and_copies_the_address(watched: W
     ("path", "shown"),
     [
         ("/docs", "Make an assistant"),
-        ("/v1/assistants", "Sovereign guide"),
+        ("/v1/assistants?order=asc", "Sovereign guide"),
         ("/admin/", "Newest runs"),
-        ("/admin/assistants/assistant/", "Sovereign guide"),
+        ("/admin/assistants/assistant/?q=guide", "Sovereign guide"),
         ("/admin/assistants/assistant/add/", "Instructions"),
         ("/admin/runs/run/", "Runs"),
         ("/admin/threads/thread/", "Threads"),
