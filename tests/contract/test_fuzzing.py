@@ -167,7 +167,7 @@ def test_no_request_breaks_the_server(
     modes = list(GenerationMode) if operation.body or operation.query else [GenerationMode.POSITIVE]
     for mode in modes:  # a request that is nothing but a path cannot be wrong
 
-        @SETTINGS
+        @settings(SETTINGS, max_examples=12)  # of each mode
         @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
         def ask(case: Any, data: st.DataObject) -> None:
             aim(case, real, data, api_key)

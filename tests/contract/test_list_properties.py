@@ -22,7 +22,7 @@ from threads.models import Message, Thread
 pytestmark = pytest.mark.django_db
 
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,
