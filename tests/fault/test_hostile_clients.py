@@ -226,7 +226,7 @@ def resident(pid: int) -> int:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_body_without_a_length_and_without_an_end_costs_no_memory(live_server_process: Stack) -> None:
     """Sixteen times what is allowed, to one connection, and nearly all that is allowed to eight that never end."""
-    pid = live_server_process.processes[-1].pid
+    pid = live_server_process.server.pid
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     before, seen = resident(pid), []

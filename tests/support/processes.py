@@ -271,6 +271,11 @@ class Stack:
         }
 
     @property
+    def server(self) -> Process:
+        """The process that answers now."""
+        return next(p for p in reversed(self.processes) if p.alive and ("-up" in p.name or "-serve" in p.name))
+
+    @property
     def client(self) -> Client:
         return Client(self.url, self.api_key)
 
