@@ -5,13 +5,13 @@ from typing import Any
 from django.urls import include, path
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import ALL_SCOPES
 
 
-class Echo(APIView):
+class Echo(ApiView):
     """Says who asked."""
 
     def get(self, request: Request, **_: Any) -> Response:
