@@ -214,13 +214,18 @@ def refused_builtin_tools() -> list[Check]:
 # -------------------------------------------------------------------------------------------------- resources
 
 
-def resources(*, helper: bool) -> list[Check]:
-    """``tool_resources``; ``helper``: vector stores may be made by it."""
+def resources(*, helper: bool, with_tools: bool = False) -> list[Check]:
+    """``tool_resources``; ``helper``: vector stores may be made by it; ``with_tools``: only a tool shows empty ones."""
     name = "tool_resources"
     files, search = f"{name}.code_interpreter", f"{name}.file_search"
 
     def sent(tool: str, **fields: Any) -> dict[str, Any]:
         return {name: {tool: fields}}
+
+    def taken(label: str, tool: str, field: str) -> Check:
+        nothing = sent(tool, **{field: []})
+        tools = {"tools": [{"type": tool}]} if with_tools else {}
+        return takes(f"{name}.{tool}.{field}", label, {**tools, **nothing}, nothing)
 
     no_store = not_found("vector store", NO_STORE)
     return [
@@ -233,8 +238,8 @@ def resources(*, helper: bool) -> list[Check]:
             refuses(files, "a file", sent("code_interpreter", file_ids=[NO_FILE]), FILE_REFUSAL),
             refuses(f"{files}.file_ids", "a file", sent("code_interpreter", file_ids=[NO_FILE]), FILE_REFUSAL),
         ),
-        takes(f"{files}.file_ids", "[]", sent("code_interpreter", file_ids=[])),
-        takes(f"{search}.vector_store_ids", "[]", sent("file_search", vector_store_ids=[])),
+        taken("[]", "code_interpreter", "file_ids"),
+        taken("[]", "file_search", "vector_store_ids"),
         refuses(
             f"{files}.file_ids",
             "21 files",

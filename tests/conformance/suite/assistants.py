@@ -74,7 +74,7 @@ def settings(*, helper: bool) -> list[Check]:
         *choice("reasoning_effort", EFFORTS),
         *tools(128),
         *kept_builtin_tools(),
-        *resources(helper=helper),
+        *resources(helper=helper, with_tools=True),
         *metadata(),
         *decimal("temperature", 2),
         *decimal("top_p", 1),
