@@ -18,8 +18,8 @@ PUBLISHED = "`openai/openai-openapi`, commit f85dbe2 of 2026-08-21"
 HEAD = """\
 # Conformance
 
-Written by `manage.py conformance`; do not edit it. Every line was judged over HTTP: by what was sent, and what came
-back.
+Written by `manage.py conformance`; do not edit it. Every line was judged over HTTP, by what was sent and what came
+back; only what nobody can bring about from outside is *shown by a test*, which is named.
 
 * judged: {judged}
 * by: {count} expectations (version {version}), for every operation and parameter of the published schema

@@ -89,6 +89,16 @@ ANY_MODEL = _differs(
     "Models here are those of this server's engines. The names of OpenAI's chat models mean the default model, so that "
     "old clients go on.",
 )
+AT_ONCE = _differs(
+    "at-once",
+    "A request brings at most 1,000 messages and 128 tool outputs: others wait for its transaction. The published "
+    "schema has no bound.",
+)
+CHOICE = _differs(
+    "choice",
+    "A tool choice has to name one of the run's tools, and a `function` only with that type. What the original said "
+    "otherwise is not known.",
+)
 SERVER_ERROR = _differs(
     "server-error",
     "The sentence of a 500 sends people to their own administrator with the request ID. It cannot be provoked from "

@@ -146,7 +146,11 @@ class Upstream:
         self.model = model
         arguments = [sys.executable, "-u", "-m", "tests.support.upstream", "--model", model, "--owner", owner]
         self.process = Process(f"upstream-{model}", arguments, dict(os.environ), folder / f"upstream-{model}.log")
-        self.port = int(self.process.line(""))
+        try:
+            self.port = int(self.process.line(""))
+        except BaseException:  # nobody has it yet, who could end it
+            self.process.destroy()
+            raise
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self._client = Client(f"http://127.0.0.1:{self.port}", "")
 

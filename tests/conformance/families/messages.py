@@ -14,12 +14,13 @@ from tests.conformance.expectations import (
     takes,
     too_few,
     too_long,
+    too_many,
     wrong_type,
 )
 from tests.conformance.families.tools import FILE_REFUSAL, NO_FILE
 from tests.conformance.families.values import metadata
 from tests.conformance.objects import text
-from tests.conformance.reasons import FILES
+from tests.conformance.reasons import AT_ONCE, FILES
 
 
 def message() -> list[Check]:
@@ -138,3 +139,9 @@ def _attachments() -> list[Check]:
             not_one_of("attachments[0].tools[0].type", "function", kinds),
         ),
     ]
+
+
+def bounded(subject: str) -> list[Check]:
+    """An array of messages holds so many."""
+    many = [{"role": "user", "content": "Hello"}] * 1_001
+    return because(AT_ONCE, refuses(subject, "1,001 messages", {subject: many}, too_many(subject, 1_000, 1_001)))

@@ -21,14 +21,15 @@ from tests.conformance.expectations import (
     refuses,
     takes,
     too_long,
+    too_many,
     unknown,
     wrong_type,
 )
-from tests.conformance.families.messages import message
+from tests.conformance.families.messages import bounded, message
 from tests.conformance.families.tools import refused_builtin_tools, resources, tools
 from tests.conformance.families.values import EFFORTS, choice, decimal, kept, left_out, metadata, null, response_format
 from tests.conformance.objects import TOOL
-from tests.conformance.reasons import ANY_MODEL, EMPTY_INSTRUCTIONS
+from tests.conformance.reasons import ANY_MODEL, AT_ONCE, CHOICE, EMPTY_INSTRUCTIONS
 from tests.conformance.suite.shared import E8, E9
 from tests.conformance.wire import Answer
 from tests.conformance.world import World, path_of
@@ -243,6 +244,8 @@ def _truncation() -> list[Check]:
 def _tool_choice() -> list[Check]:
     named = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look_up"}}}
     kinds = ["function", "file_search", "code_interpreter"]
+    absent = "'tool_choice': the function 'look_up'"
+    other = "Invalid '{param}': only the type 'function' names one."
     return [
         *(takes("tool_choice", one, {"tool_choice": one}) for one in ("none", "auto")),
         takes("tool_choice", "required, with tools", {"tools": [TOOL], "tool_choice": "required"},
@@ -258,6 +261,14 @@ def _tool_choice() -> list[Check]:
         takes("tool_choice.function.name", "a function's", named, {"tool_choice": named["tool_choice"]}),
         refuses("tool_choice.function.name", "none", {"tool_choice": {"type": "function", "function": {}}},
                 missing("tool_choice.function.name")),
+        *because(
+            CHOICE,
+            refuses("tool_choice", "a function the run does not have", {**named, "tools": []},
+                    Refusal("invalid_value", f"Invalid {absent} is not among the run's tools.", "tool_choice")),
+            refuses("tool_choice.function", "with another type",
+                    {"tool_choice": {**named["tool_choice"], "type": "file_search"}},
+                    Refusal("invalid_value", other, "tool_choice.function")),
+        ),
     ]  # fmt: skip
 
 
@@ -271,6 +282,7 @@ def _additional() -> list[Check]:
         takes("additional_messages", "null: none", {"additional_messages": None}, {}),
         refuses("additional_messages", "no array", {"additional_messages": {}},
                 wrong_type("additional_messages", "an array", "an object")),
+        *bounded("additional_messages"),
         *choice("reasoning_effort", EFFORTS),
         *left_out({"reasoning_effort": None}),
     ]  # fmt: skip
@@ -288,6 +300,8 @@ def _outputs() -> list[Check]:
         takes("tool_outputs", "all outputs at once: queued again", {}, queued),
         refuses("tool_outputs", "none", {"tool_outputs": OMIT}, missing("tool_outputs")),
         refuses("tool_outputs", "no array", {"tool_outputs": {}}, wrong_type("tool_outputs", "an array", "an object")),
+        *because(AT_ONCE, refuses("tool_outputs", "129", {"tool_outputs": [{"output": "1"}] * 129},
+                                  too_many("tool_outputs", 128, 129))),
         refuses("tool_outputs[].tool_call_id", "no string", one(tool_call_id=5),
                 wrong_type(f"{at}.tool_call_id", "a string", "an integer")),
         takes("tool_outputs[].output", "a text", one(output="forty-two"), queued),
@@ -310,7 +324,10 @@ def parameters() -> Iterator[Expectation]:
     yield from bind(BOTH_THREAD, [refuses("", "an unknown field", {"colour": "red"}, unknown("colour"))])
     yield from bind(
         BOTH_THREAD,
-        [refuses("messages", "no array", {"messages": {}}, wrong_type("messages", "an array", "an object"))],
+        [
+            refuses("messages", "no array", {"messages": {}}, wrong_type("messages", "an array", "an object")),
+            *bounded("messages"),
+        ],
     )
     yield from bind(BOTH_MESSAGE, message())
     yield from bind(MODIFY, [*metadata(), *kept({"metadata": METADATA})])

@@ -18,7 +18,7 @@ from tests.conformance.expectations import (
     unknown,
     wrong_type,
 )
-from tests.conformance.families.messages import message
+from tests.conformance.families.messages import bounded, message
 from tests.conformance.families.tools import resources
 from tests.conformance.families.values import kept, left_out, metadata, null
 from tests.conformance.matching import require, require_fields
@@ -95,7 +95,7 @@ def expectations() -> Iterator[Expectation]:
 
 
 def _threads() -> Iterator[Expectation]:
-    yield from bind(CREATE, [*FIELDS, COLOUR, NO_ARRAY])
+    yield from bind(CREATE, [*FIELDS, COLOUR, NO_ARRAY, *bounded("messages")])
     yield from bind(CREATE, [takes("messages", "left out: an empty thread", {"messages": OMIT}, {})])
     yield from bind(CREATE_WITH, [*message(), refuses("", "an unknown field", {"id": "x"}, unknown("id"))])
     yield from bind(
