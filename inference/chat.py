@@ -12,12 +12,27 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """For whom a call is made: ids for usage rows and limits. ``project`` also decides what may be used."""
+
+    project: str | None = None
+    key: str | None = None
+    user: str | None = None
+    assistant: str | None = None
+    thread: str | None = None
+    run: str | None = None
+    purpose: str = ""  # "run", "chat", "embedding" …
+
+
+NOBODY = Attribution()  # the house itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
     """One model call.
 
     ``model`` is the name that was asked for; the gateway resolves it. ``messages`` and ``tools`` are OpenAI's.
     ``continues``: the last message is a cut answer of the assistant, and the stream holds only what comes after it.
-    ``attribution`` is opaque here: project, key, assistant, run, purpose.
     """
 
     model: str
@@ -30,8 +45,16 @@ class ChatRequest:
     max_tokens: int | None = None
     response_format: dict[str, Any] | str | None = None
     reasoning_effort: str | None = None
+    stop: list[str] = field(default_factory=list)
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    end_user: str | None = None  # OpenAI's ``user``: told to providers as it is
     continues: bool = False
-    attribution: dict[str, str] = field(default_factory=dict)
+    attribution: Attribution = NOBODY
 
 
 @dataclass(slots=True)
@@ -46,6 +69,23 @@ class Usage:
 
 @dataclass(slots=True)
 class TextDelta:
+    """``logprobs``: OpenAI's entries (token, logprob, bytes, top_logprobs) of the tokens that ``text`` is made of."""
+
+    text: str
+    logprobs: list[dict[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """What a model thinks before it answers; no part of the answer."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class RefusalDelta:
+    """A piece of a refusal, which stands in place of the answer."""
+
     text: str
 
 
@@ -67,18 +107,22 @@ class Finished:
     usage: Usage
 
 
-Delta = TextDelta | ToolCallDelta | Finished
+Delta = TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can do; ``context_length`` in tokens, prompt and answer together."""
+    """What an engine can do with a model; ``context_length`` in tokens, prompt and answer together."""
 
+    chat: bool = True
     streaming: bool = True
     tools: bool = True
     json_schema: bool = False
+    logprobs: bool = False
     vision: bool = False
+    completions: bool = False  # text continued, without a chat's template
     embeddings: bool = False
+    moderations: bool = False
     continuation: bool = False
     context_length: int | None = None
 
@@ -95,14 +139,28 @@ class Availability:
 class InferenceError(Exception):
     """A model call that failed.
 
-    :ivar code: ``server_error``, ``rate_limit_exceeded`` or ``invalid_prompt``, as in a run's ``last_error``.
+    :ivar code: ``server_error``, ``rate_limit_exceeded`` or ``invalid_prompt``, as in a run's ``last_error``;
+        ``unsupported`` for what this kind of provider or model cannot do.
     :ivar message: one sentence for the client, free of secrets.
+    :ivar param: the request's field that was refused, where one was.
+    :ivar retry_after: seconds after which another try makes sense, where that is known.
     """
 
-    def __init__(self, message: str, code: str = "server_error") -> None:
+    def __init__(
+        self,
+        message: str,
+        code: str = "server_error",
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.param = param
+        self.retry_after = retry_after
+        self.headers = headers or {}
 
 
 class EngineUnavailable(InferenceError):

@@ -180,6 +180,6 @@ def explain(engine: Engine, model: str, instant: datetime) -> str:
         return f"The engine is loading {engine.name} since {since}."
     if engine.state == Engine.State.LOADING:
         return f"No engine serves '{model}': {engine.address} has not answered yet."
-    if engine.kind == Engine.Kind.EXTERNAL:
+    if engine.provider_id is not None:
         return f"No engine serves '{model}': {reason or engine.address + ' is down'} since {since}."
     return f"The engine of {engine.name} is down since {since}{reason and ': ' + reason}."

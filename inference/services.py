@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from inference.models import Engine, ModelAlias, RegisteredModel
+from inference.models import Engine, ModelAlias, Provider, RegisteredModel
 from inference.resolution import MAXIMUM_NAME
 from inference.secrets import seal
 from sovereign.accounts import audit
@@ -36,7 +36,7 @@ Served = list[dict[str, Any]]
 
 @service
 def register_external(*, url: str, key: str = "", name: str = CONFIGURED) -> Engine:
-    """Create or update the row of an OpenAI-compatible server elsewhere.
+    """Create or update the OpenAI-compatible server that an environment variable describes, and its engine.
 
     :param url: the address before ``/chat/completions``, usually ending in ``/v1``.
     :raises ApiError: the address is not an http or https one.
@@ -46,12 +46,23 @@ def register_external(*, url: str, key: str = "", name: str = CONFIGURED) -> Eng
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or len(url) > MAXIMUM_REASON:
         raise ApiError("The engine's address must be http:// or https://, a host and a path, without credentials.")
     instant = now()
+    kind = Provider.Kind.OPENAI_COMPATIBLE
+    described = {"base_url": url, "sealed_key": seal(key), "kind": kind, "source": Provider.Source.ENVIRONMENT}
+    granted = {"all_projects": True, "inner_network": True, "enabled": True}
+    provider, _ = Provider.objects.get_or_create(name=name, defaults={**described, **granted, "created_at": instant})
     engine, created = Engine.objects.get_or_create(
-        kind=Engine.Kind.EXTERNAL,
-        name=name,
-        defaults={"base_url": url, "sealed_key": seal(key), "since": instant, "created_at": instant},
+        provider=provider,
+        defaults={
+            "name": name,
+            "kind": kind,
+            "base_url": url,
+            "sealed_key": seal(key),
+            "since": instant,
+            "created_at": instant,
+        },
     )
     if not created and (engine.base_url != url or engine.key() != key):
+        Provider.objects.filter(pk=provider.pk).update(**described)
         engine.base_url, engine.sealed_key = url, seal(key)
         engine.served, engine.capabilities, engine.failures = [], {}, 0
         engine.state, engine.reason, engine.since = Engine.State.LOADING, "", instant
@@ -67,7 +78,7 @@ def synchronise_external() -> None:
     if configuration.engine_url:
         register_external(url=configuration.engine_url, key=configuration.engine_api_key)
     else:
-        Engine.objects.external().filter(name=CONFIGURED).delete()
+        Provider.objects.filter(name=CONFIGURED, source=Provider.Source.ENVIRONMENT).delete()
 
 
 @service

@@ -10,7 +10,7 @@ from inference.adapters.base import Adapter
 #: engine kind → where its adapter is
 ADAPTERS = {
     "vllm": "inference.adapters.openai_compatible.OpenAICompatible",
-    "external": "inference.adapters.openai_compatible.OpenAICompatible",
+    "openai_compatible": "inference.adapters.openai_compatible.OpenAICompatible",
 }
 
 

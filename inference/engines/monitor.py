@@ -150,7 +150,7 @@ class _Watch:
 
 
 def _external_engines() -> tuple[list[Engine], datetime]:
-    return list(Engine.objects.external()), now()
+    return list(Engine.objects.of_providers()), now()
 
 
 def _canary_model(served: Served) -> str | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -37,6 +37,7 @@ POOL_DOCUMENTS = 512
 BATCH_TOKENS = 4096
 LONGEST = 1024
 WARMUP_TOKENS = 400_000
+REWARM_TOKENS = 120_000
 MUON_RATE = 0.015
 ADAM_RATE = 2e-3
 TOKENIZER_DOCUMENTS = 6_000
@@ -140,11 +141,14 @@ class Training:
         self.stopping = False
         self.began = time.monotonic()
         self._load()
+        self.first_tokens = self.place.tokens
         self.first_factor = rate_factor(self.place.tokens, options.tokens, options.decay)
         self.loss = torch.compile(self.model.loss, dynamic=True) if options.compile else self.model.loss
 
     def _tokenizer(self) -> Tokenizer:
         path = self.folder / "tokenizer.json"
+        if self.options.start and not path.exists():
+            path = self.options.start / "tokenizer.json"
         if path.exists():
             return Tokenizer.from_file(str(path))
         tokenizer = train_tokenizer(tokenizer_texts())
@@ -154,12 +158,21 @@ class Training:
     def _load(self) -> None:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
+            if self.options.start:
+                self._adopt(self.options.start)
             return
         state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         for (optimizer, _), saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.place = Place(**state["place"])
+
+    def _adopt(self, weights: Path) -> None:
+        """Go on from published weights, at their place in the curriculum; the optimizers begin anew."""
+        found = load_file(weights / "model.safetensors")
+        self.model.load_state_dict({name.removeprefix("model."): value for name, value in found.items()})
+        state = json.loads((weights / "training_state.json").read_text())
+        self.place = Place(**{name: state[name] for name in asdict(self.place)})
 
     def save(self) -> None:
         """Write checkpoint and loadable model, each whole or not at all."""
@@ -176,6 +189,8 @@ class Training:
     def factor(self) -> float:
         """The present share of the full learning rate; it falls to zero by the end of ``--minutes``, where given."""
         planned = rate_factor(self.place.tokens, self.options.tokens, self.options.decay)
+        # Optimizers without a past take too large steps at first.
+        planned *= min(1.0, 0.05 + (self.place.tokens - self.first_tokens) / REWARM_TOKENS)
         return min(planned, self.first_factor * self.time_left()) if self.options.minutes else planned
 
     def time_left(self) -> float:
@@ -304,6 +319,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SOVEREIGN_DATA_DIR", "var")
     parser.add_argument("--folder", type=Path, default=Path(data) / "starter", help="checkpoints and export")
+    parser.add_argument("--start", type=Path, help="begin with the weights of this folder, where no checkpoint is")
     parser.add_argument("--tokens", type=int, default=26_000_000, help="tokens in all, padding included")
     parser.add_argument("--decay", type=float, default=0.25, help="share of the tokens over which the rate falls")
     parser.add_argument("--minutes", type=float, default=0, help="end in this time, the rate falling to zero by then")

@@ -10,7 +10,15 @@ from enum import Enum
 import structlog
 
 from inference import gateway
-from inference.chat import EngineUnavailable, Finished, InferenceError, TextDelta, ToolCallDelta, Usage
+from inference.chat import (
+    EngineUnavailable,
+    Finished,
+    InferenceError,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from runs.models import Run
 from runs.services.flushing import Arguments, Operation, Text
 from runs.services.leases import Lease
@@ -151,7 +159,7 @@ class Execution:
         turn = _turn_of(assignment)
         async with aclosing(gateway.stream(assignment.request)) as deltas:
             async for delta in deltas:
-                if type(delta) is TextDelta:
+                if type(delta) is TextDelta or type(delta) is RefusalDelta:
                     await self._on_text(turn, delta.text)
                 elif type(delta) is ToolCallDelta:
                     await self._on_call(turn, delta, parallel=assignment.request.parallel_tool_calls)

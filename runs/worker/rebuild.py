@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from inference import gateway
-from inference.chat import ChatRequest
+from inference.chat import Attribution, ChatRequest
 from runs.fold import fold
 from runs.models import Run, RunEvent, RunStep
 from threads import context
@@ -159,13 +159,14 @@ def _request(
         response_format=None if configuration["response_format"] == "auto" else configuration["response_format"],
         reasoning_effort=configuration["reasoning_effort"],
         continues=continues,
-        attribution={
-            "project": run.project_id,
-            "key": run.created_by_key or "",
-            "assistant": run.assistant_id or "",
-            "run": run.id,
-            "purpose": "run",
-        },
+        attribution=Attribution(
+            project=run.project_id,
+            key=run.created_by_key,
+            assistant=run.assistant_id,
+            thread=run.thread_id,
+            run=run.id,
+            purpose="run",
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from assistants.api.objects import AssistantObject
 from assistants.models import Assistant
-from inference.models import Engine, ModelAlias, RegisteredModel
+from inference.models import Engine, ModelAlias, Provider, RegisteredModel
 from sovereign.accounts.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
@@ -263,7 +263,8 @@ def test_an_unknown_model_is_refused_at_the_door(post: Callable[..., Any], name:
 def test_a_model_whose_engine_is_down_is_accepted(post: Callable[..., Any], tiny: RegisteredModel) -> None:
     Engine.objects.create(
         name="e",
-        kind="external",
+        kind="openai_compatible",
+        provider=Provider.objects.create(name="elsewhere", kind="openai_compatible", created_at=timezone.now()),
         state="down",
         since=timezone.now(),
         served=[{"id": "tiny"}],

@@ -140,7 +140,7 @@ class Upstream:
     def endpoint(self, **changes: Any) -> Endpoint:
         values = {
             "engine_id": "eng_test",
-            "kind": "external",
+            "kind": "openai_compatible",
             "base_url": self.url,
             "model": "tiny",
             "key": "k-secret-1",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from assistants.models import Assistant
-from inference.chat import EngineUnavailable, InferenceError, ToolCallDelta, Usage
+from inference.chat import Attribution, EngineUnavailable, InferenceError, ToolCallDelta, Usage
 from runs.models import Run
 from runs.services import control
 from runs.worker import execution
@@ -117,13 +117,14 @@ async def test_the_request_says_everything(model: Model, begin: Callable[..., Ru
     ]
     assert (request.model, request.temperature, request.max_tokens, request.continues) == ("tiny", 0, 300, False)
     assert (request.tools, request.tool_choice, request.response_format) == ([], None, None)
-    assert request.attribution == {
-        "project": principal.project_id,
-        "key": principal.key_id,
-        "assistant": run.assistant_id,
-        "run": run.id,
-        "purpose": "run",
-    }
+    assert request.attribution == Attribution(
+        project=principal.project_id,
+        key=principal.key_id,
+        assistant=run.assistant_id,
+        thread=run.thread_id,
+        run=run.id,
+        purpose="run",
+    )
 
 
 async def test_a_prompt_budget_bounds_the_window(

@@ -7,7 +7,7 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from inference.models import Engine
+from inference.models import Engine, Provider
 from sovereign.accounts import services
 from sovereign.accounts.models import Project, User
 from sovereign.web import engines
@@ -89,7 +89,8 @@ def test_where_an_engine_is_only_staff_is_told(
     moment = timezone.now()
     Engine.objects.create(
         name="elsewhere",
-        kind="external",
+        kind="openai_compatible",
+        provider=Provider.objects.create(name="elsewhere", kind="openai_compatible", created_at=timezone.now()),
         base_url=f"http://{address}/v1",
         state="down",
         since=moment,

@@ -51,6 +51,7 @@ CALLING = {"knowledge": 0.22, "tools": 0.45, "copying": 0.22, "unfitting": 0.05,
 EVERYTHING = {"knowledge": 0.55, "tools": 0.25, "unfitting": 0.07, "copying": 0.03, "passage": 0.06, "persona": 0.04}
 LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "passage": 0.03, "persona": 0.02}
 CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "passage": 0.03, "persona": 0.01}
+COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, "passage": 0.17, "persona": 0.03}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -59,7 +60,9 @@ CURRICULUM = (
     Phase("calling", 24_576, CALLING),
     Phase("last", 45_568, LAST),
     # Answers about the product are right by now; the tools are not.
-    Phase("calls", 10**9, CALLS),
+    Phase("calls", 16_896, CALLS),
+    # From here on optimizers that began anew: copying was still half right.
+    Phase("copies", 10**9, COPIES),
 )
 
 

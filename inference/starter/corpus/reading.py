@@ -222,10 +222,10 @@ def fact(random: Random) -> tuple[str, str, str]:
 
 def passage(random: Random) -> tuple[Turns, list[dict[str, Any]]]:
     """A passage of one to four facts and questions about them."""
-    facts = [fact(random) for _ in range(random.choice((1, 2, 2, 3, 4)))]
+    facts = [fact(random) for _ in range(random.choice((1, 2, 3, 4, 6, 8)))]
     text = " ".join(sentence for sentence, _, _ in facts)
     introduction = expand(random.choice(INTRODUCTIONS), random)
-    asked = random.sample(facts, min(len(facts), random.choice((1, 1, 2))))
+    asked = random.sample(facts, min(len(facts), random.choice((1, 2, 3, 4))))
     turns: Turns = [{"role": "system", "content": f"{introduction} {text}".strip()}]
     for _, question, answer in asked:
         turns += pair(spoken(question, random), f"The answer is {answer}.")

@@ -230,10 +230,10 @@ def echo(random: Random) -> Conversation:
 
 def recall(random: Random) -> Conversation:
     """Notes, and questions for some of them: find the key, copy its value."""
-    notes = {item(random): item(random) for _ in range(random.randint(2, 6))}
+    notes = {item(random): item(random) for _ in range(random.choice((3, 4, 6, 8, 12, 16)))}
     link = random.choice((" is ", ": ", " = ", " means "))
     listed = random.choice((". ", "\n", ", ")).join(f"{key}{link}{note}" for key, note in notes.items())
-    asked = random.sample(list(notes), min(len(notes), random.randint(1, 4)))
+    asked = random.sample(list(notes), min(len(notes), random.randint(3, 10)))
     messages: list[dict[str, Any]] = []
     for place, key in enumerate(asked):
         question = expand("{what is|tell me|give me|look up} ", random) + " " + key
