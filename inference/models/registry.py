@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -73,6 +74,10 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def key(self) -> str:
+        """Its secret: of its environment variable where it names one, else the one kept here. Never shown."""
+        return settings.SOVEREIGN.provider_key(self.key_variable) if self.key_variable else unseal(self.sealed_key)
 
 
 class Engine(models.Model):
@@ -148,7 +153,7 @@ class Engine(models.Model):
         return instant - self.heartbeat_at > SUPERVISOR_GONE
 
     def key(self) -> str:
-        """The secret for its ``Authorization`` header. Never shown."""
+        """The secret of an engine that is supervised here; a provider keeps its own. Never shown."""
         return unseal(self.sealed_key)
 
     def entry(self, model: str) -> dict[str, Any] | None:

@@ -37,6 +37,8 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_ENGINE_API_KEY": (str, ""),
     "SOVEREIGN_ENGINE_PYTHON": (str, ""),
     "OLLAMA_HOST": (str, ""),
+    "OPENAI_API_KEY": (str, ""),
+    "ANTHROPIC_API_KEY": (str, ""),
     "CORS_ORIGINS": (list, []),
     "LOG_LEVEL": (str, "INFO"),
     "SOVEREIGN_REQUIRE_BETA_HEADER": (bool, True),
@@ -65,6 +67,8 @@ class Configuration:
     engine_api_key: str
     engine_python: str
     ollama_host: str
+    openai_api_key: str
+    anthropic_api_key: str
     cors_origins: tuple[str, ...]
     log_level: str
     require_beta_header: bool
@@ -97,6 +101,20 @@ class Configuration:
     def engine_dir(self) -> Path:
         """The engine's own environment, made by ``manage.py install_engine``."""
         return self.data_dir / "engine"
+
+    def provider_key(self, variable: str) -> str:
+        """What the environment variable of a provider's key holds; ``""`` where this process does not have it."""
+        known = {
+            "SOVEREIGN_ENGINE_API_KEY": self.engine_api_key,
+            "OPENAI_API_KEY": self.openai_api_key,
+            "ANTHROPIC_API_KEY": self.anthropic_api_key,
+        }
+        if variable in known:
+            return known[variable]
+        try:
+            return _Values()[variable]
+        except (KeyError, OSError):
+            return ""
 
 
 class _Values(FileAwareMapping):
@@ -134,6 +152,8 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         engine_api_key=value("SOVEREIGN_ENGINE_API_KEY"),
         engine_python=value("SOVEREIGN_ENGINE_PYTHON"),
         ollama_host=value("OLLAMA_HOST").rstrip("/"),
+        openai_api_key=value("OPENAI_API_KEY"),
+        anthropic_api_key=value("ANTHROPIC_API_KEY"),
         cors_origins=tuple(value("CORS_ORIGINS")),
         log_level=value("LOG_LEVEL").upper(),
         require_beta_header=value("SOVEREIGN_REQUIRE_BETA_HEADER"),

@@ -1,0 +1,46 @@
+"""From a row of the registry to where a call goes: one function for calls, probes and tests of a connection."""
+
+from __future__ import annotations
+
+from inference.adapters.base import Endpoint, Patience
+from inference.chat import EngineUnavailable
+from inference.models import Engine, Provider
+
+
+def endpoint_of(engine: Engine, model: str) -> Endpoint:
+    """Where a call of ``model`` goes on ``engine``; ``model`` may be empty where only its models are listed.
+
+    A query for the provider, unless it was selected together with the engine.
+
+    :raises EngineUnavailable: this process lacks the environment variable that holds the key.
+    """
+    if engine.provider is None:
+        return Endpoint(
+            engine_id=engine.id,
+            kind=engine.kind,
+            base_url=engine.base_url,
+            model=model,
+            key=engine.key(),
+            capabilities=engine.abilities(model),
+        )
+    return _of_provider(engine.provider, engine, model)
+
+
+def _of_provider(provider: Provider, engine: Engine, model: str) -> Endpoint:
+    """As ``endpoint_of``, of an engine and its provider."""
+    key = provider.key()
+    if provider.key_variable and not key:
+        raise EngineUnavailable(f"The environment variable {provider.key_variable} is not set in this process.")
+    return Endpoint(
+        engine_id=engine.id,
+        kind=provider.kind,
+        base_url=provider.base_url,
+        model=model,
+        key=key,
+        capabilities=engine.abilities(model),
+        patience=Patience(
+            first_token=provider.first_token_seconds, idle=provider.idle_seconds, total=provider.total_seconds
+        ),
+        inner_network=provider.inner_network,
+        options=provider.options,
+    )
