@@ -13,6 +13,7 @@ from sovereign.accounts.querysets import (
     ApiKeyQuerySet,
     AuditEventQuerySet,
     IdempotencyQuerySet,
+    LimitQuerySet,
     MembershipQuerySet,
     ProjectQuerySet,
 )
@@ -183,3 +184,43 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"POST {self.route}"
+
+
+class Limit(models.Model):
+    """How much a project, or one of its keys, may use. A column that is null limits nothing."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="limits", db_index=False)
+    key = models.OneToOneField(
+        ApiKey, on_delete=models.CASCADE, related_name="limit", null=True, blank=True, verbose_name="API key"
+    )  # null: of the whole project
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
+    concurrent_calls = models.PositiveIntegerField("concurrent model calls", null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = LimitQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("created_at", "id")
+        constraints = [
+            models.UniqueConstraint(fields=("project",), condition=Q(key=None), name="accounts_limit_of_project_once")
+        ]
+        indexes = [models.Index(fields=("project", "created_at", "id"), name="accounts_limit_by_project")]
+
+    def __str__(self) -> str:
+        return f"limits of {self.key or self.project}"
+
+
+class Consumption(models.Model):
+    """What somebody whose use is limited used lately: a project, a key, or a provider that others are called at.
+
+    The row is the lock of its numbers (``services.quotas``). They age by themselves, and nobody's data is in them.
+    """
+
+    subject = models.CharField(max_length=96, primary_key=True)  # "project:proj_…"
+    windows = models.JSONField(default=dict)  # metric: [[slot of time, amount], …]
+    calls = models.JSONField(default=dict)  # model calls in flight: when each one's lease ends, in unix seconds
+
+    def __str__(self) -> str:
+        return self.subject

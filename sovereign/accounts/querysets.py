@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from django.db.models import Case, Q, When
 from sovereign.accounts.principals import Principal
 
 if TYPE_CHECKING:
-    from sovereign.accounts.models import ApiKey, AuditEvent, IdempotencyRecord, Membership, Project  # noqa: F401
+    from sovereign.accounts.models import ApiKey, AuditEvent, IdempotencyRecord, Limit, Membership, Project  # noqa: F401
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -67,3 +68,12 @@ class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
         """What a retry of a request without a key did because its first was not done yet."""
         records = self.filter(key_digest=None, fingerprint=fingerprint, expires_at__gt=expiring_after)
         return records.filter(retries__gt=0).order_by("-id")
+
+
+class LimitQuerySet(models.QuerySet["Limit"]):
+    def visible_to(self, principal: Principal) -> LimitQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def of(self, projects: Iterable[str], keys: Iterable[str]) -> LimitQuerySet:
+        """Those of whole projects, and those of keys."""
+        return self.filter(Q(project_id__in=projects, key=None) | Q(key_id__in=keys))
