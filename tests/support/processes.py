@@ -41,6 +41,8 @@ CLEAN = dict.fromkeys(
         "SOVEREIGN_ENGINE_PYTHON",
         "MODEL_NAME",
         "OLLAMA_HOST",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
     ],
     "",
 )
@@ -350,6 +352,17 @@ class Stack:
                 return False
 
         eventually(healthy, timeout, f"{self.url}/health\n{process.output()[-2000:]}")
+
+    def await_engine(self, timeout: float = START_TIMEOUT) -> None:
+        """Until an engine has produced a token."""
+
+        def ready() -> bool:
+            try:
+                return bool(self.client.get("/health/ready?engine=1")["status"] == "ready")
+            except (OSError, Refused):
+                return False
+
+        eventually(ready, timeout, "an engine that produces tokens")
 
     def await_log(self, process: Process, text: str, timeout: float = START_TIMEOUT) -> None:
         def logged() -> bool:
