@@ -1,4 +1,6 @@
-"""``python -m tests.bench [streaming] [starting] [crud] [listing]``: P1b, P8, P3 and P5, with the machine's load.
+"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [engine]``, with the machine's load.
+
+They are P1b, P8, P3, P5, P2 with P4 and P9, and P1.
 
 ``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
 """
@@ -11,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import crud, listing, starting, streaming
+from tests.bench import completions, crud, engine, listing, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -62,6 +64,22 @@ def listing_report(folder: Path) -> None:
             print(f"    {line}", flush=True)
 
 
+def completions_report(folder: Path) -> None:
+    print("P2   chat completions with keys, limits and usage rows, P4 and P9; client and engine on the same cores")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in completions.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
+def engine_report(folder: Path) -> None:
+    print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, API and worker apart")
+    for line in engine.measure(folder):
+        print(f"    {line}", flush=True)
+
+
 def databases() -> Iterator[tuple[str, dict[str, str]]]:
     """Title, and the services beside."""
     yield "SQLite", {}
@@ -76,6 +94,8 @@ REPORTS = {
     "starting": starting_report,
     "crud": crud_report,
     "listing": listing_report,
+    "completions": completions_report,
+    "engine": engine_report,
 }
 
 

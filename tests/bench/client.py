@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 
@@ -67,17 +66,25 @@ def through_a_run(url: str, key: str, assistant: str) -> Ask:
     return ask
 
 
-def raw_engine(url: str) -> Ask:
-    """The same answer straight from the engine."""
+def chat(url: str, *, key: str = "", model: str = "fake") -> Ask:
+    """The same answer from chat completions: the engine's own, or ours."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     async def ask(session: aiohttp.ClientSession, script: str) -> Answer:
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": script}], "stream": True}
+        body = {"model": model, "messages": [{"role": "user", "content": script}], "stream": True}
         begun, first, pieces = time.perf_counter(), 0.0, []
-        async with session.post(f"{url}/chat/completions", json=body) as response:
+        async with session.post(f"{url}/chat/completions", json=body, headers=headers) as response:
+            if response.status != 200:
+                raise Wrong(await response.text())
             async for _, data in events(response):
-                if data != b"[DONE]" and (choices := json.loads(data)["choices"]):
+                if data == b"[DONE]":
+                    break
+                chunk = json.loads(data)
+                if "error" in chunk:
+                    raise Wrong(data.decode())
+                if chunk["choices"] and (text := chunk["choices"][0]["delta"].get("content")):
                     first = first or time.perf_counter() - begun
-                    pieces.append(choices[0]["delta"].get("content", ""))
+                    pieces.append(text)
         return Answer("".join(pieces), len(pieces), first)
 
     return ask

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.client import Ask, Load, load, raw_engine, through_a_run
+from tests.bench.client import Ask, Load, chat, load, through_a_run
 from tests.support.processes import Stack, Upstream
 
 REPETITIONS = 3
@@ -35,7 +35,7 @@ def measure(folder: Path, *, embedded: bool = False, **services: str) -> Iterato
             stack.serve()
             stack.worker()
         asks = {
-            "raw": raw_engine(upstream.url),
+            "raw": chat(upstream.url),
             "run": through_a_run(stack.url, stack.api_key, stack.client.assistant()),
         }
         for ask in asks.values():

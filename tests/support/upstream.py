@@ -175,6 +175,10 @@ class Connection:
             served.outcome = "refused"
             self._json(script.error, {"error": {"message": f"scripted error {script.error}"}})
             return True
+        if not body.get("stream"):
+            served.sent, served.outcome = script.tokens, "completed"
+            self._json(200, _whole(script.tokens))
+            return True
         answer = asyncio.create_task(self._stream(body, script, served))
         gone = asyncio.create_task(self._reader.read(1))  # the caller sends nothing more: this ends when it leaves
         await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -261,6 +265,14 @@ def _start(body: dict[str, Any]) -> int:
 
 def _token(number: int) -> bytes:
     return b'data: {"choices":[{"index":0,"delta":{"content":" t%d"},"finish_reason":null}]}\n\n' % number
+
+
+def _whole(count: int) -> dict[str, Any]:
+    """An answer that is not streamed."""
+    message = {"role": "assistant", "content": "".join(f" t{number}" for number in range(count))}
+    usage = {"prompt_tokens": 1, "completion_tokens": count, "total_tokens": 1 + count}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return {"id": "upstream", "object": "chat.completion", "choices": choices, "usage": usage}
 
 
 def _chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
