@@ -75,7 +75,7 @@ def completions_report(folder: Path) -> None:
 
 
 def engine_report(folder: Path) -> None:
-    print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, API and worker apart")
+    print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, one process")
     for line in engine.measure(folder):
         print(f"    {line}", flush=True)
 

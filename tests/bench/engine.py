@@ -39,8 +39,7 @@ def measure(folder: Path) -> Iterator[str]:
         stack = Stack(folder / "stack", engine_url=engine_url)
         try:
             stack.prepare()
-            stack.serve()
-            stack.worker()
+            stack.up()
             stack.await_engine()
             assistant = stack.client.assistant(model=NAME)
             asks = {"raw": _raw(engine_url), "run": _run(stack.url, stack.api_key, assistant)}
