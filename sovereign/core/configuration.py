@@ -36,6 +36,7 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_ENGINE_URL": (str, ""),
     "SOVEREIGN_ENGINE_API_KEY": (str, ""),
     "SOVEREIGN_ENGINE_PYTHON": (str, ""),
+    "SOVEREIGN_EMBEDDER": (str, ""),
     "OLLAMA_HOST": (str, ""),
     "OPENAI_API_KEY": (str, ""),
     "ANTHROPIC_API_KEY": (str, ""),
@@ -66,6 +67,7 @@ class Configuration:
     engine_url: str
     engine_api_key: str
     engine_python: str
+    embedder: str
     ollama_host: str
     openai_api_key: str
     anthropic_api_key: str
@@ -151,6 +153,7 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         engine_url=value("SOVEREIGN_ENGINE_URL").rstrip("/"),
         engine_api_key=value("SOVEREIGN_ENGINE_API_KEY"),
         engine_python=value("SOVEREIGN_ENGINE_PYTHON"),
+        embedder=value("SOVEREIGN_EMBEDDER"),
         ollama_host=value("OLLAMA_HOST").rstrip("/"),
         openai_api_key=value("OPENAI_API_KEY"),
         anthropic_api_key=value("ANTHROPIC_API_KEY"),

@@ -1,1 +1,1 @@
-"""The text that the shipped embedder learns from: documentation inside permissively licensed packages, and a thesaurus."""
+"""What the shipped embedder learns from: documentation in permissively licensed packages, and a thesaurus."""

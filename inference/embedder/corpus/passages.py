@@ -96,7 +96,9 @@ def _members(shape: str, value: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def module_passages(package: str, folder: Path) -> Iterator[Passage]:
     """The docstrings of a package's modules, classes and functions; tests are left out."""
     for path in sorted([folder] if folder.is_file() else folder.rglob("*.py")):
-        if {"tests", "test", "testing", "_vendor", "site-packages", "idlelib"} & set(path.parts[len(folder.parts) - 1 :]):
+        if {"tests", "test", "testing", "_vendor", "site-packages", "idlelib"} & set(
+            path.parts[len(folder.parts) - 1 :]
+        ):
             continue
         inside = path.relative_to(folder.parent).with_suffix("").parts[:3]
         group = "/".join(inside[:2] if len(inside) > 2 else inside)
