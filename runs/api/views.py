@@ -83,7 +83,9 @@ def run_response(run: Run) -> Response:
 
 
 class RunningView(ApiView):
-    """A view whose ``POST`` may answer with the stream of a run."""
+    """A view whose ``POST`` makes a run go on, and may answer with its stream."""
+
+    spends_tokens = True
 
     def open(self, request: Request, stream: Stream) -> HttpResponseBase:
         return sse_response(frames(stream.subject, stream.cursor, rights_of(request)))

@@ -1,4 +1,4 @@
-"""The one base of every view of ``/v1``: what its body is, and that the same ``POST`` twice is done once."""
+"""The one base of every view of ``/v1``: what its body is, that the same ``POST`` twice is done once, and how often."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
@@ -19,8 +20,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from sovereign.accounts.api.authentication import principal_of
-from sovereign.accounts.services import idempotency
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.services import idempotency, quotas
 from sovereign.accounts.services.idempotency import Answer, Attempt
+from sovereign.accounts.services.quotas import Demand, Refusal, Reservation
 from sovereign.core.api import leniency
 from sovereign.core.api.validation import StrictSerializer
 from sovereign.core.configuration import LENIENT
@@ -31,6 +34,7 @@ RETRY_COUNT = "X-Stainless-Retry-Count"
 REPLAYED = "idempotent-replayed"
 KEY_LENGTH = 255
 COUNT_LENGTH = 4  # digits
+READING = frozenset(("GET", "HEAD", "OPTIONS"))  # methods whose use is not limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,22 @@ class ApiView(APIView):
     ``partial_body = True``: the body changes only what it names, so that nothing in it is required.
 
     A ``post`` runs inside one transaction with the record of its answer (``services.idempotency``), and gives a
-    ``Response`` or a ``Stream``; it may run again where the database asks for that.
+    ``Response`` or a ``Stream``; it may run again where the database asks for that. ``is_recorded = False``: none of
+    this, for what changes nothing here and may take minutes.
+
+    ``spends_tokens = True``: it leads to a model call, and is refused where the limits have no token left for one.
     """
 
     serializer_class: ClassVar[type[StrictSerializer]]
     partial_body: ClassVar[bool] = False
     answers_kept: ClassVar[timedelta] = idempotency.KEPT
+    is_recorded: ClassVar[bool] = True
+    spends_tokens: ClassVar[bool] = False
 
     _checked: dict[str, Any] | None = None
     _is_in_doubt = False  # something may have been committed
     _attempted: Attempt | None = None
+    _counted: Reservation | None = None
 
     def body(self) -> dict[str, Any]:
         """The validated body of the request, a fresh dictionary.
@@ -90,8 +100,22 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **names: Any) -> None:
         super().initial(request, *args, **names)
-        if request.method == "POST" and (handler := getattr(self, "post", None)) is not None:
+        if request.method not in READING:
+            self._count(principal_of(request))
+        if request.method == "POST" and self.is_recorded and (handler := getattr(self, "post", None)) is not None:
             vars(self)["post"] = partial(self._post_once, handler)  # DRF looks for it when this is done
+
+    def _count(self, principal: Principal) -> None:
+        """One request less for the key and its project.
+
+        :raises ApiError: 429.
+        """
+        demand = Demand(quotas.subjects_of(principal), holds=False, needs_tokens=self.spends_tokens)
+        answer = quotas.reserve([demand])[0]
+        self.headers.update(answer.headers)  # DRF puts these on whatever the answer will be
+        if isinstance(answer, Refusal):
+            raise answer.error()
+        self._counted = answer
 
     def _post_once(self, handler: Callable[..., Response | Stream], request: Request, **names: str) -> HttpResponseBase:
         key = _key_of(request)
@@ -110,6 +134,8 @@ class ApiView(APIView):
         answer = idempotency.once(attempt, act)
         if answer.is_replayed:
             self.headers[REPLAYED] = "true"
+            if self._counted is not None:
+                quotas.give_back([self._counted])  # it was counted when it was done
         if answer.stream_of is not None:
             return self.open(request, Stream(answer.stream_of, answer.cursor))
         if answer.is_replayed or made is None or isinstance(made, Stream):
@@ -136,7 +162,8 @@ class ApiView(APIView):
         that its retry is not taken for that of an equal request which was.
         """
         response = super().handle_exception(exc)
-        if self.request.method != "POST" or response.status_code < 500 or KEY in self.request.headers:
+        may_be_retried = response.status_code >= 500 or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        if self.request.method != "POST" or not (may_be_retried and self.is_recorded) or KEY in self.request.headers:
             return response
         retry = _retry_count_of(self.request)
         if self._is_in_doubt:

@@ -2,6 +2,7 @@
 
 from sovereign.accounts.services.idempotency import forget_answers
 from sovereign.accounts.services.keys import create_api_key, revoke_api_key
+from sovereign.accounts.services.limits import set_key_limits, set_project_limits
 from sovereign.accounts.services.memberships import add_member, remove_member, set_role
 from sovereign.accounts.services.people import save_user, set_password
 from sovereign.accounts.services.projects import archive_project, create_project, rename_project, restore_project
@@ -20,6 +21,8 @@ __all__ = [
     "restore_project",
     "revoke_api_key",
     "save_user",
+    "set_key_limits",
     "set_password",
+    "set_project_limits",
     "set_role",
 ]

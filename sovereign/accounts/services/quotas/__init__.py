@@ -6,9 +6,9 @@ Everything here is synchronous. Each call is one transaction, or joins its calle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -16,9 +16,10 @@ from django.db.models import Q
 from sovereign.accounts.models import Consumption, Limit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.services.quotas.accounts import LEASE, Account, headers_of
-from sovereign.accounts.services.quotas.book import Book, clock, concerned
+from sovereign.accounts.services.quotas.book import Book, concerned
 from sovereign.accounts.services.quotas.demands import (
     EXCEEDED,
+    NONE,
     Demand,
     Limits,
     Refusal,
@@ -28,12 +29,13 @@ from sovereign.accounts.services.quotas.demands import (
     subjects_of,
 )
 from sovereign.accounts.services.quotas.windows import METRICS
-from sovereign.core.database import Prepared, transact
+from sovereign.core.database import Prepared, now, transact_hurriedly
 
 __all__ = [
     "EXCEEDED",
     "LEASE",
     "METRICS",
+    "NONE",
     "Demand",
     "Limits",
     "Refusal",
@@ -61,7 +63,6 @@ _LIMITS = Prepared(
 )
 
 Answers = list[Reservation | Refusal]
-T = TypeVar("T")
 
 
 def reserve(demands: Sequence[Demand]) -> Answers:
@@ -73,7 +74,7 @@ def reserve(demands: Sequence[Demand]) -> Answers:
     names = {name for demand in demands for name, _ in concerned(demand, limits)}
     if not names:
         return [Reservation(requests=demand.requests, tokens=demand.tokens) for demand in demands]
-    return _transact(partial(_reserve, demands, limits, names))
+    return transact_hurriedly(partial(_reserve, demands, limits, names))
 
 
 def settle(used: Sequence[tuple[Reservation, int]]) -> None:
@@ -93,7 +94,7 @@ def renew(reservations: Sequence[Reservation]) -> None:
     """Their model calls still run: they count for another ``LEASE`` seconds."""
     running = [reservation for reservation in reservations if reservation.holds_a_call]
     if running:
-        _transact(partial(_renew, running))
+        transact_hurriedly(partial(_renew, running))
 
 
 def rate_headers(principal: Principal) -> dict[str, str]:
@@ -108,7 +109,7 @@ def look(names: Iterable[str]) -> dict[str, Account]:
     if not wanted:
         return {}
     rows = Consumption.objects.in_bulk(wanted)
-    moment = clock()
+    moment = now().timestamp()
     return {name: Account(rows.get(name) or Consumption(subject=name), moment) for name in wanted}
 
 
@@ -138,13 +139,8 @@ def _rows(projects: Sequence[str], keys: Sequence[str]) -> Iterable[tuple[Any, .
         return cursor.fetchall()
 
 
-def _transact(work: Callable[[bool], T]) -> T:
-    """As ``service`` does; ``work`` is told whether the transaction is its own."""
-    return work(False) if connection.in_atomic_block else transact(lambda: work(True))
-
-
-def _reserve(demands: Sequence[Demand], limits: Mapping[str, Limits], names: set[str], hurried: bool) -> Answers:
-    book = Book(names, hurried=hurried)
+def _reserve(demands: Sequence[Demand], limits: Mapping[str, Limits], names: set[str]) -> Answers:
+    book = Book(names)
     answers = [book.answer(demand, limits) for demand in demands]
     book.write()
     return answers
@@ -154,18 +150,18 @@ def _correct(used: Sequence[tuple[Reservation, int, int]]) -> None:
     """:param used: reservations with how many requests and tokens they should have been for."""
     counted = [item for item in used if item[0].taken_from]
     if counted:
-        _transact(partial(_correct_all, counted))
+        transact_hurriedly(partial(_correct_all, counted))
 
 
-def _correct_all(used: Sequence[tuple[Reservation, int, int]], hurried: bool) -> None:
-    book = Book(_names([reservation for reservation, _, _ in used]), hurried=hurried)
+def _correct_all(used: Sequence[tuple[Reservation, int, int]]) -> None:
+    book = Book(_names([reservation for reservation, _, _ in used]))
     for reservation, requests, tokens in used:
         book.correct(reservation, requests=requests, tokens=tokens)
     book.write()
 
 
-def _renew(running: Sequence[Reservation], hurried: bool) -> None:
-    book = Book(_names(running), hurried=hurried)
+def _renew(running: Sequence[Reservation]) -> None:
+    book = Book(_names(running))
     for reservation in running:
         book.renew(reservation)
     book.write()

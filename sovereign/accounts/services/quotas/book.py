@@ -6,27 +6,24 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from django.db import connection
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from sovereign.accounts.models import Consumption
 from sovereign.accounts.services.quotas.accounts import Account, headers_of, longest
 from sovereign.accounts.services.quotas.demands import Demand, Limits, Refusal, Reservation
+from sovereign.core.database import Prepared, now
 
 
 class Book:
-    """Opened inside a transaction. Rows are locked by their names' order, so that no two books wait for each other.
+    """Opened inside a transaction. Rows are locked by their names' order, so that no two books wait for each other."""
 
-    :param hurried: see ``clock``; only where the transaction is the book's own.
-    """
-
-    def __init__(self, names: Iterable[str], *, hurried: bool) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         wanted = sorted(set(names))
         rows = _locked(wanted)
         if len(rows) < len(wanted):  # somebody's first time
             Consumption.objects.bulk_create([Consumption(subject=name) for name in wanted], ignore_conflicts=True)
             rows = _locked(wanted)
-        self._moment = clock(hurried)  # read when the rows are ours
+        self._moment = now().timestamp()  # once the rows are ours
         self._accounts = {row.subject: Account(row, self._moment) for row in rows}
         self._changed: set[str] = set()
 
@@ -74,19 +71,14 @@ def concerned(demand: Demand, limits: Mapping[str, Limits]) -> tuple[tuple[str, 
 
 
 def _locked(names: Sequence[str]) -> list[Consumption]:
-    return list(Consumption.objects.filter(pk__in=names).select_for_update(no_key=True).order_by("pk"))
+    if len(names) > 2:
+        return list(_rows(names))
+    return list(Consumption.objects.raw(*_ROWS.with_values(names[0], names[-1])))
 
 
-def clock(hurried: bool = False) -> float:
-    """The database's clock, in unix seconds.
+def _rows(names: Sequence[str]) -> QuerySet[Consumption]:
+    return Consumption.objects.filter(pk__in=names).select_for_update(no_key=True).order_by("pk")
 
-    :param hurried: on Postgres, do not wait for the disk when this transaction is committed. Should the database's
-        machine die, the last moments of a count are missing: nothing to keep everybody else from the row for.
-    """
-    if connection.vendor != "postgresql":
-        return timezone.now().timestamp()
-    asked = "SELECT extract(epoch FROM clock_timestamp())::float8"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{asked}, set_config('synchronous_commit', 'off', true)" if hurried else asked)
-        moment: float = cursor.fetchone()[0]
-    return moment
+
+#: of a key and its project, or of one of them twice: what nearly everybody asks for
+_ROWS = Prepared(lambda one, other: _rows([one, other]))

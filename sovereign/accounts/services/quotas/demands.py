@@ -41,6 +41,9 @@ class Limits:
         )
 
 
+NONE = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whose use is limited. ``limits=None``: the rows of that project or key say how far."""
