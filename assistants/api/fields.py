@@ -1,4 +1,7 @@
-"""The shapes of assistants that runs and threads take too: tools, tool resources, response formats."""
+"""The shapes of assistants that runs and threads take too: tools, tool resources, response formats.
+
+What they share with chats is in ``inference.api.fields``.
+"""
 
 from __future__ import annotations
 
@@ -6,81 +9,36 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from inference.api.fields import (
+    AnyObject,
+    FunctionToolSerializer,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    ResponseFormatSerializer,
+    TextFormat,
+)
 from sovereign.core.api.leniency import pruned
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
-    StrictBoolean,
     StrictChoice,
     StrictField,
     StrictList,
     StrictNumber,
     StrictSerializer,
     StrictString,
-    is_portable,
     refuse,
     refuse_at,
     refuse_type,
-    refuse_unknown,
     supported,
 )
 from sovereign.core.errors import ApiError
 
 TOOL_TYPES = ["code_interpreter", "file_search", "function"]
-RESPONSE_FORMATS = ["text", "json_object", "json_schema"]
 RANKERS = ["auto", "default_2024_08_21"]
 DATED_RANKER = "default_2024_08_21"
-FUNCTION_NAME_LENGTH = 64
 MAXIMUM_CODE_FILES = 20
 MAXIMUM_STORE_FILES = 10_000
-
-
-class FunctionName(StrictString):
-    """``[A-Za-z0-9_-]{1,64}``: the name of a function or of a JSON schema."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"min_length": 1, "max_length": FUNCTION_NAME_LENGTH, **options})
-
-    def schema(self) -> dict[str, Any]:
-        return {**super().schema(), "pattern": "^[a-zA-Z0-9_-]+$"}
-
-    def to_internal_value(self, data: Any) -> str:
-        name = super().to_internal_value(data)
-        if not all(character.isascii() and (character.isalnum() or character in "_-") for character in name):
-            raise refuse(
-                "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern "
-                "'^[a-zA-Z0-9_-]+$'.",
-                "invalid_value",
-            )
-        return name
-
-
-class AnyObject(StrictField):
-    """A JSON object, kept as it is."""
-
-    expected = "an object"
-
-    def schema(self) -> dict[str, Any] | Union:
-        return {"type": "object", "additionalProperties": True}
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise refuse_type("an object", data)
-        if not is_portable(data):
-            raise refuse("Invalid '{param}': it has a NUL character or a number beyond 64 bits.", "invalid_value")
-        return data
-
-
-class FunctionSerializer(StrictSerializer):
-    name = FunctionName()
-    description = StrictString(required=False, allow_null=True)
-    parameters = AnyObject(required=False, allow_null=True)
-    strict = StrictBoolean(required=False, allow_null=True)
-
-
-class FunctionToolSerializer(StrictSerializer):
-    type = StrictChoice(choices=["function"])
-    function = FunctionSerializer()
 
 
 class RankingOptionsSerializer(StrictSerializer):
@@ -258,48 +216,6 @@ class ToolResourcesSerializer(StrictSerializer):
 
 def unknown_file(file_id: str) -> ApiError:
     return ApiError(f"No such File object: {file_id}", status=404, param="id")
-
-
-class JsonSchemaSerializer(StrictSerializer):
-    name = FunctionName()
-    description = StrictString(required=False, allow_null=True)
-    schema = AnyObject(required=False)
-    strict = StrictBoolean(required=False, allow_null=True)
-
-
-class ResponseFormatSerializer(StrictSerializer):
-    type = StrictChoice(choices=RESPONSE_FORMATS)
-    json_schema = JsonSchemaSerializer(required=False)
-
-    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        if attributes["type"] == "json_schema" and "json_schema" not in attributes:
-            raise refuse_at("json_schema", "Missing required parameter: '{param}'.", "missing_required_parameter")
-        return attributes
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        attributes = super().to_internal_value(data)
-        if attributes["type"] != "json_schema" and "json_schema" in data:
-            refuse_unknown(data, ["json_schema"])
-        return attributes
-
-
-class TextFormat(StrictSerializer):
-    """Text, as the model likes."""
-
-    type = StrictChoice(choices=["text"])
-
-
-class JsonObjectFormat(StrictSerializer):
-    """Some JSON object; the word "json" has to be in the conversation."""
-
-    type = StrictChoice(choices=["json_object"])
-
-
-class JsonSchemaFormat(StrictSerializer):
-    """JSON that matches a schema."""
-
-    type = StrictChoice(choices=["json_schema"])
-    json_schema = JsonSchemaSerializer()
 
 
 RESPONSE_FORMAT = Union(

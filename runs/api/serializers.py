@@ -6,8 +6,9 @@ from typing import Any
 
 from django.http import QueryDict
 
-from assistants.api.fields import FunctionName, ResponseFormatField, ToolField, ToolResourcesSerializer
+from assistants.api.fields import ResponseFormatField, ToolField, ToolResourcesSerializer
 from assistants.models import INSTRUCTIONS_LENGTH, MODEL_LENGTH, ReasoningEffort
+from inference.api.fields import FunctionName
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     SHOWN,

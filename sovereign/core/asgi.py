@@ -3,30 +3,75 @@
 Everything that answers here is synchronous, and Django's own handler goes from the event loop to a new thread and back
 for each middleware that is not asynchronous: two thirds of what a small GET cost. Here one hop takes the request
 through signals, middleware, view and closing, in a thread that is kept, and the loop only sends bytes. What streams is
-sent by the loop as it comes.
+sent by the loop as it comes; what takes long and needs no database (``LaterResponse``) is awaited there, so that no
+thread is held for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any
 
+import structlog
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.http import FileResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from sovereign.core.database import DatabaseExecutor
-from sovereign.core.errors import unavailable
+from sovereign.core.errors import ApiError, server_error, unavailable
 from sovereign.core.ids import new_request_id
+from sovereign.core.sse import EventStream
+
+log = structlog.get_logger(__name__)
 
 THREADS = 32  # requests that may wait for the database at once; those after them wait for a thread
 WAITING = 1_000  # requests that may wait for a thread; those after them are refused
 HEALTH = frozenset(("/health", "/health/live"))  # ask for no database, and must be answered whatever others wait for
+
+
+class LaterResponse(HttpResponseBase):
+    """What a view gives whose answer takes long: ``work`` is awaited in the loop and gives the response itself.
+
+    Middleware sees this one; the headers and cookies that it adds go onto the other. ``work`` may raise ``ApiError``,
+    runs in the context of its request, and is cancelled when the client leaves. If it gives an ``EventStream``, its
+    source is closed whether or not any of it was sent.
+    """
+
+    streaming = True  # no middleware is to look for a body
+    is_async = True
+
+    def __init__(self, work: Callable[[], Awaitable[HttpResponseBase]]) -> None:
+        super().__init__()
+        del self.headers["Content-Type"]
+        self.context = copy_context()
+        self._work = work
+        self._since = time.perf_counter()
+
+    async def final(self) -> HttpResponseBase:
+        """The response that is sent."""
+        try:
+            response = await self._work()
+        except ApiError as error:
+            response = JsonResponse(error.body(), status=error.status, headers=error.headers)
+        except Exception as error:
+            log.error("unexpected_exception", exc_info=error)
+            failure = server_error(self.get("x-request-id", "unknown"))
+            response = JsonResponse(failure.body(), status=failure.status)
+        for name, value in self.items():
+            response.headers.setdefault(name, value)
+        response.cookies.update(self.cookies)
+        if "openai-processing-ms" in self:
+            waited = time.perf_counter() - self._since
+            response["openai-processing-ms"] = str(int(self["openai-processing-ms"]) + int(waited * 1000))
+        return response
 
 
 class OneHopHandler(ASGIHandler):
@@ -45,10 +90,12 @@ class OneHopHandler(ASGIHandler):
         except RequestAborted:
             return
         response = await self._answer(scope, body)
-        if response.streaming:
-            await self._stream(response, receive, send)
-        else:
+        if not response.streaming:
             await self.send_response(response, send)
+        elif isinstance(response, LaterResponse):
+            await self._send_later(response, receive, send)
+        else:
+            await self._stream(response, asyncio.create_task(receive()), send)
 
     async def _answer(self, scope: Any, body: Any) -> Any:
         if scope["path"] in HEALTH:
@@ -86,19 +133,47 @@ class OneHopHandler(ASGIHandler):
         while (piece := await self._threads.run(next, content, None)) is not None:
             yield piece
 
-    async def _stream(self, response: Any, receive: Any, send: Any) -> None:
-        """Send until the end, or until the client has gone."""
-        sending = asyncio.create_task(self.send_response(response, send))
+    async def _send_later(self, later: LaterResponse, receive: Any, send: Any) -> None:
+        """Await the response and send it; both end when the client leaves."""
         leaving = asyncio.create_task(receive())
+        working = asyncio.create_task(later.final(), context=later.context)
+        try:
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                return
+            response: Any = working.result()
+            if response.streaming:
+                await self._stream(response, leaving, send, later)
+            else:
+                await self.send_response(response, send)
+        finally:
+            leaving.cancel()
+            working.cancel()
+            await asyncio.gather(leaving, working, return_exceptions=True)
+            if not working.cancelled():
+                await _end(working.result())
+
+    async def _stream(
+        self, response: Any, leaving: asyncio.Task[Any], send: Any, later: LaterResponse | None = None
+    ) -> None:
+        """Send until the end, or until the client has gone (``leaving``)."""
+        sending = asyncio.create_task(self.send_response(response, send), context=later.context if later else None)
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
         finally:
             leaving.cancel()
             sending.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
-            await self._threads.run(response.close)
+            if later is None:  # which was closed in its thread
+                await self._threads.run(response.close)
         if not sending.cancelled():
             sending.result()
+
+
+async def _end(response: Any) -> None:
+    """Close what a response streams from: a task that is cancelled before its first step has not begun to read it."""
+    if isinstance(response, EventStream):
+        await response.source.aclose()
 
 
 async def _unless_cancelled(answering: Future[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from django.db import connections
 from django.http import StreamingHttpResponse
@@ -18,14 +19,21 @@ def encode(event: str, data: bytes, identifier: int | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), data)
 
 
-def sse_response(frames: AsyncIterator[bytes]) -> StreamingHttpResponse:
+class EventStream(StreamingHttpResponse):
+    """A response that sends frames as they come; ``source`` is an asynchronous iterator of them."""
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(source, content_type="text/event-stream; charset=utf-8")
+        self.source = source
+        self["Cache-Control"] = "no-cache"
+        self["X-Accel-Buffering"] = "no"
+
+
+def sse_response(frames: AsyncIterator[bytes]) -> EventStream:
     """A response that sends ``frames`` as they come.
 
     The request's database connection is given back first: a stream lives for minutes, and twenty of them would hold
     a whole pool.
     """
     connections.close_all()
-    response = StreamingHttpResponse(frames, content_type="text/event-stream; charset=utf-8")
-    response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"
-    return response
+    return EventStream(frames)
