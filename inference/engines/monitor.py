@@ -7,6 +7,7 @@ A hung engine is noticed where it matters, in the process whose calls wait on it
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ from django.db import Error as DatabaseError
 from inference import resolution, services
 from inference.adapters.base import Endpoint
 from inference.adapters.transport import transport
+from inference.endpoints import endpoint_of
 from inference.engines.probing import ProbeFailed, Served, canary, list_models
 from inference.models import Engine
 from sovereign.core.database import in_database, now
@@ -67,12 +69,13 @@ class _Watch:
     def __init__(self) -> None:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._synchronised = False
+        self._wanted = set(services.configured_providers(settings.SOVEREIGN))
 
     async def tick(self) -> None:
         engines, instant = await in_database(_external_engines)
-        missing = settings.SOVEREIGN.engine_url and not any(e.name == services.CONFIGURED for e in engines)
+        missing = self._wanted - {engine.name for engine in engines}
         if missing or not self._synchronised:  # missing: a process without that setting began after us
-            await in_database(services.synchronise_external)
+            await in_database(services.synchronise_environment)
             self._synchronised = True
             engines, instant = await in_database(_external_engines)
         for engine in engines:
@@ -161,4 +164,4 @@ def _canary_model(served: Served) -> str | None:
 
 def _endpoint(engine: Engine, model: str) -> Endpoint:
     """Without the engine's id: a canary is no call that somebody waits for."""
-    return Endpoint(engine_id="", kind=engine.kind, base_url=engine.base_url, model=model, key=engine.key())
+    return replace(endpoint_of(engine, model), engine_id="")

@@ -49,7 +49,7 @@ def prepare() -> Credentials:
 def register_models() -> None:
     """Make the model known that this installation runs, so that assistants can name it before it is loaded."""
     configuration = settings.SOVEREIGN
-    inference.synchronise_external()
+    inference.synchronise_environment()
     if configuration.model_name or not configuration.engine_url:
         name = served_name(configuration.model_name)
         inference.register_models(names=[(name, configuration.model_name, None)])

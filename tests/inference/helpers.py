@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from inference import services
-from inference.models import Engine
+from inference.models import Engine, Provider
 from sovereign.core.database import now
 
 
@@ -23,9 +23,22 @@ def configured(**changes: Any) -> Iterator[None]:
         yield
 
 
+def provider_engine(url: str, *, name: str = "upstream", key: str = "", **described: Any) -> Engine:
+    """The engine of a provider that every project may use; one of the same name gets another address or key."""
+    described = {"all_projects": True, "inner_network": True, **described}
+    provider = Provider.objects.filter(name=name).first()
+    if provider is None:
+        kind = described.pop("kind", "openai_compatible")
+        provider = services.create_provider(name=name, kind=kind, base_url=url, key=key, **described)
+    else:
+        given = None if provider.key() == key else key
+        services.update_provider(provider=provider, base_url=url, key=given, **described)
+    return Engine.objects.select_related("provider").get(provider=provider)
+
+
 def ready_engine(url: str, *models: str, key: str = "", **changes: Any) -> Engine:
-    """An external engine that was seen producing tokens."""
-    engine = services.register_external(url=url, key=key, name=changes.pop("name", services.CONFIGURED))
+    """The engine of a provider that was seen producing tokens."""
+    engine = provider_engine(url, name=changes.pop("name", "upstream"), key=key, **changes.pop("provider", {}))
     served = [{"id": model, "context_length": 512} for model in models]
     services.record_probe(engine=engine, served=served, capabilities=changes.pop("capabilities", {}), token=True)
     Engine.objects.filter(pk=engine.pk).update(**changes)

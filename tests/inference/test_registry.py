@@ -11,9 +11,7 @@ from inference import gateway, services
 from inference.chat import Capabilities
 from inference.engines.status import engine_status
 from inference.models import Engine, RegisteredModel
-from inference.secrets import seal, unseal
-from sovereign.core.errors import ApiError
-from tests.inference.helpers import age, configured, ready_engine, supervised_engine
+from tests.inference.helpers import age, provider_engine, ready_engine, supervised_engine
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +19,7 @@ URL = "http://127.0.0.1:9100/v1"
 
 
 def test_an_engine_is_ready_once_a_token_was_seen() -> None:
-    engine = services.register_external(url=URL)
+    engine = provider_engine(URL)
     served = [{"id": "alpha", "context_length": 512}]
     services.record_probe(engine=engine, served=served, capabilities={}, token=False)
     assert not gateway.availability("alpha").ready
@@ -65,7 +63,7 @@ def test_a_down_engine_that_works_again_is_ready_from_now_on() -> None:
 
 def test_reports_about_an_address_that_was_replaced_change_nothing() -> None:
     old = ready_engine(URL, "alpha")
-    services.register_external(url="http://127.0.0.1:9200/v1")
+    provider_engine("http://127.0.0.1:9200/v1")
     services.record_probe(engine=old, served=old.served, capabilities={}, token=True)
     services.mark_down(engine_id=old.id, reason="old", base_url=old.base_url)
     engine = Engine.objects.get()
@@ -74,42 +72,15 @@ def test_reports_about_an_address_that_was_replaced_change_nothing() -> None:
 
 def test_the_same_address_again_keeps_what_is_known() -> None:
     engine = ready_engine(URL, "alpha", key="k")
-    services.register_external(url=f"{URL}/", key="k")
+    provider_engine(f"{URL}/", key="k")
     assert Engine.objects.get().state == "ready"
-    services.register_external(url=URL, key="other")
+    provider_engine(URL, key="other")
     assert Engine.objects.get().state == "loading"
     assert Engine.objects.get().pk == engine.pk
 
 
-def test_the_configuration_decides_which_external_engine_there_is() -> None:
-    with configured(engine_url=URL, engine_api_key="k-1"):
-        services.synchronise_external()
-    assert Engine.objects.get().key() == "k-1"
-    with configured(engine_url=""):
-        services.synchronise_external()
-    assert not Engine.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "url", ["", "ftp://x/v1", "http://", "http://user:pw@host/v1", "127.0.0.1:9100", "http://h/" + "x" * 600]
-)
-def test_addresses_that_are_none_are_refused(url: str) -> None:
-    with pytest.raises(ApiError):
-        services.register_external(url=url)
-
-
-def test_a_key_is_sealed_and_opens_under_the_same_secret_only(settings: object) -> None:
-    engine = services.register_external(url=URL, key="sk-very-secret")
-    assert "very-secret" not in engine.sealed_key
-    assert engine.key() == "sk-very-secret"
-    sealed = seal("x")
-    settings.SECRET_KEY = "another" * 10  # type: ignore[attr-defined]
-    assert unseal(sealed) == ""
-    assert unseal("nonsense") == ""
-
-
 def test_one_monitor_claims_a_probe() -> None:
-    engine = services.register_external(url=URL)
+    engine = provider_engine(URL)
     second = timedelta(seconds=1)
     assert services.claim_probe(engine_id=engine.id, interval=second)
     assert not services.claim_probe(engine_id=engine.id, interval=second)

@@ -11,7 +11,7 @@ from inference.models import Engine, ModelAlias, RegisteredModel
 from inference.resolution import STARTER_WEIGHTS, find, is_openai_name, resolve, served_name
 from inference.starter import persona
 from sovereign.core.errors import ApiError
-from tests.inference.helpers import configured
+from tests.inference.helpers import configured, provider_engine
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_until_anything_is_known_the_names_of_openai_models_pass() -> None:
 
 def test_the_default_is_the_first_that_is_served() -> None:
     register("old", "alpha")
-    engine = services.register_external(url="http://127.0.0.1:9/v1")
+    engine = provider_engine("http://127.0.0.1:9/v1")
     assert gateway.default_model() == "old"
     Engine.objects.filter(pk=engine.pk).update(state="ready", served=[{"id": "alpha", "context_length": None}])
     assert gateway.default_model() == "alpha"

@@ -19,7 +19,9 @@ from sovereign.management.bootstrap import ADMINISTRATOR, prepare  # noqa: E402
 def main(engines: dict[str, str]) -> None:
     credentials = prepare()
     for model, url in engines.items():
-        services.register_external(url=url, name=model)
+        services.create_provider(
+            name=model, kind="openai_compatible", base_url=url, all_projects=True, inner_network=True
+        )
     services.register_models(names=[(model, model, None) for model in ["fake", *engines]])
     print(json.dumps({"user": ADMINISTRATOR, "password": credentials.password, "api_key": credentials.api_key}))
 

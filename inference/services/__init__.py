@@ -1,0 +1,52 @@
+"""Every change of the registry: what engines report about themselves, and what administrators decide."""
+
+from inference.services.engines import (
+    claim_probe,
+    close_engine,
+    mark_down,
+    open_engine,
+    record_probe,
+    record_token,
+    report_engine,
+)
+from inference.services.environment import EXTERNAL, configured_providers, synchronise_environment
+from inference.services.prices import delete_price, set_price
+from inference.services.providers import (
+    create_provider,
+    delete_provider,
+    set_enabled,
+    update_provider,
+)
+from inference.services.registry import (
+    add_alias,
+    delete_model,
+    register_models,
+    remove,
+    set_default_model,
+    set_fallbacks,
+)
+
+__all__ = [
+    "EXTERNAL",
+    "add_alias",
+    "claim_probe",
+    "close_engine",
+    "configured_providers",
+    "create_provider",
+    "delete_model",
+    "delete_price",
+    "delete_provider",
+    "mark_down",
+    "open_engine",
+    "record_probe",
+    "record_token",
+    "register_models",
+    "remove",
+    "report_engine",
+    "set_default_model",
+    "set_enabled",
+    "set_fallbacks",
+    "set_price",
+    "synchronise_environment",
+    "update_provider",
+]

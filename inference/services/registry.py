@@ -1,0 +1,126 @@
+"""Model names: known ones, other names for them, what stands in for them, and the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db import IntegrityError, transaction
+
+from inference.models import Engine, ModelAlias, ModelFallback, RegisteredModel
+from inference.resolution import MAXIMUM_NAME
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.core.database import now, service
+from sovereign.core.errors import ApiError
+
+MAXIMUM_FALLBACKS = 8
+
+
+@service
+def register_models(*, names: Iterable[tuple[str, str, int | None]]) -> None:
+    """Make names known: of each its name, its source and its context length in tokens. Known ones stay."""
+    wanted = {name: (source, length) for name, source, length in names if 0 < len(name) <= MAXIMUM_NAME}
+    known = set(RegisteredModel.objects.filter(name__in=wanted).values_list("name", flat=True))
+    instant = now()
+    fresh = [
+        RegisteredModel(name=name, source=source, context_length=length, created_at=instant)
+        for name, (source, length) in wanted.items()
+        if name not in known
+    ]
+    RegisteredModel.objects.bulk_create(fresh, ignore_conflicts=True)
+
+
+@service
+def set_default_model(*, model: RegisteredModel, user_id: int | None = None) -> None:
+    """What new assistants get, and what the names of OpenAI's models stand for."""
+    RegisteredModel.objects.filter(is_default=True).exclude(pk=model.pk).update(is_default=False)
+    RegisteredModel.objects.filter(pk=model.pk).update(is_default=True)
+    audit.record_of_person(user_id, "model.made_default", model, name=model.name)
+
+
+@service
+def add_alias(*, alias: str, model: RegisteredModel, user_id: int | None = None) -> ModelAlias:
+    """Another name for ``model``.
+
+    :raises ApiError: the name is taken by another alias, or is no name.
+    """
+    if not alias.strip() or not alias.isprintable() or len(alias) > MAXIMUM_NAME:
+        raise ApiError("An alias is 1 to 200 printable characters.", param="alias")
+    try:
+        with transaction.atomic():
+            made = ModelAlias.objects.create(alias=alias, model=model, created_at=now())
+    except IntegrityError:
+        raise ApiError(f"The name '{alias}' is already an alias.", param="alias") from None
+    audit.record_of_person(user_id, "model_alias.created", made, alias=alias, model=model.name)
+    return made
+
+
+@service
+def set_fallbacks(*, model: RegisteredModel, fallbacks: Sequence[RegisteredModel], user_id: int | None = None) -> None:
+    """What is asked in the place of ``model``, in this order; none of them may lead back to it.
+
+    :raises ApiError: the model itself, one named twice, too many, or a circle.
+    """
+    # one lock for all of them: two changes at once could close a circle that neither sees
+    list(RegisteredModel.objects.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+    wanted = [fallback.pk for fallback in fallbacks]
+    if len(set(wanted)) != len(wanted):
+        raise ApiError("A model is named twice among the fallbacks.", param="fallback")
+    if len(wanted) > MAXIMUM_FALLBACKS:
+        raise ApiError(f"A model has at most {MAXIMUM_FALLBACKS} fallbacks.", param="fallback")
+    if (back := _leads_back(model, fallbacks)) is not None:
+        raise ApiError(f"'{back}' cannot stand in for '{model}': it would lead back to it.", param="fallback")
+    kept = list(ModelFallback.objects.filter(model=model).order_by("position").values_list("fallback_id", flat=True))
+    if kept == wanted:
+        return
+    ModelFallback.objects.filter(model=model).delete()
+    ModelFallback.objects.bulk_create(
+        ModelFallback(model=model, position=position, fallback=fallback)
+        for position, fallback in enumerate(fallbacks, start=1)
+    )
+    names = [fallback.name for fallback in fallbacks]
+    audit.record_of_person(user_id, "model.fallbacks_set", model, name=model.name, fallbacks=names)
+
+
+def _leads_back(model: RegisteredModel, fallbacks: Sequence[RegisteredModel]) -> RegisteredModel | None:
+    """The first of ``fallbacks`` from which fallbacks lead to ``model``."""
+    edges: dict[str, list[str]] = {}
+    for source, target in ModelFallback.objects.exclude(model=model).values_list("model_id", "fallback_id"):
+        edges.setdefault(source, []).append(target)
+    for fallback in fallbacks:
+        seen, waiting = set[str](), [fallback.pk]
+        while waiting:
+            if (reached := waiting.pop()) not in seen:
+                seen.add(reached)
+                waiting += edges.get(reached, [])
+        if model.pk in seen:
+            return fallback
+    return None
+
+
+@service
+def delete_model(*, model: RegisteredModel, user_id: int | None = None, principal: Principal | None = None) -> None:
+    """Forget a model's name, its aliases and its fallbacks.
+
+    :raises ApiError: 400 ``model_in_use``: an engine serves it, and would bring it back at once.
+    """
+    serving = [engine for engine in Engine.objects.exclude(state=Engine.State.DOWN) if engine.entry(model.name)]
+    if serving:
+        raise ApiError(f"'{model.name}' is being served: stop its engine first.", param="model", code="model_in_use")
+    if principal is None:
+        audit.record_of_person(user_id, "model.deleted", model, name=model.name)
+    else:
+        audit.record(principal, "model.deleted", model, name=model.name)
+    model.delete()
+
+
+@service
+def remove(obj: Engine | ModelAlias, *, user_id: int | None = None) -> None:
+    """Delete an alias, or the row of an engine that is supervised here; one that still works reports again.
+
+    :raises ApiError: the engine of a provider, which goes with its provider.
+    """
+    if isinstance(obj, Engine) and obj.provider_id is not None:
+        raise ApiError(f"'{obj}' is the engine of a provider: disable or delete that.")
+    audit.record_of_person(user_id, f"{obj._meta.model_name}.deleted", obj, name=str(obj))
+    obj.delete()
