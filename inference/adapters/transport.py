@@ -1,7 +1,8 @@
-"""Connections to upstreams: one bounded session per event loop, and a watch over the calls that use it.
+"""Connections to upstreams: two bounded sessions per event loop, and a watch over the calls that use them.
 
-Time-outs are kept by one ticker and not by a timer per read: at thousands of deltas per second that is the difference
-between some and no cost.
+One session reaches every address, for engines of our own network; the other only public ones. Time-outs are kept by
+one ticker and not by a timer per read: at thousands of deltas per second that is the difference between some and no
+cost.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -17,18 +20,19 @@ import aiohttp
 import structlog
 
 from inference.adapters.base import Endpoint
+from inference.adapters.refusals import NOT_BEGUN, retry_after
 from inference.chat import EngineUnavailable, InferenceError
+from sovereign.core.egress import EgressRefused, check_url, public_connector
 
 log = structlog.get_logger(__name__)
 
-CONNECT_TIMEOUT = 5.0  # seconds
-FIRST_BYTE_TIMEOUT = 120.0  # seconds: a busy engine queues, and a long prompt takes its time
-IDLE_TIMEOUT = 60.0  # seconds between two pieces of an answer
 TRAILER_TIMEOUT = 5.0  # seconds that the usage may come after the finish reason
 KEEP_ALIVE = 3.0  # seconds; shorter than the five of uvicorn and Node.js, so that no reused connection is a dead one
 MAXIMUM_CONNECTIONS = 512
 TICK = 0.5  # seconds
 RECORD_INTERVAL = 5.0  # seconds between two records of an engine's tokens
+CONNECT_PAUSE = 0.1  # seconds before a refused connection is tried once more: a server may just be starting again
+LONGEST_PAUSE = 2.0  # seconds: who asks for a longer one is left to the gateway, which may know another engine
 
 CUT = "The engine closed the connection in the middle of the answer."
 NO_ANSWER = "The engine closed the connection without an answer."
@@ -36,56 +40,104 @@ NO_ANSWER = "The engine closed the connection without an answer."
 RecordToken = Callable[[str], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One HTTP request to an upstream: its path behind the address, and its body if it has one."""
+
+    path: str
+    body: bytes | None = None
+    accept: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def to_send(self) -> dict[str, str]:
+        """All headers. Nothing compressed is asked for, nor unpacked: what comes is as large as it looks."""
+        headers = {"Accept": self.accept, "Accept-Encoding": "identity", **self.headers}
+        if self.body is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+
 class Call:
     """One request to an upstream; whoever holds it must ``close`` it."""
 
-    __slots__ = ("_response", "_timeout", "_transport", "engine_id", "failure", "last", "limit")
+    __slots__ = (
+        "_answering",
+        "_begun",
+        "_patience",
+        "_response",
+        "_timeout",
+        "_transport",
+        "endpoint",
+        "engine_id",
+        "failure",
+        "last",
+        "limit",
+    )
 
-    def __init__(self, transport: Transport, engine_id: str) -> None:
+    def __init__(self, transport: Transport, endpoint: Endpoint) -> None:
         self._transport = transport
         self._response: aiohttp.ClientResponse | None = None
         self._timeout: asyncio.Timeout | None = None
-        self.engine_id = engine_id
-        self.last = transport.loop.time()
-        self.limit = FIRST_BYTE_TIMEOUT
+        self._patience = endpoint.patience
+        self._answering = False
+        self.endpoint = endpoint
+        self.engine_id = endpoint.engine_id
+        self._begun = self.last = transport.loop.time()
+        self.limit = endpoint.patience.first_token
         self.failure: InferenceError | None = None
 
-    async def post(self, endpoint: Endpoint, path: str, body: bytes) -> aiohttp.ClientResponse:
-        """Send the request and wait for the headers of the answer.
+    async def send(self, asked: Asked) -> aiohttp.ClientResponse:
+        """Send the request and wait for the headers of the answer, whatever its status.
 
         :raises EngineUnavailable: no connection.
         :raises InferenceError: no answer, in time or at all.
         """
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",
-            "Accept-Encoding": "identity",
-        }
-        if endpoint.key:
-            headers["Authorization"] = f"Bearer {endpoint.key}"
+        patience = min(self._patience.first_token, self._patience.total)
         try:
-            async with asyncio.timeout(FIRST_BYTE_TIMEOUT) as self._timeout:
-                self._response = await self._send(endpoint.base_url + path, body, headers)
+            async with asyncio.timeout(patience) as self._timeout:
+                self._response = await self._send(asked)
         except TimeoutError:
-            raise self.failure or _too_slow(FIRST_BYTE_TIMEOUT) from None
+            raise self.failure or too_slow(patience) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self.failure or connection_error(endpoint.base_url, error) from None
+            raise self.failure or connection_error(self.endpoint, error) from None
         finally:
             self._timeout = None
         return self._response
 
-    async def _send(self, url: str, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
-        session = self._transport.session
+    async def _send(self, asked: Asked) -> aiohttp.ClientResponse:
+        """Send it, and once more where that is safe: nothing was begun, or a model call that may be repeated."""
         try:
-            return await session.post(url, data=body, headers=headers, allow_redirects=False)
+            response = await self._request(asked)
         except aiohttp.ServerDisconnectedError:
-            # a connection that was kept open and closed meanwhile, mostly; a model call may be repeated
-            return await session.post(url, data=body, headers=headers, allow_redirects=False)
+            return await self._request(asked)  # a connection that was kept open and closed meanwhile, mostly
+        except aiohttp.ClientConnectorError as error:
+            if not isinstance(error.os_error, ConnectionError):
+                raise
+            await asyncio.sleep(CONNECT_PAUSE)
+            return await self._request(asked)
+        if response.status in NOT_BEGUN and (pause := retry_after(response)) is not None and pause <= LONGEST_PAUSE:
+            response.close()
+            await asyncio.sleep(pause)
+            return await self._request(asked)
+        return response
+
+    async def _request(self, asked: Asked) -> aiohttp.ClientResponse:
+        endpoint = self.endpoint
+        url = endpoint.base_url + asked.path
+        check_url(url, inner_network=endpoint.inner_network)
+        return await self._transport.session_for(endpoint).request(
+            "GET" if asked.body is None else "POST",
+            url,
+            data=asked.body,
+            headers=asked.to_send(),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
+        )
 
     async def read(self) -> bytes:
         """The next bytes of the answer, ``b""`` at its end.
 
-        :raises InferenceError: the connection broke, or nothing came for too long.
+        :raises InferenceError: the connection broke, nothing came for too long, or the answer takes too long.
         """
         assert self._response is not None
         try:
@@ -94,16 +146,31 @@ class Call:
             raise self.failure or InferenceError(CUT) from None
         if self.failure is not None:
             raise self.failure
-        self.last = self._transport.loop.time()
+        if self._answering:
+            self.last = self._transport.loop.time()
         return chunk
 
-    def answering(self) -> None:
-        """The first bytes are there: from now on pauses are measured."""
-        self.limit = IDLE_TIMEOUT
-
     def saw_token(self) -> None:
+        """A token came: from now on pauses are measured."""
+        if not self._answering:
+            self._answering = True
+            self.limit = self._patience.idle
+            self.last = self._transport.loop.time()
         if self.engine_id:
             self._transport.progress[self.engine_id] = self.last
+
+    def may_end_within(self, seconds: float) -> None:
+        """The answer is there, and only what follows it is waited for."""
+        self._answering = True
+        self.limit = seconds
+
+    def overdue(self, now: float) -> InferenceError | None:
+        """Why the call must end now, if it must."""
+        if now - self.last > self.limit:
+            return too_slow(self.limit)
+        if now - self._begun > self._patience.total:
+            return InferenceError(f"The answer was not complete after {_spoken(self._patience.total)} seconds.")
+        return None
 
     def abort(self, failure: InferenceError) -> None:
         """End the call from outside: whoever reads it gets ``failure``."""
@@ -122,27 +189,26 @@ class Call:
 
 
 class Transport:
-    """The session of one event loop, the calls that are open on it, and when each engine last produced a token."""
+    """The sessions of one event loop, the calls that are open on it, and when each engine last produced a token."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAXIMUM_CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-        )
+        bounds: dict[str, Any] = {"limit": MAXIMUM_CONNECTIONS, "keepalive_timeout": KEEP_ALIVE}
+        self.session = _session(aiohttp.TCPConnector(**bounds))
+        self.public_session = _session(public_connector(**bounds))
         self.calls: set[Call] = set()
         self.progress: dict[str, float] = {}  # engine id → the loop's time
         self._recorded: dict[str, float] = {}
         self._record: RecordToken | None = None
         self._ticker = asyncio.create_task(self._watch(), name="inference transport")
 
-    def open(self, engine_id: str) -> Call:
-        call = Call(self, engine_id)
+    def open(self, endpoint: Endpoint) -> Call:
+        call = Call(self, endpoint)
         self.calls.add(call)
         return call
+
+    def session_for(self, endpoint: Endpoint) -> aiohttp.ClientSession:
+        return self.session if endpoint.inner_network else self.public_session
 
     def record_tokens_with(self, record: RecordToken) -> None:
         self._record = record
@@ -173,11 +239,13 @@ class Transport:
                 await self._record_progress()
         finally:
             await self.session.close()
+            await self.public_session.close()
 
     def _end_overdue(self) -> None:
         now = self.loop.time()
-        for call in [call for call in self.calls if now - call.last > call.limit]:
-            call.abort(_too_slow(call.limit))
+        for call in list(self.calls):
+            if (failure := call.overdue(now)) is not None:
+                call.abort(failure)
 
     async def _record_progress(self) -> None:
         for engine_id, at in list(self.progress.items()):
@@ -209,24 +277,44 @@ async def close_transport() -> None:
         await found.close()
 
 
-def connection_error(base_url: str, error: Exception) -> InferenceError:
+def connection_error(endpoint: Endpoint, error: Exception) -> InferenceError:
     """What a failed connection means, in a sentence with the host and no more of the address."""
-    host = urlsplit(base_url).netloc
+    host = urlsplit(endpoint.base_url).netloc.rpartition("@")[2]
+    refused = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(refused, EgressRefused):
+        return EngineUnavailable(f"{host} must not be connected to: {refused}")
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return InferenceError(NO_ANSWER)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return EngineUnavailable(f"{host} did not accept a connection within {CONNECT_TIMEOUT:.0f} s.")
+        limit = _spoken(endpoint.patience.connect)
+        return EngineUnavailable(f"{host} did not accept a connection within {limit} s.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
         return EngineUnavailable(f"{host} has a certificate that is not trusted.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return EngineUnavailable(f"The host of {host} was not found.")
     if isinstance(error, aiohttp.ClientConnectorError):
-        refused = isinstance(error.os_error, ConnectionRefusedError)
-        return EngineUnavailable(f"{host} {'refused the connection' if refused else 'could not be reached'}.")
+        closed = isinstance(error.os_error, ConnectionRefusedError)
+        return EngineUnavailable(f"{host} {'refused the connection' if closed else 'could not be reached'}.")
+    if isinstance(error, aiohttp.InvalidURL):
+        return InferenceError("The address is not one of an HTTP server.")
     if isinstance(error, ConnectionError):
         return InferenceError(NO_ANSWER)
     return InferenceError("The engine's answer is not HTTP.")
 
 
-def _too_slow(seconds: float) -> InferenceError:
-    return InferenceError(f"The engine sent nothing for {seconds:.0f} seconds.")
+def too_slow(seconds: float) -> InferenceError:
+    return InferenceError(f"The engine sent nothing for {_spoken(seconds)} seconds.")
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 1 else f"{seconds:g}"
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+    )

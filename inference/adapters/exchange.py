@@ -1,0 +1,162 @@
+"""The two ways of talking to an upstream that all dialects share: a stream that is decoded, and one JSON document.
+
+What comes back is untrusted: a dialect's decoder checks every field before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol
+
+import aiohttp
+import orjson
+
+from inference.adapters.base import Endpoint
+from inference.adapters.refusals import TOO_LONG, refusal, sanitised
+from inference.adapters.transport import TRAILER_TIMEOUT, Asked, Call, transport
+from inference.chat import Delta, Finished, FinishReason, InferenceError
+from inference.sse import StreamTooLarge
+
+MAXIMUM_DOCUMENT = 4 * 1024 * 1024  # bytes
+EVENTS = "text/event-stream"
+NOT_UNICODE = "The conversation holds a character that is not Unicode."
+
+
+class Parser(Protocol):
+    """Cuts a stream of bytes into the documents that it carries."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """:raises StreamTooLarge: one of them, or the stream, is longer than accepted."""
+        ...
+
+
+class Decoder(Protocol):
+    """Reads the documents of one streamed answer."""
+
+    done: bool  # nothing follows
+    reason: FinishReason | None  # known once the answer is complete; usage may still follow
+
+    def take(self, data: bytes, deltas: list[Delta], /) -> None:
+        """Append what ``data`` holds.
+
+        :raises InferenceError: it is not of this dialect, or tells of a failure.
+        """
+        ...
+
+    def finished(self) -> Finished:
+        """:raises InferenceError: the answer is not complete."""
+        ...
+
+
+async def streamed(
+    endpoint: Endpoint, ask: Callable[[], Asked], content_types: frozenset[str], parser: Parser, decoder: Decoder
+) -> AsyncGenerator[Delta, None]:
+    """The deltas of one call; see :class:`inference.adapters.base.Adapter`."""
+    asked = ask()
+    call = transport().open(endpoint)
+    try:
+        await _check(await call.send(asked), endpoint, content_types)
+        while not decoder.done and (chunk := await _next(call, decoder)):
+            deltas: list[Delta] = []
+            failure = _decode(parser, decoder, chunk, deltas)
+            if deltas:
+                call.saw_token()
+            for delta in deltas:
+                yield delta
+            if failure is not None:
+                raise failure
+        yield decoder.finished()
+    finally:
+        call.close()
+
+
+def _decode(parser: Parser, decoder: Decoder, chunk: bytes, deltas: list[Delta]) -> InferenceError | None:
+    """Append what ``chunk`` holds to ``deltas``; a failure is returned, since what came before it counts."""
+    try:
+        for data in parser.feed(chunk):
+            decoder.take(data, deltas)
+    except StreamTooLarge:
+        return InferenceError(TOO_LONG)
+    except InferenceError as error:
+        return error
+    return None
+
+
+async def _next(call: Call, decoder: Decoder) -> bytes:
+    """The next bytes; once the finish reason is known, a missing rest is no failure."""
+    if decoder.reason is None:
+        return await call.read()
+    call.may_end_within(TRAILER_TIMEOUT)
+    try:
+        return await call.read()
+    except InferenceError:
+        return b""
+
+
+async def _check(response: aiohttp.ClientResponse, endpoint: Endpoint, content_types: frozenset[str]) -> None:
+    """Refuse every answer that is not a stream of the dialect.
+
+    :raises InferenceError: with the code that the status means.
+    """
+    if response.status != 200:
+        raise await refusal(response, endpoint)
+    if response.content_type not in content_types:
+        raise InferenceError(f"The engine answered with {sanitised(response.content_type)} instead of a stream.")
+    check_plain(response)
+
+
+def check_plain(response: aiohttp.ClientResponse) -> None:
+    """Refuse what is compressed: nobody asked for it, and unpacked it may be of any size."""
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+        raise InferenceError("The engine sent a compressed answer, which was not asked for.")
+
+
+async def document(endpoint: Endpoint, asked: Asked, *, maximum: int = MAXIMUM_DOCUMENT, computed: bool = True) -> Any:
+    """What an upstream answers at once, as JSON.
+
+    :param maximum: bytes that are read.
+    :param computed: a model made it, so that it proves as much as a token does.
+    :raises InferenceError: it failed, in one of the ways of a stream, or sent no JSON.
+    """
+    call = transport().open(endpoint)
+    try:
+        response = await call.send(asked)
+        if response.status != 200:
+            raise await refusal(response, endpoint)
+        check_plain(response)
+        raw = await _whole(call, maximum)
+        if computed:
+            call.saw_token()
+    finally:
+        call.close()
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        kind = sanitised(response.content_type)
+        raise InferenceError(f"The engine's answer ({kind}) is not JSON.") from None
+
+
+async def _whole(call: Call, maximum: int) -> bytes:
+    pieces, held = [], 0
+    while chunk := await call.read():
+        pieces.append(chunk)
+        held += len(chunk)
+        if held > maximum:
+            raise InferenceError(TOO_LONG)
+    return b"".join(pieces)
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """A request's body.
+
+    :raises InferenceError: a text is not Unicode.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        raise InferenceError(NOT_UNICODE, "invalid_prompt") from None
+
+
+def unsupported(what: str) -> InferenceError:
+    """The error for what a kind of provider cannot do, ``what`` being the begin of a sentence."""
+    return InferenceError(f"{what} by this kind of provider.", "unsupported")

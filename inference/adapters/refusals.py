@@ -1,0 +1,111 @@
+"""What an upstream's refusals mean: statuses and bodies of errors, as one sentence and one of our codes.
+
+Nothing that an upstream says is repeated as it is: it becomes one shortened line without anything like a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import orjson
+
+from inference.adapters.base import Endpoint
+from inference.chat import EngineUnavailable, InferenceError
+
+MAXIMUM_ERROR_BODY = 64 * 1024  # bytes
+ERROR_BODY_TIMEOUT = 5.0  # seconds
+MAXIMUM_MESSAGE = 500  # characters of an upstream's message
+LONGEST_WAIT = 24 * 3600.0  # seconds that ``retry-after`` is believed
+
+REFUSED_STATUSES = frozenset({400, 413, 422})
+OVERLOADED = frozenset({503, 529})  # 529 is Anthropic's
+#: statuses after which the same request may be sent again: it was not begun
+NOT_BEGUN = OVERLOADED | {429}
+SECRETS = re.compile(r"(sk-|Bearer\s+|x-api-key\W+|api[-_]?key\W+)[^\s\"',;]{8,}", re.IGNORECASE)
+SHORTEST_KEY = 4  # characters; a shorter one is no secret, and replacing it would garble every sentence
+NO_MODEL = re.compile(r"model\b.*\b(not found|does not exist|not exist|unknown)|model_not_found", re.IGNORECASE)
+
+TOO_LONG = "The engine sent a longer answer than is accepted."
+WRONG_KEY = "The engine refused our key."
+
+
+async def refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> InferenceError:
+    """The error that an answer with a status other than 200 means; reads a bounded part of its body."""
+    status = response.status
+    if status in (401, 403):
+        return InferenceError(WRONG_KEY)
+    said = sanitised(await _error_message(response), endpoint.key)
+    return meaning(status, said, retry_after(response))
+
+
+def meaning(status: int, said: str, wait: float | None = None) -> InferenceError:
+    """What a status means, ``said`` being what the upstream said, sanitised."""
+    rest = ": " + said if said else "."
+    if status == 429:
+        return EngineUnavailable(f"The engine is over its limit{rest}", "rate_limit_exceeded", retry_after=wait)
+    if status in OVERLOADED:
+        return EngineUnavailable(f"The engine is overloaded{rest}", retry_after=wait)
+    if status == 404 and NO_MODEL.search(said):
+        return InferenceError(f"The engine does not have this model{rest}", "model_not_found", param="model")
+    if status in REFUSED_STATUSES:
+        return InferenceError(f"The engine refused the request{rest}", "invalid_prompt")
+    return InferenceError(f"The engine answered with status {status}{rest}")
+
+
+def retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds that the upstream asks to wait, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
+    milliseconds = _seconds(response.headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1_000
+    said = response.headers.get("retry-after", "")
+    seconds = _seconds(said)
+    if seconds is None and said:
+        try:
+            seconds = max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return None if seconds is None else min(seconds, LONGEST_WAIT)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        number = float(text[:32])
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+async def _error_message(response: aiohttp.ClientResponse) -> str:
+    """What an error's body says, if it is JSON as OpenAI, Anthropic, Ollama or FastAPI write it."""
+    try:
+        async with asyncio.timeout(ERROR_BODY_TIMEOUT):
+            raw = b""
+            while len(raw) < MAXIMUM_ERROR_BODY and (piece := await response.content.read(MAXIMUM_ERROR_BODY)):
+                raw += piece
+        return message_of(orjson.loads(raw))
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        return ""
+
+
+def message_of(body: Any) -> str:
+    """The message in the body of an error, as any of the dialects has it; else nothing."""
+    if not isinstance(body, dict):
+        return ""
+    error = body.get("error", body)
+    said = error.get("message", error.get("detail")) if isinstance(error, dict) else error
+    return said if isinstance(said, str) else ""
+
+
+def sanitised(text: str, key: str = "") -> str:
+    """An upstream's words as one line of printable characters, shortened, without anything that looks like a key."""
+    if len(key) >= SHORTEST_KEY:
+        text = text.replace(key, "[key]")
+    text = SECRETS.sub("[key]", text[: 4 * MAXIMUM_MESSAGE])
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= MAXIMUM_MESSAGE else text[: MAXIMUM_MESSAGE - 1] + "…"
