@@ -7,7 +7,8 @@ A hung engine is noticed where it matters, in the process whose calls wait on it
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,11 +17,14 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from inference import resolution, services
-from inference.adapters.base import Endpoint
+from inference.adapters.base import Endpoint, Served
 from inference.adapters.transport import transport
+from inference.chat import EngineUnavailable
 from inference.endpoints import endpoint_of
-from inference.engines.probing import ProbeFailed, Served, canary, list_models
-from inference.models import Engine
+from inference.engines.load import Report, read_load
+from inference.engines.probing import Limited, ProbeFailed, about, canary, is_vllm, list_models
+from inference.engines.status import destination
+from inference.models import Engine, Provider
 from sovereign.core.database import in_database, now
 
 log = structlog.get_logger(__name__)
@@ -30,6 +34,7 @@ READY_INTERVAL = timedelta(seconds=10)  # between two lists of models of a worki
 TOKEN_INTERVAL = timedelta(seconds=30)  # without a token, one is asked for
 FIRST_RETRY = timedelta(seconds=1)  # doubled with every failure …
 LAST_RETRY = timedelta(seconds=15)  # … up to this
+KEYLESS_INTERVAL = timedelta(seconds=30)  # before a process that lacks a provider's key says that nobody asks it
 STALLED_AFTER = 2.5  # seconds that calls wait without any token before the engine is suspected
 STALLED_INTERVAL = timedelta(seconds=3)
 CANARY_TIMEOUT = 60.0  # seconds; some engines load a model on its first request
@@ -38,7 +43,7 @@ STALLED = "The engine stopped answering."
 
 
 async def run_monitor() -> None:
-    """Watch all external engines until cancelled."""
+    """Watch the engines of all providers until cancelled."""
     watch = _Watch()
     try:
         while True:
@@ -65,24 +70,51 @@ def wants_token(engine: Engine, instant: datetime) -> bool:
     return instant - engine.last_token_at > TOKEN_INTERVAL
 
 
+def is_paid(engine: Engine, served: Served) -> bool:
+    """Whether every token may cost money: then nobody is asked for one, and the list of models has to do."""
+    provider = engine.provider
+    if provider is None or provider.kind == Provider.Kind.OLLAMA:
+        return False
+    if provider.kind != Provider.Kind.OPENAI_COMPATIBLE:
+        return True
+    return not provider.inner_network and not is_vllm(served)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe found."""
+
+    served: Served
+    load: Report
+
+
 class _Watch:
     def __init__(self) -> None:
         self._probes: dict[str, asyncio.Task[None]] = {}
-        self._synchronised = False
         self._wanted = set(services.configured_providers(settings.SOVEREIGN))
+        self._synchronised = False
+        self._told: list[str] | None = None
 
     async def tick(self) -> None:
-        engines, instant = await in_database(_external_engines)
+        engines, instant = await in_database(_engines_of_providers)
         missing = self._wanted - {engine.name for engine in engines}
         if missing or not self._synchronised:  # missing: a process without that setting began after us
             await in_database(services.synchronise_environment)
             self._synchronised = True
-            engines, instant = await in_database(_external_engines)
+            engines, instant = await in_database(_engines_of_providers)
+        self._tell(engines)
         for engine in engines:
             if engine.id not in self._probes and (interval := self._due(engine, instant)) is not None:
                 task = asyncio.create_task(self._probe(engine, interval), name=f"probe {engine.id}")
                 self._probes[engine.id] = task
                 task.add_done_callback(partial(self._ended, engine.id))
+
+    def _tell(self, engines: list[Engine]) -> None:
+        """Log where words may go, at the start and whenever it is decided otherwise."""
+        places = [destination(engine.provider) for engine in engines if engine.provider is not None]
+        if places != self._told:
+            self._told = places
+            log.info("words_may_leave_for" if places else "words_leave_for_nobody", providers=places)
 
     def _due(self, engine: Engine, instant: datetime) -> timedelta | None:
         """The interval after which a probe is due, if it is due now."""
@@ -95,50 +127,67 @@ class _Watch:
             log.warning("engine_probe_failed", engine=engine_id, error=type(error).__name__)
 
     async def _probe(self, engine: Engine, interval: timedelta) -> None:
+        try:
+            endpoint = endpoint_of(engine, "")
+        except EngineUnavailable as error:  # another process may have the key: this one speaks up where none does
+            if await in_database(services.claim_probe, engine_id=engine.id, interval=KEYLESS_INTERVAL):
+                await self._failed(engine, error.message)
+            return
         if not await in_database(services.claim_probe, engine_id=engine.id, interval=interval):
             return
+        begun = time.monotonic()
         try:
-            served = await list_models(engine.base_url, engine.key(), engine.address)
+            served = await list_models(endpoint, engine.address)
+        except Limited:  # what it serves was seen before, or will be
+            served = Served(engine.served, engine.capabilities)
         except ProbeFailed as failure:
             await self._failed(engine, str(failure))
             transport_ = transport()
             if transport_.stalled(engine.id, STALLED_AFTER):
                 transport_.abort(engine.id, STALLED)
             return
-        await self._prove(engine, served)
+        latency = round((time.monotonic() - begun) * 1000)
+        await self._prove(engine, Seen(served, {**await _load(endpoint, served), "latency_ms": latency}))
 
-    async def _prove(self, engine: Engine, served: Served) -> None:
-        """The engine lists its models; see a token where none was seen lately."""
-        stalled = transport().stalled(engine.id, STALLED_AFTER)
-        if stalled and not served.is_vllm:
-            return  # one request at a time, perhaps, and a long prompt: its own time-outs decide
-        model = await in_database(_canary_model, served)
-        if model is None:
+    async def _prove(self, engine: Engine, seen: Seen) -> None:
+        """The engine lists its models; see a token where none was seen lately, and costs nothing."""
+        served = seen.served
+        if not served.models:
             await self._failed(engine, f"{engine.address} serves no models.")
             return
+        engine.served, engine.capabilities = served.models, served.capabilities  # of this row in memory
+        model = await in_database(_canary_model, engine)
+        if model is None or is_paid(engine, served):
+            await self._worked(engine, seen, works=True)
+            return
+        stalled = transport().stalled(engine.id, STALLED_AFTER)
+        if stalled and not is_vllm(served):
+            return  # one request at a time, perhaps, and a long prompt: its own time-outs decide
         if not stalled and not wants_token(engine, await in_database(now)):
-            await self._worked(engine, served, token=False)
+            await self._worked(engine, seen, works=False)
             return
         try:
-            await canary(_endpoint(engine, model), VLLM_CANARY_TIMEOUT if served.is_vllm else CANARY_TIMEOUT)
+            endpoint = replace(endpoint_of(engine, model), engine_id="")  # it is no call that somebody waits for
+            await canary(endpoint, VLLM_CANARY_TIMEOUT if is_vllm(served) else CANARY_TIMEOUT)
         except ProbeFailed as failure:
-            reason = str(failure)
-            await self._failed(engine, reason if engine.address in reason else f"{engine.address}: {reason}")
+            await self._failed(engine, about(engine.address, str(failure)))
             if stalled:
                 transport().abort(engine.id, STALLED)
             return
-        await self._worked(engine, served, token=True)
+        await self._worked(engine, seen, works=True, token=True)
 
-    async def _worked(self, engine: Engine, served: Served, *, token: bool) -> None:
+    async def _worked(self, engine: Engine, seen: Seen, *, works: bool, token: bool = False) -> None:
         await in_database(
             services.record_probe,
             engine=engine,
-            served=served.models,
-            capabilities=served.capabilities,
+            served=seen.served.models,
+            capabilities=seen.served.capabilities,
             token=token,
+            works=works,
+            load=seen.load,
         )
-        if token and engine.state != Engine.State.READY:
-            log.info("engine_ready", engine=engine.name, address=engine.address, models=len(served.models))
+        if works and engine.state != Engine.State.READY:
+            log.info("engine_ready", engine=engine.name, address=engine.address, models=len(seen.served.models))
 
     async def _failed(self, engine: Engine, reason: str) -> None:
         if engine.state != Engine.State.DOWN or engine.reason != reason:
@@ -152,16 +201,21 @@ class _Watch:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _external_engines() -> tuple[list[Engine], datetime]:
+def _engines_of_providers() -> tuple[list[Engine], datetime]:
     return list(Engine.objects.of_providers()), now()
 
 
-def _canary_model(served: Served) -> str | None:
-    names = [entry["id"] for entry in served.models]
+async def _load(endpoint: Endpoint, served: Served) -> Report:
+    """How busy a vLLM is; others do not say."""
+    load = await read_load(endpoint) if is_vllm(served) else None
+    return load.report() if load is not None else {}
+
+
+def _canary_model(engine: Engine) -> str | None:
+    """The default model, else the first that chats, else one that makes vectors; ``None`` where none does either."""
+    able = {entry["id"]: engine.abilities(entry["id"]) for entry in engine.served}
+    chatting = [name for name, abilities in able.items() if abilities.chat]
     default = resolution.default_model()
-    return default if default in names else next(iter(names), None)
-
-
-def _endpoint(engine: Engine, model: str) -> Endpoint:
-    """Without the engine's id: a canary is no call that somebody waits for."""
-    return replace(endpoint_of(engine, model), engine_id="")
+    if default in chatting:
+        return default
+    return next(iter(chatting), None) or next((name for name, abilities in able.items() if abilities.embeddings), None)

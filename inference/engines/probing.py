@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
 
 from inference.adapters import adapter_for
-from inference.adapters.base import Endpoint
+from inference.adapters.base import Endpoint, Served
+from inference.calls import EmbeddingRequest
 from inference.chat import ChatRequest, InferenceError
 
 LIST_TIMEOUT = 5.0  # seconds
@@ -20,54 +19,48 @@ class ProbeFailed(Exception):
     """The engine does not work; the text is one sentence for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What an engine's list of models says."""
-
-    models: list[dict[str, Any]]  # [{"id": name, "context_length": tokens or None, "abilities": {name: bool}}]
-    capabilities: dict[str, Any]
-
-    @property
-    def is_vllm(self) -> bool:
-        """Whether it computes many answers at once, a canary among them."""
-        return bool(self.capabilities.get("continuation"))
+class Limited(ProbeFailed):
+    """It answers, and wants to be asked less often."""
 
 
-async def list_models(base_url: str, key: str, address: str, kind: str = "openai_compatible") -> Served:
-    """What the engine at an address serves.
+async def list_models(endpoint: Endpoint, name: str) -> Served:
+    """What an engine serves; ``name`` is what it is called in sentences.
 
     :raises ProbeFailed: no connection, no answer in five seconds, or not a list of models.
     """
-    endpoint = Endpoint(engine_id="", kind=kind, base_url=base_url, model="", key=key)
     try:
         async with asyncio.timeout(LIST_TIMEOUT):
-            served = await adapter_for(kind).list_models(endpoint)
+            return await adapter_for(endpoint.kind).list_models(endpoint)
     except TimeoutError:
-        raise ProbeFailed(f"{address} did not answer within {LIST_TIMEOUT:.0f} s.") from None
+        raise ProbeFailed(f"{name} did not answer within {LIST_TIMEOUT:.0f} s.") from None
     except InferenceError as error:
-        raise ProbeFailed(_about(address, error.message)) from None
-    return Served(served.models, served.capabilities)
+        kind = Limited if error.code == "rate_limit_exceeded" else ProbeFailed
+        raise kind(about(name, error.message)) from None
 
 
-def _about(address: str, message: str) -> str:
+def about(name: str, message: str) -> str:
+    """A sentence about "the engine", with its name in it."""
     if message.startswith("The engine "):
-        return address + message.removeprefix("The engine")
-    return message if address in message else f"{address}: {message}"
+        return name + message.removeprefix("The engine")
+    return message if name in message else f"{name}: {message}"
+
+
+def is_vllm(served: Served) -> bool:
+    """Whether it computes many answers at once, a canary among them."""
+    return bool(served.capabilities.get("continuation"))
 
 
 async def canary(endpoint: Endpoint, seconds: float) -> bool:
-    """Ask for one real token; false where the engine refused on purpose (it lives, a token was not seen).
+    """Ask for one real token, or for one vector of a model that makes nothing else.
 
-    :raises ProbeFailed: no token within ``seconds``.
+    False where the engine refused on purpose: it lives, a token was not seen.
+
+    :raises ProbeFailed: nothing within ``seconds``.
     """
-    request = ChatRequest(model=endpoint.model, messages=[{"role": "user", "content": "Hi"}], max_tokens=1)
+    ask = _token if endpoint.capabilities.chat else _vector
     try:
-        async with (
-            asyncio.timeout(seconds),
-            aclosing(adapter_for(endpoint.kind).stream(endpoint, request)) as deltas,
-        ):
-            async for _ in deltas:  # to its end: an engine that is cut off every time would log it
-                pass
+        async with asyncio.timeout(seconds):
+            await ask(endpoint)
         return True
     except TimeoutError:
         raise ProbeFailed(f"It accepts connections but produced no token within {seconds:.0f} s.") from None
@@ -75,3 +68,14 @@ async def canary(endpoint: Endpoint, seconds: float) -> bool:
         if error.code in DELIBERATE:
             return False
         raise ProbeFailed(error.message) from None
+
+
+async def _token(endpoint: Endpoint) -> None:
+    request = ChatRequest(model=endpoint.model, messages=[{"role": "user", "content": "Hi"}], max_tokens=1)
+    async with aclosing(adapter_for(endpoint.kind).stream(endpoint, request)) as deltas:
+        async for _ in deltas:  # to its end: an engine that is cut off every time would log it
+            pass
+
+
+async def _vector(endpoint: Endpoint) -> None:
+    await adapter_for(endpoint.kind).embed(endpoint, EmbeddingRequest(model=endpoint.model, texts=["Hi"]))

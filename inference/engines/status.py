@@ -1,52 +1,104 @@
-"""What the engines are doing, for people: the landing page, ``/health/ready`` and the admin."""
+"""What the engines are doing, for people and for machines: the landing page, health and the admin."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from inference.engines.installation import installation
-from inference.models import Engine
+from inference.models import Engine, Provider
+from inference.services.providers import is_inner_host
 from sovereign.core.database import now
+
+ORDER = ("ready", "asleep", "loading", "installing", "down")  # the best first
 
 
 class EngineStatus(TypedDict):
     """One engine. ``reason`` is a sentence or empty; ``since`` is when the state began."""
 
     name: str
-    state: str  # installing, loading, ready or down
+    kind: str
+    provider: str | None  # its name; None for an engine of ours
+    address: str  # host and port; empty where there is none yet
+    state: str  # installing, loading, ready, asleep or down
     since: datetime
     reason: str
     model: str | None
+    models: list[str]
+    failures: int
+    heartbeat_at: datetime | None
     last_token_at: datetime | None
+    latency_ms: int | None
+    running: int | None
+    waiting: int | None
+    cache_usage: float | None  # 0 to 1
 
 
 def engine_status() -> list[EngineStatus]:
-    """All engines, ready ones first; empty where none was ever started or configured."""
+    """All engines that may be asked, ready ones first; empty where none was ever started or configured."""
     instant = now()
-    engines = [_status(engine, instant) for engine in Engine.objects.all()]
+    usable = Engine.objects.usable_by(None).select_related("provider")
+    engines = [_status(engine, instant) for engine in usable]
     if (installing := installation()) is not None and not any(engine["state"] == "ready" for engine in engines):
-        state = "installing" if installing["state"] == "installing" else "down"
-        since = datetime.fromtimestamp(float(installing["since"]), UTC)
-        engines.append(
-            EngineStatus(
-                name="vLLM", state=state, since=since, reason=installing["reason"], model=None, last_token_at=None
-            )
-        )
-    order = ["ready", "loading", "installing", "down"]
-    return sorted(engines, key=lambda engine: order.index(engine["state"]))
+        engines.append(_installation(installing["state"], installing["since"], installing["reason"]))
+    return sorted(engines, key=lambda engine: ORDER.index(engine["state"]))
+
+
+def destination(provider: Provider) -> str:
+    """Where words go that it is asked, for the log and the admin: ``openai (api.openai.com, every project)``."""
+    host = urlsplit(provider.base_url).hostname or ""
+    where = f"{host}, in this network" if is_inner_host(host) else host
+    return f"{provider.name} ({where}, {'every project' if provider.all_projects else 'chosen projects'})"
+
+
+def destinations() -> list[str]:
+    """Of all enabled providers."""
+    return [destination(provider) for provider in Provider.objects.filter(enabled=True)]
 
 
 def _status(engine: Engine, instant: datetime) -> EngineStatus:
     state, since, reason = engine.state, engine.since, engine.reason
     if engine.is_forgotten(instant):
         state, since, reason = Engine.State.DOWN, engine.heartbeat_at or since, "Its supervisor stopped reporting."
-    model = engine.served[0]["id"] if engine.served else None
+    models = [entry["id"] for entry in engine.served]
     return EngineStatus(
-        name=engine.name if engine.kind == Engine.Kind.VLLM else engine.address,
+        name=engine.name if engine.provider is None else engine.address,
+        kind=engine.kind,
+        provider=None if engine.provider is None else engine.provider.name,
+        address=engine.address,
         state=state,
         since=since,
         reason=reason,
-        model=model,
+        model=models[0] if models else None,
+        models=models,
+        failures=engine.failures,
+        heartbeat_at=engine.heartbeat_at,
         last_token_at=engine.last_token_at,
+        latency_ms=engine.latency_ms,
+        running=engine.running,
+        waiting=engine.waiting,
+        cache_usage=engine.cache_usage,
+    )
+
+
+def _installation(state: object, since: object, reason: object) -> EngineStatus:
+    """vLLM before there is an engine of it."""
+    return EngineStatus(
+        name="vLLM",
+        kind=Engine.Kind.VLLM,
+        provider=None,
+        address="",
+        state="installing" if state == "installing" else "down",
+        since=datetime.fromtimestamp(float(str(since)), UTC),
+        reason=str(reason),
+        model=None,
+        models=[],
+        failures=0,
+        heartbeat_at=None,
+        last_token_at=None,
+        latency_ms=None,
+        running=None,
+        waiting=None,
+        cache_usage=None,
     )

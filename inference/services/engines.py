@@ -36,18 +36,33 @@ def claim_probe(*, engine_id: str, interval: timedelta) -> bool:
 
 
 @service
-def record_probe(*, engine: Engine, served: Served, capabilities: dict[str, Any], token: bool) -> None:
-    """The engine answered; ``token``: it also produced one, which is what ready means.
+def record_probe(
+    *,
+    engine: Engine,
+    served: Served,
+    capabilities: dict[str, Any],
+    token: bool,
+    works: bool | None = None,
+    load: Mapping[str, Any] | None = None,
+) -> None:
+    """The engine answered; ``token``: it also produced one.
 
     Nothing happens if the row points elsewhere by now.
+
+    :param works: whether it is ready from now on; by default where it produced a token.
+    :param load: how busy it said it is, and how long its answer took; what is not said is not known.
     """
     instant = now()
     served = served[:MAXIMUM_SERVED]
     row = Engine.objects.filter(pk=engine.pk, base_url=engine.base_url)
     changed: dict[str, Any] = {"served": served, "capabilities": capabilities, "heartbeat_at": instant}
+    changed |= {name: (load or {}).get(name) for name in LOAD}
+    works = token if works is None else works
     if token:
-        changed |= {"last_token_at": instant, "failures": 0}
-    if row.update(**changed) and token:
+        changed["last_token_at"] = instant
+    if works:
+        changed["failures"] = 0
+    if row.update(**changed) and works:
         row.exclude(state="ready").update(state="ready", reason="", since=instant)
     register_models(names=[(entry["id"], "", entry["context_length"]) for entry in served])
 

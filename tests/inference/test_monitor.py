@@ -66,7 +66,7 @@ async def test_an_open_port_proves_nothing(upstream: Upstream, watching: None) -
     upstream.answers(HEAD, event({"content": "a"}))
     engine = await engine_with(state="down")
     address = f"127.0.0.1:{upstream.port}"
-    assert engine.reason == f"{address}: The engine closed the connection in the middle of the answer."
+    assert engine.reason == f"{address} closed the connection in the middle of the answer."
     upstream.answers(answer("Hello"))
     await engine_with(state="ready")
 
