@@ -20,6 +20,7 @@ from typing import IO, Any
 from django.conf import settings
 
 from inference.engines import guard
+from inference.engines.installation import EngineCannotRun
 
 GUARD = Path(guard.__file__)
 LOG_TAIL = 64 * 1024  # bytes
@@ -191,9 +192,16 @@ class EngineProcess:
         return record if isinstance(record, dict) else None
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now; ``host`` is one of this machine's addresses, or a name of one.
+
+    :raises EngineCannotRun: this machine does not have it.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.bind(address)
+            port: int = listener.getsockname()[1]
+            return port
+    except OSError as error:
+        raise EngineCannotRun(f"This machine cannot listen on {host}: {error.strerror or error}.") from None

@@ -10,153 +10,54 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import secrets
-import sys
-import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import Error as DatabaseError
 
 from inference import services
 from inference.adapters.base import Endpoint
 from inference.adapters.transport import transport
 from inference.engines import vllm
-from inference.engines.installation import EngineCannotRun, engine_python, installation
-from inference.engines.probing import ProbeFailed, canary, list_models
+from inference.engines.circuit import Circuit, Timing
+from inference.engines.diagnosis import ending, explain, stage
+from inference.engines.load import Report, ask
+from inference.engines.probing import ProbeFailed, list_models
 from inference.engines.process import EngineProcess, Slot, free_port
+from inference.engines.pulse import Pulse, Unable
 from inference.models import Engine
-from inference.resolution import served_name
 from sovereign.core.database import in_database, now
 
 log = structlog.get_logger(__name__)
 
-HOST = "127.0.0.1"
 HUNG = "It stopped producing tokens."
-COMPUTING = 0.1  # of a core: an engine that uses more is at work, even on a crowded machine; one that hangs uses none
-INSTALLER_POLL = 0.5  # seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds."""
-
-    adoption: float = 60.0  # that an engine lives on without a supervisor
-    heartbeat: float = 2.0  # between two reports to the database
-    poll: float = 0.25  # between two looks at the process
-    loading_probe: float = 0.5  # between two questions to an engine that loads
-    first_token: float = 120.0  # for the first token after loading
-    quiet: float = 5.0  # without a token in real traffic, a canary is sent
-    canary: float = 5.0  # for the canary of an engine that idles …
-    busy: float = 60.0  # … and of one whose processes compute all the while
-    first_retry: float = 1.0  # doubled with every failure …
-    last_retry: float = 60.0  # … up to this
-    failures: int = 5  # so many …
-    window: float = 600.0  # … within this time open the circuit, for as long
-
-
-class EngineFailed(Exception):
-    """The engine has to be started again; the text is one sentence for people."""
-
-
-async def supervise(
-    model: str = "",
-    *,
-    stop: asyncio.Event,
-    extra: Sequence[str] = (),
-    install: bool = False,
-    timing: Timing | None = None,
-) -> None:
-    """Run vLLM for ``model`` until ``stop`` is set, then end it.
-
-    :param model: a folder, a repository's name, or ``""`` for the starter model.
-    :param extra: passed on to vLLM as they are.
-    :param install: install the engine first where it is missing; else that is an error.
-    :raises EngineCannotRun: it can never run like this, with one sentence that says why.
-    """
-    slot = Slot.take(served_name(model))
-    try:
-        try:
-            vllm.check(model, extra)  # before minutes of installing
-            python = await _interpreter(slot, install, stop)
-            if python is None:
-                return
-            launch = vllm.plan(model, python=python, extra=extra)
-        except EngineCannotRun as error:
-            await in_database(_record_failure, served_name(model), slot.supervisor_id, str(error))
-            raise
-        await Supervisor(launch, slot, timing or Timing()).run(stop)
-    finally:
-        slot.release()
-
-
-async def _interpreter(slot: Slot, install: bool, stop: asyncio.Event) -> Path | None:
-    """The engine's Python; ``None`` where ``stop`` came first."""
-    python = engine_python()
-    if python is None and install:
-        await _install(slot, stop)
-        python = engine_python()
-    if stop.is_set():
-        return None
-    if python is None:
-        raise EngineCannotRun("The engine is not installed: run `manage.py install_engine`.")
-    if not python.exists():
-        raise EngineCannotRun(f"SOVEREIGN_ENGINE_PYTHON names {python}, which does not exist.")
-    return python
-
-
-async def _install(slot: Slot, stop: asyncio.Event) -> None:
-    """Run ``manage.py install_engine`` as a process of its own, which can be ended at any time.
-
-    :raises EngineCannotRun: it could not be installed.
-    """
-    command = [sys.executable, str(settings.SOVEREIGN.base_dir / "manage.py"), "install_engine"]
-    installer = EngineProcess(slot.folder / "installer", adoption=Timing().adoption)
-    await installer.end()  # one that an earlier supervisor left behind begins anew: its work is kept in uv's cache
-    installer.start(command, dict(os.environ), {})
-    try:
-        while installer.alive() and not stop.is_set():
-            installer.beat()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(INSTALLER_POLL):
-                    await stop.wait()
-    finally:
-        await installer.end()
-    status = installation()
-    if not stop.is_set() and status is not None:
-        raise EngineCannotRun(str(status["reason"]))
-
-
-def _record_failure(name: str, supervisor_id: str, reason: str) -> None:
-    """Let the landing page say why there is no engine."""
-    engine = services.open_engine(name=name, source="", context_length=None, supervisor_id=supervisor_id, key="")
-    services.report_engine(engine_id=engine.id, state=Engine.State.DOWN, reason=reason, base_url="")
+STOPPING = "It is being stopped."
+ASLEEP = "It sleeps until it is wanted."
+WAKING = "Waking up."
+NOT_WOKEN = "It did not wake up from its sleep."
 
 
 class Supervisor:
     """One engine. ``run`` is the whole life of it."""
 
-    def __init__(self, launch: vllm.Launch, slot: Slot, timing: Timing) -> None:
+    def __init__(self, launch: vllm.Launch, slot: Slot, timing: Timing, draining: asyncio.Event | None = None) -> None:
         self.launch = launch
         self.slot = slot
         self.timing = timing
         self.process = EngineProcess(slot.folder, adoption=timing.adoption)
+        self._draining = draining or asyncio.Event()
+        self._circuit = Circuit(timing)
         self._engine_id = ""
         self._key = secrets.token_urlsafe(32)
-        self._served: list[dict[str, Any]] | None = None
+        self._served = launch.served
         self._base_url = ""
         self._state: str = Engine.State.LOADING
         self._reason = ""
-        self._token = False  # one was seen since the last report
+        self._pulse = self._new_pulse()
         self._changed = asyncio.Event()
-        self._failures: deque[float] = deque()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set (or this is cancelled); the engine ends with it."""
@@ -166,11 +67,12 @@ class Supervisor:
             beating = asyncio.create_task(self._beat(), name="engine heartbeat")
             while not stop.is_set():
                 if not adopted:
-                    self._start()
+                    await self._start()
                 adopted = False
                 reason = await self._serve(stop)
                 if reason is not None:
                     await self._recover(reason, stop)
+            await self._drain()
         finally:
             if beating is not None:
                 beating.cancel()
@@ -192,7 +94,7 @@ class Supervisor:
                 return False
             except DatabaseError as error:
                 log.warning("engine_waits_for_database", engine=self.launch.name, error=type(error).__name__)
-                await self._pause(stop, self.timing.first_retry)
+                await _pause(stop, self.timing.first_retry)
         return False
 
     async def _adopt(self) -> bool:
@@ -202,7 +104,10 @@ class Supervisor:
             engine = await in_database(_row, str(record.get("engine")))
             if engine is not None and (key := engine.key()):
                 self._engine_id, self._key = engine.id, key
-                self._base_url, self._state = str(record["base_url"]), engine.state
+                self._base_url, self._state, self._served = str(record["base_url"]), engine.state, engine.served
+                if self._state == Engine.State.DOWN:  # of what was before: it is asked again
+                    self._state = Engine.State.LOADING
+                self._pulse = self._new_pulse()
                 self.process.beat()
                 log.info("engine_adopted", engine=self.launch.name)
                 return True
@@ -217,26 +122,39 @@ class Supervisor:
             context_length=self.launch.context_length,
             supervisor_id=self.slot.supervisor_id,
             key=self._key,
+            served=self._served,
         )
         self._engine_id = engine.id
 
-    def _start(self) -> None:
-        port = free_port()
-        self._base_url = f"http://{HOST}:{port}/v1"
+    async def _start(self) -> None:
+        port = self.launch.port or free_port(self.launch.host)
+        self._base_url = self.launch.url(port)
+        memory = await asyncio.to_thread(self.launch.memory.flags)
         record = {"engine": self._engine_id, "base_url": self._base_url, "fingerprint": self._fingerprint()}
         self.process.start(
-            [*self.launch.command, *vllm.address_flags(HOST, port)],
-            {**self.launch.environment, **vllm.key_environment(self._key)},
+            [*self.launch.command, *memory, *vllm.address_flags(self.launch.host, port)],
+            {**self.launch.memory.environment(), **self.launch.environment, **vllm.key_environment(self._key)},
             record,
         )
+        self._pulse = self._new_pulse()
         self._say(Engine.State.LOADING, "")
         log.info("engine_started", engine=self.launch.name, port=port, log=str(self.process.log_file))
 
+    def _new_pulse(self) -> Pulse:
+        return Pulse(
+            self._endpoint(),
+            lambda: self._engine_id,
+            lambda: self.process.cpu_seconds(),
+            self.timing,
+            makes_vectors=self.launch.makes_vectors,
+        )
+
     def _fingerprint(self) -> str:
-        """What must be the same for an engine to be adopted: its command, and the files of its model."""
+        """What must be the same for an engine to be adopted: command, address, and the files of its model."""
         folder = Path(self.launch.source)
         files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.glob("*.*"))
-        return hashlib.sha256(json.dumps([self.launch.command, files]).encode()).hexdigest()
+        address = [self.launch.host, self.launch.port, self.launch.sleep_after is not None]
+        return hashlib.sha256(json.dumps([self.launch.command, address, files]).encode()).hexdigest()
 
     # working
 
@@ -255,92 +173,109 @@ class Supervisor:
 
     async def _until_ended(self) -> str:
         while self.process.alive():
-            if self._state == Engine.State.LOADING:
-                self._say(Engine.State.LOADING, vllm.stage(self.process.log_tail()))
+            if self._state == Engine.State.LOADING and self._reason != WAKING:
+                self._say(Engine.State.LOADING, stage(self.process.log_tail()))
             await asyncio.sleep(self.timing.poll)
-        return vllm.explain(self.process.log_tail()) or _ending(self.process.exit_status())
+        return explain(self.process.log_tail()) or ending(self.process.exit_status())
 
     async def _until_silent(self) -> str:
         """Health is tokens. Those of real traffic count, and a canary asks for one where there are none."""
+        try:
+            if self._state == Engine.State.ASLEEP and (failure := await self._sleep_on(None)):
+                return failure
+            await self._until_ready()
+            while True:
+                await asyncio.sleep(self.timing.quiet / 4)
+                if await self._pulse.stopped():
+                    return HUNG
+                if self._may_sleep() and (failure := await self._sleep()):
+                    return failure
+        except Unable as unable:
+            return str(unable)
+
+    async def _until_ready(self) -> None:
         while self._state != Engine.State.READY:
             with contextlib.suppress(ProbeFailed):
-                await canary(self._endpoint(), self.timing.first_token)
-                self._served = (await list_models(self._base_url, self._key, "The engine")).models
-                self._token = True
+                await self._pulse.first_token()
+                await self._ask_what_it_serves()
                 self._say(Engine.State.READY, "")
-                log.info("engine_ready", engine=self.launch.name)
-                break
+                log.info("engine_ready", engine=self.launch.name, first_answer_ms=self._pulse.latency_ms)
+                return
             await asyncio.sleep(self.timing.loading_probe)
-        while True:
-            await asyncio.sleep(self.timing.quiet / 4)
-            if not await self._spoke(self.timing.quiet) and not await self._answers():
-                return HUNG
 
-    async def _answers(self) -> bool:
-        """Whether a canary gets its token: soon, or late from an engine that computes all the while."""
-        asked, used = time.monotonic(), self.process.cpu_seconds()
-        probe = asyncio.create_task(canary(self._endpoint(), self.timing.busy))
-        try:
-            while True:
-                done, _ = await asyncio.wait([probe], timeout=self.timing.canary)
-                elapsed = time.monotonic() - asked
-                if done:
-                    break
-                computing = self.process.cpu_seconds() - used > elapsed * COMPUTING
-                if not computing and not await self._spoke(elapsed):
-                    return False
-            probe.result()
-        except ProbeFailed as failure:
-            log.warning("engine_canary_failed", engine=self.launch.name, reason=str(failure))
-            return await self._spoke(time.monotonic() - asked)
-        finally:
-            probe.cancel()
-            await asyncio.gather(probe, return_exceptions=True)
-        self._token = True
-        return True
-
-    async def _spoke(self, seconds: float) -> bool:
-        """Whether a token of real traffic, or of a canary, is known from the last ``seconds``."""
-        here = transport().progress.get(self._engine_id)
-        if here is not None and asyncio.get_running_loop().time() - here < seconds:
-            return True
-        try:
-            return await in_database(_spoke_since, self._engine_id, seconds)
-        except DatabaseError:
-            return False
+    async def _ask_what_it_serves(self) -> None:
+        """The engine knows the context that its memory has room for, and its adapters."""
+        listed = (await list_models(self._endpoint(), "The engine")).models
+        lengths = {entry["id"]: entry["context_length"] for entry in listed}
+        whole = lengths.get(self.launch.name) or self.launch.context_length
+        self._served = [{**entry, "context_length": lengths.get(entry["id"]) or whole} for entry in self.launch.served]
 
     def _endpoint(self) -> Endpoint:
         return Endpoint(
             engine_id="", kind=Engine.Kind.VLLM, base_url=self._base_url, model=self.launch.name, key=self._key
         )
 
-    # failing
+    # sleeping
+
+    def _may_sleep(self) -> bool:
+        after, load = self.launch.sleep_after, self._pulse.load
+        return after is not None and load is not None and load.idle and self._pulse.idle_seconds > after
+
+    async def _sleep(self) -> str:
+        """Give the memory back until somebody wants the model; what failed, else ``""``."""
+        since = await _instant()
+        if since is None:  # without a database nobody could wake it
+            return ""
+        self._say(Engine.State.ASLEEP, ASLEEP)
+        await asyncio.sleep(self.timing.heartbeat)  # nobody is sent to it any more
+        await self._pulse.look()
+        if not self._may_sleep():  # somebody was faster
+            self._say(Engine.State.READY, "")
+            return ""
+        if not await ask(self._base_url, self._key, "/sleep?level=1"):
+            return "It could not be put to sleep."
+        log.info("engine_sleeps", engine=self.launch.name)
+        return await self._sleep_on(since)
+
+    async def _sleep_on(self, since: datetime | None) -> str:
+        """Until somebody wants it after ``since`` (``None``: from now on); what failed, else ``""``."""
+        while True:
+            since = since or await _instant()
+            with contextlib.suppress(DatabaseError):
+                if since is not None and await in_database(_wanted_since, self._engine_id, since):
+                    break
+            await asyncio.sleep(self.timing.poll)
+        self._say(Engine.State.LOADING, WAKING)
+        log.info("engine_wakes", engine=self.launch.name)
+        if not await ask(self._base_url, self._key, "/wake_up"):
+            return NOT_WOKEN
+        await self._until_ready()
+        return ""
+
+    # failing and ending
 
     async def _recover(self, reason: str, stop: asyncio.Event) -> None:
         """Say what happened, end what is left, and wait before the next start."""
-        delay, circuit = self._delay()
+        delay, circuit = self._circuit.failed()
         sentence = f"{reason} It failed {self.timing.failures} times in short order." if circuit else reason
         self._say(Engine.State.DOWN, f"{sentence} Next try in {delay:.0f} s.")
         log.warning("engine_failed", engine=self.launch.name, reason=reason, next_try=delay, circuit_open=circuit)
         transport().abort(self._engine_id, f"The engine failed: {reason}")
         await self.process.end(at_once=reason == HUNG)
-        await self._pause(stop, delay)
+        await _pause(stop, delay)
 
-    async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
+    async def _drain(self) -> None:
+        """Nobody is sent to it from now on; what other processes' runs still wait for may end."""
+        if self._state != Engine.State.READY or not self.process.alive():
+            return
+        self._say(Engine.State.DOWN, STOPPING)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-
-    def _delay(self) -> tuple[float, bool]:
-        """Seconds until the next start, and whether the circuit is open."""
-        instant = time.monotonic()
-        self._failures.append(instant)
-        while self._failures[0] < instant - self.timing.window:
-            self._failures.popleft()
-        if len(self._failures) >= self.timing.failures:
-            self._failures.clear()
-            return self.timing.window, True
-        return min(self.timing.first_retry * 2 ** (len(self._failures) - 1), self.timing.last_retry), False
+            async with asyncio.timeout(self.timing.drain):
+                while self.process.alive():
+                    await self._pulse.look()
+                    if self._pulse.load is None or self._pulse.load.idle:
+                        return
+                    await asyncio.sleep(self.timing.poll)
 
     # reporting
 
@@ -363,24 +298,35 @@ class Supervisor:
                     await self._changed.wait()
 
     async def _report(self) -> None:
-        token, self._token = self._token, False
+        pulse = self._pulse
+        if self._state == Engine.State.READY:
+            await pulse.look()
+        state, reason = self._state, self._reason
+        leaving = state == Engine.State.READY and self._draining.is_set()
+        if leaving and await in_database(_others_serve, self._engine_id, self.launch.name):
+            state, reason = Engine.State.DOWN, STOPPING
+        token, pulse.token = pulse.token, False
         known = await in_database(
             services.report_engine,
             engine_id=self._engine_id,
-            state=self._state,
-            reason=self._reason,
+            state=state,
+            reason=reason,
             base_url=self._base_url,
             token=token,
             served=self._served,
+            load=self._load(pulse),
         )
         if not known:  # deleted in the admin, or forgotten while the database was away
             await self._open()
 
-
-def _ending(status: int | None) -> str:
-    if status is None:
-        return "It ended."
-    return f"It was killed by signal {-status}." if status < 0 else f"It ended with status {status}."
+    def _load(self, pulse: Pulse) -> Report:
+        """Of an engine that works; one that does not has none."""
+        if self._state != Engine.State.READY:
+            return {"running": 0, "waiting": 0, "cache_usage": 0.0}
+        load: Report = pulse.load.report() if pulse.load is not None else {}
+        if pulse.latency_ms is not None:
+            load["latency_ms"] = pulse.latency_ms
+        return load
 
 
 async def _until(stop: asyncio.Event) -> str:
@@ -388,10 +334,29 @@ async def _until(stop: asyncio.Event) -> str:
     return ""
 
 
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+async def _instant() -> datetime | None:
+    """The database's time, where there is a database now."""
+    try:
+        return await in_database(now)
+    except DatabaseError:
+        return None
+
+
 def _row(engine_id: str) -> Engine | None:
     return Engine.objects.supervised().filter(pk=engine_id).first()
 
 
-def _spoke_since(engine_id: str, seconds: float) -> bool:
-    at = Engine.objects.filter(pk=engine_id).values_list("last_token_at", flat=True).first()
-    return at is not None and now() - at < timedelta(seconds=seconds)
+def _others_serve(engine_id: str, model: str) -> bool:
+    """Whether somebody who is sent elsewhere has somewhere to go."""
+    others: list[Any] = list(Engine.objects.supervised().ready(now()).exclude(pk=engine_id))
+    return any(engine.entry(model) is not None for engine in others)
+
+
+def _wanted_since(engine_id: str, since: datetime) -> bool:
+    return Engine.objects.filter(pk=engine_id, wanted_at__gt=since).exists()

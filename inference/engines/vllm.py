@@ -1,133 +1,234 @@
-"""Everything that is particular to vLLM: flags, environment variables, what a model's folder needs, what its log means.
+"""How vLLM's server is started for a model: its command, its environment, and what it will serve.
 
-Written against 0.32, CPU and CUDA builds. It is never imported here: it runs as a server of its own.
+It is never imported here: it runs as a server of its own. What differs between its versions stands in ``versions``.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from inference.engines.checkpoint import Checkpoint, check_adapter, read_checkpoint
 from inference.engines.installation import EngineCannotRun
-from inference.resolution import STARTER, model_folder, served_name
+from inference.engines.memory import Memory
+from inference.engines.options import Options
+from inference.engines.parsers import parsers_for
+from inference.engines.versions import Build, read_build
+from inference.resolution import MAXIMUM_NAME, STARTER, model_folder, served_name
 
-SERVER = "vllm.entrypoints.openai.api_server"
-GIB = 1024**3
+LOOPBACK = "127.0.0.1"
+INSIDE = Path(__file__).resolve().parent / "inside"
 CPU_MAXIMUM_SEQUENCES = 64  # streams that a CPU engine computes at once
-STARTER_CACHE_GIB = 1
-LARGEST_CACHE_GIB = 16
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 STRUCTURED_OUTPUTS = {"backend": "xgrammar", "disable_any_whitespace": True}
-
-#: what the log says → one sentence; the first match wins
-FAILURES = (
-    (
-        re.compile(r"trust_remote_code|execute the configuration file", re.I),
-        "Its repository holds code of its own, which is never run.",
-    ),
-    (
-        re.compile(
-            r"out of memory|OutOfMemoryError|Cannot allocate memory|less than desired|No available memory", re.I
-        ),
-        "It ran out of memory.",
-    ),
-    (
-        re.compile(
-            r"larger than the maximum number of tokens that can be stored in KV cache|max seq len .* is larger", re.I
-        ),
-        "Its context is longer than the memory for it allows: give --max-model-len.",
-    ),
-    (re.compile(r"address already in use", re.I), "Its port was taken by another program."),
-    (re.compile(r"No space left on device", re.I), "The disk is full."),
-    (
-        re.compile(
-            r"LocalEntryNotFoundError|OfflineModeIsEnabled|couldn't connect|Connection error|MaxRetryError", re.I
-        ),
-        "The model is not on this machine and its repository could not be reached.",
-    ),
-    (
-        re.compile(r"RepositoryNotFoundError|is not a local folder and is not a valid model", re.I),
-        "There is no such model.",
-    ),
-    (re.compile(r"GatedRepoError|401 Client Error", re.I), "The repository of the model asks for a permission."),
-    (re.compile(r"No module named '?vllm", re.I), "vLLM is not installed in the engine's environment."),
-    (re.compile(r"unrecognized arguments: (?P<detail>.+)", re.I), "vLLM does not know the option"),
-    (
-        re.compile(r"architectures? (?P<detail>.{0,80}?) (are|is) not supported", re.I),
-        "vLLM cannot run this architecture:",
-    ),
-)
-STAGES = (
-    (re.compile(r"Application startup complete"), "Answering its first question."),
-    (re.compile(r"Loading \w+ checkpoint shards:\s+(\d+)%"), "Loading the weights."),
-    (re.compile(r"Starting to load model"), "Loading the weights."),
-    (re.compile(r"Capturing CUDA graph|Compiling a graph"), "Compiling for this GPU."),
-    (re.compile(r"Initializing a V1 LLM engine"), "Starting the engine's processes."),
-    (re.compile(r"Downloading|Fetching \d+ files"), "Downloading the model."),
-)
+CHATS = {"completions": True, "logprobs": True}
+MAKES_VECTORS = {"chat": False, "tools": False, "json_schema": False, "continuation": False, "embeddings": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How one engine is started: ``command`` still lacks host and port, ``environment`` the key."""
+    """How one engine is started: ``command`` still lacks address and memory, ``environment`` the key."""
 
     name: str  # under which the model is served
     source: str  # folder or repository
     command: tuple[str, ...]
     environment: dict[str, str]
     context_length: int | None
+    adapters: tuple[str, ...] = ()  # names of LoRA adapters, which are models of their own
+    abilities: dict[str, bool] = field(default_factory=dict)
+    makes_vectors: bool = False
+    host: str = LOOPBACK
+    port: int | None = None  # ``None``: any that is free
+    scheme: str = "http"
+    sleep_after: float | None = None  # seconds
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def served(self) -> list[dict[str, Any]]:
+        """What the registry is told that this engine serves."""
+        return [
+            {"id": name, "context_length": self.context_length, "abilities": dict(self.abilities)}
+            for name in (self.name, *self.adapters)
+        ]
+
+    def url(self, port: int) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{port}/v1"
 
 
-def plan(model: str, *, python: Path, extra: Sequence[str] = ()) -> Launch:
+def plan(
+    model: str,
+    *,
+    python: Path,
+    extra: Sequence[str] = (),
+    advertise: str = "",
+    sleep_after: float | None = None,
+    memory_share: float = 1.0,
+) -> Launch:
     """How to serve ``model``: a folder, a repository's name, or ``""`` for the starter model.
 
-    :param extra: passed on to vLLM as they are.
-    :raises EngineCannotRun: a missing or unusable folder, or an option that would run a repository's code.
+    :param extra: passed on to vLLM as they are; where one of our defaults is among them, ours steps back.
+    :param advertise: ``HOST`` or ``HOST:PORT`` under which other machines reach the engine.
+    :param sleep_after: seconds without a request after which it gives its memory back.
+    :param memory_share: 0 to 1, of what this machine has for models.
+    :raises EngineCannotRun: a missing or unusable folder, an option that cannot be, a vLLM that is too old.
     """
-    configuration = check(model, extra)
-    folder = model_folder(model)
-    name, source = served_name(model), str(folder or model)
-    gpu = has_gpu_build(python)
-    command = [str(python), "-m", SERVER, "--model", source, "--served-model-name", name, *flags(gpu=gpu), *extra]
+    checkpoint, options = check(model, extra), Options(extra)
+    build = read_build(python)
+    if sleep_after is not None and not build.sleeps:
+        raise EngineCannotRun("This build of vLLM has no sleep mode, which needs a GPU: leave --sleep-after out.")
+    name, folder = engine_name(model, options), model_folder(model)
+    vectors = makes_vectors(checkpoint, options)
+    host, port = split_address(advertise)
+    flags = defaults(build, checkpoint, name, vectors=vectors, sleeps=sleep_after is not None)
+    command = [
+        *(str(python), *build.server, "--model", str(folder or model)),
+        *(() if options.has("--served-model-name") else ("--served-model-name", name)),
+        *unless_given(flags, options),
+        *extra,
+        *("--middleware", "sovereign_door.Door"),
+    ]
     return Launch(
         name=name,
-        source=source,
+        source=str(folder or model),
         command=tuple(command),
-        environment=environment(gpu=gpu, starter=name == STARTER, local=folder is not None),
-        context_length=configuration.get("max_position_embeddings"),
+        environment=environment(local=folder is not None, sleeps=sleep_after is not None),
+        context_length=_context_length(checkpoint, options),
+        adapters=(*options.values("--served-model-name")[1:], *options.adapters()),
+        abilities=MAKES_VECTORS if vectors else {**CHATS, "vision": checkpoint.sees},
+        makes_vectors=vectors,
+        host=host,
+        port=options.number("--port", 0) or port,
+        scheme="https" if options.has("--ssl-certfile") else "http",
+        sleep_after=sleep_after,
+        memory=_memory(build, checkpoint, options, memory_share, starter=name == STARTER),
     )
 
 
-def check(model: str, extra: Sequence[str] = ()) -> dict[str, Any]:
-    """The configuration of ``model`` where it is a folder; what is wrong needs no engine to be said.
+def check(model: str, extra: Sequence[str] = ()) -> Checkpoint:
+    """What is known of ``model`` now; what is wrong with it or the options needs no engine to be said.
 
     :raises EngineCannotRun: as :func:`plan`.
     """
-    for option in extra:
-        if option.startswith("--t") and "--trust-remote-code".startswith(option.split("=")[0].replace("_", "-")):
-            raise EngineCannotRun("--trust-remote-code is refused: it runs code that comes with a model.")
+    options = Options(extra)
+    options.check()
+    for name, source in options.adapters().items():
+        if not name.isprintable() or len(name) > MAXIMUM_NAME:
+            raise EngineCannotRun("The name of a LoRA adapter is 1 to 200 printable characters.")
+        if (folder := model_folder(source)) is None:  # nobody could look at it before it is loaded
+            raise EngineCannotRun(f"The LoRA adapter '{name}' is to be a folder on this machine, and {source} is none.")
+        check_adapter(name, folder)
     folder = model_folder(model)
-    return inspect(folder, extra) if folder is not None else {}
+    checkpoint = read_checkpoint(folder) if folder is not None else Checkpoint()
+    needs_template = folder is not None and not makes_vectors(checkpoint, options)
+    if needs_template and not checkpoint.template and not options.has("--chat-template"):
+        raise EngineCannotRun(f"{folder} has no chat template: give one with --chat-template.")
+    return checkpoint
 
 
-def flags(*, gpu: bool) -> list[str]:
-    shared = [
-        *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
-        *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
-        "--enable-prompt-tokens-details",
-        "--disable-uvicorn-access-log",
-        "--disable-fastapi-docs",
-        *("--allowed-origins", "[]"),
+def engine_name(model: str, options: Options) -> str:
+    """Under which the model is served."""
+    given = options.values("--served-model-name")
+    return given[0][:MAXIMUM_NAME] if given else served_name(model)
+
+
+def makes_vectors(checkpoint: Checkpoint, options: Options) -> bool:
+    """Whether the engine is asked for vectors, and not for answers."""
+    if (runner := options.value("--runner")) not in (None, "auto"):
+        return runner in ("pooling", "embed", "embedding")
+    return checkpoint.makes_vectors or options.value("--convert") == "embed"
+
+
+def split_address(advertise: str) -> tuple[str, int | None]:
+    """Host and port of ``HOST``, ``HOST:PORT``, ``[IPV6]:PORT``; the loopback interface where nothing is given.
+
+    :raises EngineCannotRun: it is no address that others could reach.
+    """
+    if not advertise:
+        return LOOPBACK, None
+    try:
+        bare = advertise.count(":") > 1 and not advertise.startswith("[")
+        parts = urlsplit(f"//[{advertise}]" if bare else f"//{advertise}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not re.fullmatch(r"[\w.:-]+", host) or "@" in advertise or "/" in advertise:
+        raise EngineCannotRun(f"--advertise takes a host or host:port, and {advertise[:80]!r} is neither.")
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        everywhere = False
+    if everywhere:
+        raise EngineCannotRun(f"--advertise takes the address that others know this machine by, and {host} is none.")
+    return host, port
+
+
+Flag = tuple[str, ...]
+
+
+def defaults(build: Build, checkpoint: Checkpoint, name: str, *, vectors: bool, sleeps: bool) -> list[Flag]:
+    """Our own flags, each with its values."""
+    chosen: list[Flag] = [
+        ("--disable-uvicorn-access-log",),
+        ("--disable-fastapi-docs",),
+        ("--allowed-origins", "[]"),
+        *(_for_vectors() if vectors else _for_chats(build, checkpoint, name)),
     ]
-    if gpu:
-        return shared
-    dtype = [] if cpu_flags() & BFLOAT16_FLAGS else ["--dtype", "float32"]
-    return [*shared, "--enforce-eager", "--max-num-seqs", str(CPU_MAXIMUM_SEQUENCES), *dtype]
+    if sleeps:
+        chosen.append(("--enable-sleep-mode",))
+    if not build.gpu:
+        chosen += [("--enforce-eager",), ("--max-num-seqs", str(CPU_MAXIMUM_SEQUENCES))]
+        if not cpu_flags() & BFLOAT16_FLAGS:
+            chosen.append(("--dtype", "float32"))
+    return [flag for flag in chosen if build.knows(flag[0])]
+
+
+def _for_vectors() -> list[Flag]:
+    return [("--runner", "pooling")]
+
+
+def _for_chats(build: Build, checkpoint: Checkpoint, name: str) -> list[Flag]:
+    parsers = parsers_for(name, checkpoint.configuration, checkpoint.template)
+    chosen: list[Flag] = [
+        ("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
+        ("--enable-prompt-tokens-details",),
+        ("--max-model-len", "auto"),  # the model's own context, or as much of it as memory has room for
+    ]
+    if (tools := build.tool_parser(parsers.tools)) is not None:
+        chosen += [("--enable-auto-tool-choice",), ("--tool-call-parser", tools)]
+    if (reasoning := build.reasoning_parser(parsers.reasoning)) is not None:
+        chosen.append(("--reasoning-parser", reasoning))
+    return chosen
+
+
+def unless_given(flags: Sequence[Flag], options: Options) -> list[str]:
+    return [part for flag in flags if not options.has(flag[0]) for part in flag]
+
+
+def _context_length(checkpoint: Checkpoint, options: Options) -> int | None:
+    """What is known before the engine says it itself."""
+    return options.number("--max-model-len", 0) or checkpoint.context_length
+
+
+def _memory(build: Build, checkpoint: Checkpoint, options: Options, share: float, *, starter: bool) -> Memory:
+    if not 0 < share <= 1:
+        raise EngineCannotRun("--memory-share is more than 0 and at most 1.")
+    devices = options.number("--tensor-parallel-size", 1) * options.number("--pipeline-parallel-size", 1)
+    return Memory(
+        gpu=build.gpu,
+        share=share,
+        given=options.has("--gpu-memory-utilization") or options.has("--kv-cache-memory-bytes"),
+        starter=starter,
+        weights=checkpoint.weights,
+        devices=devices,
+    )
 
 
 def address_flags(host: str, port: int) -> list[str]:
@@ -139,7 +240,7 @@ def key_environment(key: str) -> dict[str, str]:
     return {"VLLM_API_KEY": key}
 
 
-def environment(*, gpu: bool, starter: bool, local: bool) -> dict[str, str]:
+def environment(*, local: bool, sleeps: bool = False) -> dict[str, str]:
     """What vLLM is told by environment variables; the operator's own values win."""
     wanted = {
         "VLLM_NO_USAGE_STATS": "1",
@@ -149,10 +250,10 @@ def environment(*, gpu: bool, starter: bool, local: bool) -> dict[str, str]:
     }
     if local:
         wanted |= {"HF_HUB_OFFLINE": "1"}
-    if not gpu:
-        wanted |= {"VLLM_CPU_KVCACHE_SPACE": str(STARTER_CACHE_GIB if starter else cache_space())}
+    if sleeps:  # vLLM has the doors for it in this mode only; all of them ask for the key here
+        wanted |= {"VLLM_SERVER_DEV_MODE": "1"}
     inherited = {name: value for name, value in os.environ.items() if not _is_ours(name)}
-    return {**wanted, **inherited}
+    return {**wanted, **inherited, "PYTHONPATH": str(INSIDE)}
 
 
 def _is_ours(name: str) -> bool:
@@ -169,67 +270,10 @@ def _is_ours(name: str) -> bool:
     return name.startswith(("SOVEREIGN_", "DJANGO_")) or name.removesuffix("_FILE") in private
 
 
-def cache_space() -> int:
-    """GiB for the keys and values of all streams together: a quarter of what is free."""
-    match = re.search(r"^MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"), re.M)
-    available = int(match[1]) * 1024 if match else 4 * GIB
-    return max(1, min(available // 4 // GIB, LARGEST_CACHE_GIB))
-
-
 def cpu_flags() -> frozenset[str]:
-    match = re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.M)
-    return frozenset(match[1].split()) if match else frozenset()
-
-
-def has_gpu_build(python: Path) -> bool:
-    """Whether the environment of this interpreter holds vLLM's CUDA build."""
-    libraries = python.parent.parent
-    return not any(libraries.glob("lib/python*/site-packages/vllm_cpu-*.dist-info"))
-
-
-def inspect(folder: Path, extra: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a model's folder.
-
-    :raises EngineCannotRun: it is missing, brings code along, or lacks what a chat needs.
-    """
-    if not folder.is_dir():
-        raise EngineCannotRun(f"There is no model folder {folder}.")
     try:
-        configuration = json.loads((folder / "config.json").read_text())
-        tokenizer = json.loads(_read(folder / "tokenizer_config.json") or "{}")
-    except (OSError, ValueError):
-        raise EngineCannotRun(f"{folder} is not a model: its config.json is missing or not JSON.") from None
-    if not isinstance(configuration, dict) or not isinstance(tokenizer, dict):
-        raise EngineCannotRun(f"{folder} is not a model: its config.json is not an object.")
-    if "auto_map" in configuration or "auto_map" in tokenizer:
-        raise EngineCannotRun(f"{folder} brings code of its own (auto_map), which is never run.")
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.gguf")):
-        raise EngineCannotRun(f"{folder} holds no weights in safetensors format, the only one that is loaded.")
-    has_template = "chat_template" in tokenizer or (folder / "chat_template.jinja").exists()
-    if not has_template and not any(option.startswith("--chat-template") for option in extra):
-        raise EngineCannotRun(f"{folder} has no chat template: give one with --chat-template.")
-    return configuration
-
-
-def explain(log: str) -> str:
-    """One sentence about why the engine ended, from the end of its log; ``""`` where nothing is recognised."""
-    for pattern, sentence in FAILURES:
-        if match := pattern.search(log):
-            detail = (match.groupdict().get("detail") or "").strip()
-            return f"{sentence} {detail[:120].rstrip('.')}." if detail else sentence
-    return ""
-
-
-def stage(log: str) -> str:
-    """How far loading is, from the end of the log."""
-    for pattern, sentence in STAGES:
-        if pattern.search(log):
-            return sentence
-    return ""
-
-
-def _read(path: str | Path) -> str:
-    try:
-        return Path(path).read_text()
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return ""
+        return frozenset()
+    match = re.search(r"^flags\s*:(.*)$", text, re.M)
+    return frozenset(match[1].split()) if match else frozenset()

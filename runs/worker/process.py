@@ -19,11 +19,12 @@ from sovereign.core.database import in_database
 
 log = structlog.get_logger(__name__)
 
-Companion = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+#: (stop, draining): ``draining`` is set when the worker is to stop, ``stop`` when it has
+Companion = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 async def run_worker_process(*, concurrency: int, drain: float = DRAIN, companion: Companion | None = None) -> None:
-    """Work until SIGTERM or SIGINT, then drain. ``companion(stop)`` runs beside (an engine's supervisor)."""
+    """Work until SIGTERM or SIGINT, then drain. ``companion`` runs beside (an engine's supervisor)."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,7 +44,7 @@ async def work_until(
     engine_stop = asyncio.Event()
     engine = None
     if companion is not None:
-        engine = asyncio.create_task(companion(engine_stop), name="engine")
+        engine = asyncio.create_task(companion(engine_stop, stop), name="engine")
         engine.add_done_callback(lambda _: stop.set())
     try:
         await Worker(concurrency=concurrency, drain=drain).run(stop)

@@ -8,15 +8,16 @@ import structlog
 from django.conf import settings
 
 from inference.engines.installation import EngineCannotRun
-from inference.engines.supervisor import supervise
+from inference.engines.start import Wanted, supervise
 
 log = structlog.get_logger(__name__)
 
 
-async def run_local_engine(stop: asyncio.Event) -> None:
+async def run_local_engine(stop: asyncio.Event, draining: asyncio.Event) -> None:
     """Run vLLM with ``MODEL_NAME`` or the starter model until ``stop``; what cannot be is said, and pages go on."""
     try:
-        await supervise(settings.SOVEREIGN.model_name, stop=stop, install=True)
+        wanted = Wanted(model=settings.SOVEREIGN.model_name)
+        await supervise(wanted, stop=stop, draining=draining, install=True)
     except EngineCannotRun as error:
         log.error("engine_cannot_run", reason=str(error))
         await stop.wait()

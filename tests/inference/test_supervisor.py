@@ -22,10 +22,12 @@ from django.db import connection
 from inference import gateway
 from inference.chat import InferenceError
 from inference.engines import guard, vllm
+from inference.engines.circuit import Timing
 from inference.engines.installation import EngineCannotRun
 from inference.engines.process import Slot
+from inference.engines.start import Wanted, supervise
 from inference.engines.status import engine_status
-from inference.engines.supervisor import Supervisor, Timing, supervise
+from inference.engines.supervisor import Supervisor
 from inference.models import Engine, RegisteredModel
 from tests.inference.conftest import collect, in_database, request_for, until
 from tests.inference.helpers import configured
@@ -43,6 +45,7 @@ TIMING = Timing(
     quiet=0.5,
     canary=1.0,
     busy=20,
+    drain=2,
     first_retry=0.1,
     last_retry=0.2,
     failures=3,
@@ -130,7 +133,7 @@ def dead(pids: list[int]) -> bool:
 async def test_it_starts_serves_and_ends_with_an_orderly_stop(data_dir: Path, control: Callable[..., Path]) -> None:
     async with supervised(control()) as supervisor:
         engine = await engine_with(state="ready")
-        assert engine.served == [{"id": "fake", "context_length": 77}]
+        assert [(entry["id"], entry["context_length"]) for entry in engine.served] == [("fake", 77)]
         found = await in_database(gateway.availability, "gpt-4o")
         assert (found.ready, found.capabilities.continuation) == (True, True)
         text, _, _ = await collect(gateway.stream(request_for(model="gpt-4o")))
@@ -165,7 +168,7 @@ async def test_a_killed_engine_is_told_and_started_again(data_dir: Path, control
             async with asyncio.timeout(5):
                 await collect(call)
         down = await engine_with(state="down")
-        assert down.reason.startswith("It was killed by signal 9. Next try in")
+        assert down.reason.startswith("It was killed by signal 9, as the system does where memory runs out. Next")
         await engine_with(state="ready")
         assert dead(first), "the child of the killed server too"
 
@@ -327,7 +330,7 @@ async def test_a_missing_engine_is_told_at_once(data_dir: Path, tmp_path: Path) 
         configured(data_dir=data_dir, engine_python=""),
         pytest.raises(EngineCannotRun, match="The engine is not installed"),
     ):
-        await supervise(str(make_model(tmp_path / "tiny")), stop=asyncio.Event())
+        await supervise(Wanted(model=str(make_model(tmp_path / "tiny"))), stop=asyncio.Event())
     status = await in_database(engine_status)
     assert [(engine["name"], engine["state"], engine["reason"]) for engine in status] == [
         ("tiny", "down", "The engine is not installed: run `manage.py install_engine`.")
@@ -339,12 +342,12 @@ async def test_a_missing_folder_and_a_missing_python_are_told(data_dir: Path, tm
         configured(data_dir=data_dir, engine_python=sys.executable),
         pytest.raises(EngineCannotRun, match="no model folder"),
     ):
-        await supervise(str(tmp_path / "none"), stop=asyncio.Event())
+        await supervise(Wanted(model=str(tmp_path / "none")), stop=asyncio.Event())
     with (
         configured(data_dir=data_dir, engine_python="/nowhere/python"),
         pytest.raises(EngineCannotRun, match="does not exist"),
     ):
-        await supervise(str(make_model(tmp_path / "tiny")), stop=asyncio.Event())
+        await supervise(Wanted(model=str(make_model(tmp_path / "tiny"))), stop=asyncio.Event())
 
 
 async def test_a_stop_before_anything_began_starts_nothing(data_dir: Path, control: Callable[..., Path]) -> None:
