@@ -84,18 +84,10 @@ class AssistantForm(forms.ModelForm):
             field.widget.choices = model_choices(initial)
             self.initial["model"] = initial
 
-    def clean_model(self) -> str:
-        name: str = self.cleaned_data["model"]
-        if name != self.instance.model:
-            try:
-                gateway.check_model(name)
-            except ApiError as error:
-                raise forms.ValidationError(f"{error.message}.") from None
-        return name
-
     def clean(self) -> dict[str, Any]:
         """Ask the serializer of ``/v1/assistants``; what it makes of the values is what is saved."""
         cleaned: dict[str, Any] = super().clean() or {}
+        self._check_model(cleaned)
         data = {name: cleaned[name] if cleaned[name] != "" else None for name in FIELDS if name in cleaned}
         try:
             body = AssistantRequest(data=data, partial=True)
@@ -110,6 +102,16 @@ class AssistantForm(forms.ModelForm):
             cleaned.update({name: services.DEFAULTS.get(name) if value is None else value
                             for name, value in body.validated_data.items()})  # fmt: skip
         return cleaned
+
+    def _check_model(self, cleaned: dict[str, Any]) -> None:
+        """Another model has to be one that the project may use."""
+        name, project = cleaned.get("model"), cleaned.get("project")
+        if not name or name == self.instance.model:
+            return
+        try:
+            gateway.check_model(name, project_id=self.instance.project_id or (project and project.pk))
+        except ApiError as error:
+            self.add_error("model", f"{error.message}.")
 
 
 def model_choices(current: str) -> list[tuple[str, str]]:

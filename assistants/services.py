@@ -64,7 +64,7 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
         exist.
     """
     principal.require(ASSISTANTS_WRITE)
-    gateway.check_model(fields["model"])
+    gateway.check_model(fields["model"], project_id=principal.project_id)
     assistant = Assistant(project_id=principal.project_id, **_with_defaults(fields))
     _settle_tool_resources(assistant)
     assistant.save(force_insert=True)
@@ -80,7 +80,7 @@ def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
     if assistant is None:
         raise errors.not_found("assistant", assistant_id)
     if fields.get("model") and fields["model"] != assistant.model:
-        gateway.check_model(fields["model"])
+        gateway.check_model(fields["model"], project_id=principal.project_id)
     for name, value in _with_defaults(fields).items():
         setattr(assistant, name, value)
     _settle_tool_resources(assistant)

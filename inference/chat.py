@@ -165,3 +165,11 @@ class InferenceError(Exception):
 
 class EngineUnavailable(InferenceError):
     """Nothing can serve this model now, and nothing of the call was begun: it may be tried again later."""
+
+
+class EngineBusy(EngineUnavailable):
+    """The engine lives, and took nothing of the call: it has too much to do, or we had our share of it."""
+
+
+class TooManyCalls(InferenceError):
+    """As many model calls run as the limits of the house allow at once: it may be tried again when one has ended."""

@@ -1,30 +1,227 @@
-"""From the name that a request gives to the model that is meant.
+"""From the name that a request gives to the model that is meant, for the project that asks.
 
-Alias, then registered model, then the default for the names of OpenAI's models, which old clients send; anything else
-is unknown. (Prefixes of enabled providers come between, with those providers.)
+Alias, then registered model, then a provider whose models begin like that, then the default for the names of OpenAI's
+models, which old clients send; anything else is unknown. What a project may not use does not exist for it, whichever
+name leads there.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Exists, F, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
-from inference.models import Engine, RegisteredModel
+from inference.models import Engine, Provider, RegisteredModel
+from inference.querysets import RegisteredModelQuerySet
 from sovereign.core.database import Prepared
-from sovereign.core.errors import model_not_found, unsupported_model
+from sovereign.core.errors import ApiError, model_not_found, unsupported_model
+
+Ability = Literal["chat", "completions", "embeddings", "moderations"]
 
 OPENAI_NAMES = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|text-|davinci|babbage|ft:gpt-|codex-)", re.IGNORECASE)
 # engines list their models without saying what they are for: their names do, "nomic-embed-text" and "embedded-llama"
 EMBEDDING_NAMES = re.compile(r"(?<![a-z])(embed|embedding|embeddings|rerank|reranker)(?![a-z])", re.IGNORECASE)
+MODERATION_NAMES = re.compile(r"(?<![a-z])moderation(?![a-z])", re.IGNORECASE)
 OTHER_OPENAI_NAMES = re.compile(r"-(embedding|moderation|transcribe|tts|image|realtime)(-|$)", re.IGNORECASE)
+#: which names a provider is asked for that did not list them: it may have more models than it lists
+PREFIXES: dict[str, re.Pattern[str]] = {
+    Provider.Kind.OPENAI.value: re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:|text-|omni-)", re.IGNORECASE),
+    Provider.Kind.ANTHROPIC.value: re.compile(r"claude-", re.IGNORECASE),
+}
 STARTER = "sovereign-starter"  # inference.starter.persona.MODEL_NAME, one room further up
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "starter" / "weights"
 MAXIMUM_NAME = 200
-#: names and aliases of the models that are called so
-_CALLED = Prepared(lambda name: RegisteredModel.objects.called(name).values_list("name", "aliases__alias"))
+CANNOT_CHAT = '"chat": false'  # how an engine's row says it, in both databases
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a name means: a model's name at the engines that have it.
+
+    ``kind``: of the provider that is asked although it did not list the model, where only its prefix led there.
+    """
+
+    model: str
+    kind: str | None = None
+
+
+def resolve(name: str, project_id: str | None = None, ability: Ability = "chat") -> Target | None:
+    """What ``name`` means for a project (``None``: for the house, which may use everything).
+
+    ``None`` where only the default would do and there is none yet.
+
+    :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model`` for one that cannot do what is asked.
+    """
+    return Registry(project_id).resolve(name, ability)
+
+
+def default_model(project_id: str | None = None) -> str | None:
+    """What a new assistant gets: the configured model, the one chosen in the admin, else the first that is served."""
+    return Registry(project_id).default()
+
+
+def find(name: str, project_id: str | None = None) -> str | None:
+    """The registered model that ``name`` names or is an alias of."""
+    return Registry(project_id).find(name)
+
+
+class Registry:
+    """The registry as one project sees it at one moment: each part is read once, when it is needed."""
+
+    def __init__(self, project_id: str | None) -> None:
+        self._project_id = project_id
+        self._called: dict[str, list[tuple[str, str | None, bool, bool]]] = {}
+
+    @cached_property
+    def engines(self) -> list[Engine]:
+        """Those that the project may send its words to, in any state, with their providers."""
+        return list(Engine.objects.usable_by(self._project_id).select_related("provider"))
+
+    @cached_property
+    def _hidden(self) -> set[str]:
+        """The names of the models of engines that the project may not use."""
+        hidden = Engine.objects.exclude(pk__in=[engine.pk for engine in self.engines])
+        return {entry["id"] for served in hidden.values_list("served", flat=True) for entry in served}
+
+    def serving(self, target: Target) -> list[Engine]:
+        """The engines that have the model, in any state."""
+        if target.kind is not None:
+            return [engine for engine in self.engines if engine.kind == target.kind]
+        return [engine for engine in self.engines if engine.entry(target.model)]
+
+    # ------------------------------------------------------------------------------------- names
+
+    def resolve(self, name: str, ability: Ability = "chat") -> Target | None:
+        """See :func:`resolve`."""
+        if (registered := self.find(name)) is not None:
+            target = Target(registered)
+            if not self.is_able(target, ability):
+                raise unable(name, ability)
+            return target
+        if (target_of_prefix := self._by_prefix(name, ability)) is not None:
+            return target_of_prefix
+        return self._default_for(name, ability)
+
+    def find(self, name: str) -> str | None:
+        """See :func:`find`."""
+        return next((model for model, _, _, _ in self._find(name)), None)
+
+    def _find(self, name: str) -> list[tuple[str, str | None, bool, bool]]:
+        """The row of the model that is meant by ``name``, aliases before names, if the project may use it."""
+        rows = self._rows(name)
+        ordered = [row for row in rows if row[1] == name] + [row for row in rows if row[0] == name]
+        return [row for row in ordered if not row[2] or self.may_use(row[0])][:1]
+
+    def _rows(self, name: str) -> list[tuple[str, str | None, bool, bool]]:
+        if not name or len(name) > MAXIMUM_NAME or "\x00" in name:
+            return []
+        if name not in self._called:
+            configured = (configured_model() if is_openai_name(name) else "") or name
+            with connection.cursor() as cursor:
+                cursor.execute(*_called(name, configured, self._project_id))
+                rows = cursor.fetchall()
+            for wanted in {name, configured}:  # the configured model is the default: one query knows both
+                self._called[wanted] = [row for row in rows if wanted in row[:2]]
+        return self._called[name]
+
+    def may_use(self, model: str) -> bool:
+        """Whether the project may use one of the engines that have it; one that nobody has is away, and no secret."""
+        return model not in self._hidden or any(engine.entry(model) for engine in self.engines)
+
+    def _by_prefix(self, name: str, ability: Ability) -> Target | None:
+        kinds = {kind for kind, names in PREFIXES.items() if names.match(name)}
+        if not kinds or len(name) > MAXIMUM_NAME or not name.isprintable() or not suits(name, ability):
+            return None
+        return next((Target(name, engine.kind) for engine in self.engines if engine.kind in kinds), None)
+
+    # ------------------------------------------------------------------------------------- abilities
+
+    def is_able(self, target: Target, ability: Ability) -> bool:
+        """What its engines say of it decides, and where they say nothing its name."""
+        rows = self._called.get(target.model, []) if target.kind is None else []
+        if ability == "chat" and rows and not any(peculiar for *_, peculiar in rows):
+            return suits(target.model, ability)  # no engine says of any model that it cannot chat
+        serving = self.serving(target)
+        if not serving:
+            return suits(target.model, ability)
+        return any(is_able(engine, target.model, ability) for engine in serving)
+
+    # ------------------------------------------------------------------------------------- defaults
+
+    def default(self) -> str | None:
+        """See :func:`default_model`."""
+        if configured := configured_model():
+            return self.find(configured) or configured
+        registered = _flagged(RegisteredModel.objects.all(), self._project_id)
+        names = [
+            (name, is_default)
+            for name, is_default, guarded, _ in registered.values_list("name", "is_default", "guarded", "peculiar")
+            if not guarded or self.may_use(name)
+        ]
+        models = [(name, chosen) for name, chosen in names if chosen or self.is_able(Target(name), "chat")]
+        if chosen := [name for name, is_default in models if is_default]:
+            return chosen[0]
+        return self._first_served([name for name, _ in models]) or next((name for name, _ in models), None)
+
+    def _first_served(self, names: list[str]) -> str | None:
+        served = {entry["id"] for engine in self.engines if engine.state != "down" for entry in engine.served}
+        return next((name for name in names if name in served), None)
+
+    def _default_for(self, name: str, ability: Ability) -> Target | None:
+        """What an unknown name of OpenAI's means here.
+
+        :raises ApiError: 404, 400.
+        """
+        if ability in ("embeddings", "moderations"):
+            return self._default_of(name, ability)
+        if not is_openai_name(name):
+            raise model_not_found(name[:MAXIMUM_NAME])
+        if OTHER_OPENAI_NAMES.search(name):
+            raise unsupported_model(name[:MAXIMUM_NAME])
+        default = self.default()
+        return Target(default) if default is not None else None
+
+    def _default_of(self, name: str, ability: Ability) -> Target:
+        """The first model that makes embeddings, or moderations, for the names that OpenAI's have.
+
+        :raises ApiError: 404.
+        """
+        names = MODERATION_NAMES if ability == "moderations" else EMBEDDING_NAMES
+        if not names.search(name) or len(name) > MAXIMUM_NAME:
+            raise model_not_found(name[:MAXIMUM_NAME])
+        for engine in sorted(self.engines, key=lambda engine: engine.state != Engine.State.READY):
+            for entry in engine.served:
+                if is_able(engine, entry["id"], ability):
+                    return Target(entry["id"])
+        raise nobody_can(name, ability)
+
+
+# ----------------------------------------------------------------------------------------- what engines and names say
+
+
+def is_able(engine: Engine, model: str, ability: Ability) -> bool:
+    """Whether an engine can do that with this model."""
+    said = {**engine.capabilities, **(engine.entry(model) or {}).get("abilities", {})}
+    if ability in said:
+        return bool(said[ability])
+    return suits(model, ability)
+
+
+def suits(name: str, ability: Ability) -> bool:
+    """What a model's name tells of what it is for: engines that are merely OpenAI-compatible do not say."""
+    if ability == "embeddings":
+        return is_embedding_name(name)
+    if ability == "moderations":
+        return MODERATION_NAMES.search(name) is not None
+    return not is_embedding_name(name) and MODERATION_NAMES.search(name) is None
 
 
 def is_openai_name(name: str) -> bool:
@@ -34,6 +231,34 @@ def is_openai_name(name: str) -> bool:
 def is_embedding_name(name: str) -> bool:
     """Whether a model of this name makes vectors or scores, and no answers."""
     return EMBEDDING_NAMES.search(name) is not None
+
+
+def unable(name: str, ability: Ability) -> ApiError:
+    """For a model that exists and is for something else."""
+    shown = name[:MAXIMUM_NAME]
+    if ability == "chat":
+        return unsupported_model(shown)
+    return ApiError(
+        f"The requested model '{shown}' cannot be used for {ability}.", param="model", code="unsupported_model"
+    )
+
+
+def nobody_can(name: str, ability: Ability) -> ApiError:
+    """Nothing that this project may use does that."""
+    return ApiError(
+        f"The model '{name[:MAXIMUM_NAME]}' does not exist, and no model here is for {ability}.",
+        status=HTTPStatus.NOT_FOUND,
+        param="model",
+        code="model_not_found",
+    )
+
+
+# ----------------------------------------------------------------------------------------- names of our own
+
+
+def configured_model() -> str:
+    """The name under which the operator's ``MODEL_NAME`` is served; empty where none is set."""
+    return served_name(settings.SOVEREIGN.model_name) if settings.SOVEREIGN.model_name else ""
 
 
 def served_name(model: str) -> str:
@@ -56,42 +281,34 @@ def model_folder(model: str) -> Path | None:
     return path.resolve() if path.is_absolute() or model.startswith(".") or path.is_dir() else None
 
 
-def resolve(name: str) -> str | None:
-    """The registered model's name; ``None`` where only the default would do and there is none yet.
+# ----------------------------------------------------------------------------------------- queries
 
-    :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model`` for one that cannot chat.
+
+def _flagged(models: RegisteredModelQuerySet, project_id: str | None) -> Any:
+    """``guarded``: there are engines that the project may not use. ``peculiar``: some say of a model that it cannot
+    chat. Both are rare, and where there are none a model's row alone tells that it may be used.
     """
-    if (registered := find(name)) is not None:
-        if is_embedding_name(registered):
-            raise unsupported_model(name)
-        return registered
-    if not is_openai_name(name):
-        raise model_not_found(name[:MAXIMUM_NAME])
-    if OTHER_OPENAI_NAMES.search(name):
-        raise unsupported_model(name[:MAXIMUM_NAME])
-    return default_model()
+    usable = Engine.objects.usable_by(project_id).values("pk")
+    said = Engine.objects.annotate(
+        models_said=Cast(F("served"), TextField()), engine_said=Cast(F("capabilities"), TextField())
+    )
+    says_no = said.filter(Q(models_said__contains=CANNOT_CHAT) | Q(engine_said__contains=CANNOT_CHAT))
+    return models.annotate(guarded=Exists(Engine.objects.exclude(pk__in=usable)), peculiar=Exists(says_no))
 
 
-def find(name: str) -> str | None:
-    """The registered model that ``name`` names or is an alias of."""
-    if not name or len(name) > MAXIMUM_NAME or "\x00" in name:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(*_CALLED.with_values(name))
-        found = cursor.fetchall()
-    aliased = [model for model, alias in found if alias == name]
-    return next(iter(aliased or [model for model, _ in found]), None)
+def _rows_called(name: str, configured: str, project_id: str | None) -> QuerySet[RegisteredModel, Any]:
+    models = RegisteredModel.objects.filter(
+        Q(name=name) | Q(aliases__alias=name) | Q(name=configured) | Q(aliases__alias=configured)
+    )
+    return _flagged(models, project_id).values_list("name", "aliases__alias", "guarded", "peculiar")
 
 
-def default_model() -> str | None:
-    """What a new assistant gets: the configured model, the one chosen in the admin, else the first that is served."""
-    if settings.SOVEREIGN.model_name:
-        configured = served_name(settings.SOVEREIGN.model_name)
-        return find(configured) or configured
-    registered = RegisteredModel.objects.values_list("name", "is_default")
-    models = [(name, is_default) for name, is_default in registered if is_default or not is_embedding_name(name)]
-    if chosen := [name for name, is_default in models if is_default]:
-        return chosen[0]
-    served = {entry["id"] for engine in Engine.objects.exclude(state="down") for entry in engine.served}
-    names = [name for name, _ in models]
-    return next((name for name in names if name in served), names[0] if names else None)
+_CALLED = Prepared(lambda name, configured, project: _rows_called(name, configured, project))
+_CALLED_BY_HOUSE = Prepared(lambda name, configured: _rows_called(name, configured, None))
+
+
+def _called(name: str, configured: str, project_id: str | None) -> tuple[str, list[Any]]:
+    """The query for names, aliases and flags of the models that either name may mean."""
+    if project_id is None:
+        return _CALLED_BY_HOUSE.with_values(name, configured)
+    return _CALLED.with_values(name, configured, project_id)

@@ -32,9 +32,14 @@ class RunQuerySet(models.QuerySet[Any]):
         """Runs that no living worker holds."""
         return self.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now()))
 
-    def claimable(self, *, except_models: Collection[str] = ()) -> RunQuerySet:
-        """Runs a worker may take: queued ones whose model can be served, and started ones whose worker is gone."""
-        waiting = Q(status=Status.QUEUED) & ~Q(model__in=list(except_models))
+    def claimable(self, *, except_models: Collection[tuple[str, str]] = ()) -> RunQuerySet:
+        """Runs a worker may take: queued ones whose model can be served, and started ones whose worker is gone.
+
+        :param except_models: a project and a model each, which nothing serves for it.
+        """
+        waiting = Q(status=Status.QUEUED)
+        for project_id, model in sorted(except_models):
+            waiting &= ~Q(project_id=project_id, model=model)
         orphaned = Q(status=Status.IN_PROGRESS) & ~self.is_poison()
         return self.unheld().filter(waiting | orphaned, expires_at__gt=Now())
 

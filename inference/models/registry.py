@@ -152,6 +152,10 @@ class Engine(models.Model):
             return False
         return instant - self.heartbeat_at > SUPERVISOR_GONE
 
+    def is_ready(self, instant: datetime) -> bool:
+        """Whether it may be sent requests, as ``EngineQuerySet.ready`` finds them."""
+        return self.state == self.State.READY and not self.is_forgotten(instant)
+
     def key(self) -> str:
         """The secret of an engine that is supervised here; a provider keeps its own. Never shown."""
         return unseal(self.sealed_key)

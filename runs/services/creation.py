@@ -116,7 +116,7 @@ def _tell(principal: Principal, run: Run, first_event: dict[str, Any] | None) ->
 
 def _checked_configuration(thread: Thread, configuration: FrozenConfiguration) -> FrozenConfiguration:
     """:raises ApiError: 404 or 400, nothing here could answer what the configuration and the thread ask."""
-    gateway.check_model(configuration.model)
+    gateway.check_model(configuration.model, project_id=thread.project_id)
     _refuse_unoffered_tools(configuration.tools)
     _refuse_unknown_choice(configuration.tool_choice, configuration.tools)
     if not configuration.instructions and not _has_user_message(thread):

@@ -46,7 +46,9 @@ def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> lis
 
 
 @service
-def _claim(worker_id: str, limit: int, unserved: Collection[str], executing: Collection[str]) -> list[Lease]:
+def _claim(
+    worker_id: str, limit: int, unserved: Collection[tuple[str, str]], executing: Collection[str]
+) -> list[Lease]:
     rows = (
         Run.objects.claimable(except_models=unserved)
         .exclude(pk__in=executing)
@@ -68,14 +70,15 @@ def _claim(worker_id: str, limit: int, unserved: Collection[str], executing: Col
     return leases
 
 
-def _unserved_models() -> set[str]:
-    """Models of waiting runs that nothing serves now; their runs are told the reason."""
+def _unserved_models() -> set[tuple[str, str]]:
+    """Projects and models of waiting runs that nothing serves now; the runs are told the reason."""
     unserved = set()
-    for model in set(Run.objects.claimable().filter(status=Status.QUEUED).values_list("model", flat=True)):
-        availability = gateway.availability(model)
+    queued = Run.objects.claimable().filter(status=Status.QUEUED)
+    for project_id, model in set(queued.values_list("project_id", "model")):
+        availability = gateway.availability(model, project_id=project_id)
         if not availability.ready:
-            unserved.add(model)
-            waiting = Run.objects.filter(status=Status.QUEUED, model=model)
+            unserved.add((project_id, model))
+            waiting = Run.objects.filter(status=Status.QUEUED, project_id=project_id, model=model)
             waiting.exclude(waiting_reason=availability.reason[:500]).update(waiting_reason=availability.reason[:500])
     return unserved
 

@@ -50,7 +50,7 @@ def rebuild(run_id: str) -> Assignment:
     steps = list(RunStep.objects.of_run(run.id).order_by("position"))
     unfinished = steps[-1] if steps and steps[-1].status == Step.IN_PROGRESS else None
     open_message = _open_message(run, unfinished)
-    capabilities = gateway.availability(run.model).capabilities
+    capabilities = gateway.availability(run.model, project_id=run.project_id).capabilities
     prompt_budget = _rest(configuration["max_prompt_tokens"], run.prompt_tokens)
     own_turns = _own_turns(run, steps)
     if open_message and open_message.text:

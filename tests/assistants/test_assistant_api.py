@@ -264,7 +264,9 @@ def test_a_model_whose_engine_is_down_is_accepted(post: Callable[..., Any], tiny
     Engine.objects.create(
         name="e",
         kind="openai_compatible",
-        provider=Provider.objects.create(name="elsewhere", kind="openai_compatible", created_at=timezone.now()),
+        provider=Provider.objects.create(
+            name="elsewhere", kind="openai_compatible", all_projects=True, created_at=timezone.now()
+        ),
         state="down",
         since=timezone.now(),
         served=[{"id": "tiny"}],

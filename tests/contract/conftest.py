@@ -26,5 +26,5 @@ def document() -> Document:
 def registered(db: None, monkeypatch: pytest.MonkeyPatch) -> RegisteredModel:
     """The model ``tiny``, which can be served and never is: tests write its answers."""
     capabilities = Capabilities(continuation=True, context_length=8_192)
-    monkeypatch.setattr(gateway, "availability", lambda name: Availability(ready=True, capabilities=capabilities))
+    monkeypatch.setattr(gateway, "availability", lambda name, **_: Availability(ready=True, capabilities=capabilities))
     return RegisteredModel.objects.create(name="tiny", created_at=timezone.now())

@@ -30,20 +30,6 @@ async def test_an_alias_of_the_old_days_reaches_the_engine(upstream: Upstream) -
     assert upstream.requests[-1].headers["authorization"] == "Bearer k-1"
 
 
-async def test_engines_take_turns(upstream: Upstream) -> None:
-    other = Upstream()
-    await other.start()
-    try:
-        await in_database(ready_engine, upstream.url, "tiny")
-        await in_database(ready_engine, other.url, "tiny", name="second")
-        for _ in range(4):
-            await collect(gateway.stream(request_for()))
-        assert (len(upstream.requests), len(other.requests)) == (2, 2)
-    finally:
-        await gateway.close()
-        await other.stop()
-
-
 async def test_an_engine_that_is_gone_is_down_from_then_on(upstream: Upstream) -> None:
     engine = await in_database(ready_engine, upstream.url, "tiny")
     await upstream.stop()

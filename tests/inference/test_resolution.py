@@ -8,7 +8,7 @@ import pytest
 
 from inference import gateway, services
 from inference.models import Engine, ModelAlias, RegisteredModel
-from inference.resolution import STARTER_WEIGHTS, find, is_openai_name, resolve, served_name
+from inference.resolution import STARTER_WEIGHTS, Target, find, is_openai_name, resolve, served_name
 from inference.starter import persona
 from sovereign.core.errors import ApiError
 from tests.inference.helpers import configured, provider_engine
@@ -23,21 +23,21 @@ def register(*names: str) -> list[RegisteredModel]:
 
 def test_a_registered_model_is_itself() -> None:
     register("alpha", "beta")
-    assert resolve("beta") == "beta"
+    assert resolve("beta") == Target("beta")
 
 
 def test_an_alias_leads_to_its_model() -> None:
     alpha, _ = register("alpha", "beta")
     services.add_alias(alias="house", model=alpha)
     services.add_alias(alias="other", model=alpha)
-    assert resolve("house") == "alpha"
+    assert resolve("house") == Target("alpha")
 
 
 def test_an_alias_wins_over_a_model_of_the_same_name() -> None:
     alpha, beta = register("alpha", "gpt-4o")
     services.add_alias(alias="gpt-4o", model=alpha)
     services.add_alias(alias="something", model=beta)
-    assert resolve("gpt-4o") == "alpha"
+    assert resolve("gpt-4o") == Target("alpha")
     assert find("alpha") == "alpha"
 
 
@@ -53,7 +53,7 @@ def test_an_alias_is_unique() -> None:
 def test_names_of_openai_models_mean_the_default(name: str) -> None:
     register("alpha")
     assert is_openai_name(name)
-    assert resolve(name) == "alpha"
+    assert resolve(name) == Target("alpha")
 
 
 @pytest.mark.parametrize("name", ["o", "omega", "llama-3", "mygpt-4", "", "x" * 300, "a\x00b"])
@@ -97,7 +97,7 @@ def test_the_configured_model_wins_over_all() -> None:
 def test_a_configured_model_is_the_default_before_its_engine_was_seen() -> None:
     with configured(model_name="Qwen/Qwen3-0.6B"):
         assert gateway.default_model() == "Qwen/Qwen3-0.6B"
-        assert resolve("gpt-4o") == "Qwen/Qwen3-0.6B"
+        assert resolve("gpt-4o") == Target("Qwen/Qwen3-0.6B")
 
 
 def test_there_is_one_default() -> None:

@@ -17,6 +17,7 @@ from runs.services import creation
 from runs.streaming import rights
 from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
+from runs.worker import execution
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
 from tests.inference.conftest import HEAD, Upstream, answer, event, plain
@@ -89,7 +90,7 @@ def follow(principal: Principal, monkeypatch: pytest.MonkeyPatch) -> Callable[[R
         pytest.param(
             [refusal(400, "too long")], [], "invalid_prompt", "The engine refused the request: too long", id="400"
         ),
-        pytest.param([refusal(503, "busy")], [], "server_error", "The engine answered with status 503: busy", id="503"),
+        pytest.param([refusal(503, "busy")], [], "server_error", "The engine is overloaded: busy", id="503"),
         pytest.param([b""], [], "server_error", "The engine closed the connection without an answer.", id="no-answer"),
     ],
 )
@@ -101,7 +102,9 @@ async def test_what_went_wrong_is_told(
     events: list[str],
     code: str,
     message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(execution, "ENGINE_PATIENCE", 0.0)
     engine.answers(*pieces)
     stream = await follow(await in_database(begin))
     assert stream.names == [*BEGUN, *told(events, "failed")]

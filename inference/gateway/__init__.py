@@ -1,0 +1,51 @@
+"""The one way from the rooms above to a model: resolves the name, picks an engine, streams, counts.
+
+``check_model`` at the door and ``stream`` at run time resolve the same way; between them an engine may have come or
+gone, which is why only ``stream`` asks for a working one.
+"""
+
+from __future__ import annotations
+
+from inference import resolution
+from inference.adapters.transport import close_transport
+from inference.chat import Availability
+from inference.gateway import routing
+from inference.gateway.calls import complete, embed, moderate, stream
+from inference.gateway.catalogue import ModelEntry, models
+from inference.resolution import Ability
+
+__all__ = [
+    "ModelEntry",
+    "availability",
+    "check_model",
+    "close",
+    "complete",
+    "default_model",
+    "embed",
+    "models",
+    "moderate",
+    "stream",
+]
+
+
+def check_model(name: str, *, project_id: str | None = None, ability: Ability = "chat") -> None:
+    """Refuse a model that the project does not know; one whose engine is down passes.
+
+    :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model``.
+    """
+    resolution.resolve(name, project_id, ability)
+
+
+def default_model(*, project_id: str | None = None) -> str | None:
+    """The name that a new assistant gets; ``None`` before anything is known."""
+    return resolution.default_model(project_id)
+
+
+def availability(name: str, *, project_id: str | None = None) -> Availability:
+    """Whether ``name`` can be called now; a few small queries."""
+    return routing.availability(name, project_id)
+
+
+async def close() -> None:
+    """Close the connections of the running loop; to be called before it ends."""
+    await close_transport()
