@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 
 from inference.adapters.base import Endpoint
-from inference.chat import EngineUnavailable, InferenceError
+from inference.chat import EngineBusy, InferenceError
 
 MAXIMUM_ERROR_BODY = 64 * 1024  # bytes
 ERROR_BODY_TIMEOUT = 5.0  # seconds
@@ -48,9 +48,9 @@ def meaning(status: int, said: str, wait: float | None = None) -> InferenceError
     """What a status means, ``said`` being what the upstream said, sanitised."""
     rest = ": " + said if said else "."
     if status == 429:
-        return EngineUnavailable(f"The engine is over its limit{rest}", "rate_limit_exceeded", retry_after=wait)
+        return EngineBusy(f"The engine is over its limit{rest}", "rate_limit_exceeded", retry_after=wait)
     if status in OVERLOADED:
-        return EngineUnavailable(f"The engine is overloaded{rest}", retry_after=wait)
+        return EngineBusy(f"The engine is overloaded{rest}", retry_after=wait)
     if status == 404 and NO_MODEL.search(said):
         return InferenceError(f"The engine does not have this model{rest}", "model_not_found", param="model")
     if status in REFUSED_STATUSES:
