@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypedDict
 from urllib.parse import urlsplit
 
+from inference import resolution
 from inference.engines.installation import installation
 from inference.models import Engine, Provider
 from inference.services.providers import is_inner_host
@@ -24,7 +25,7 @@ class EngineStatus(TypedDict):
     state: str  # installing, loading, ready, asleep or down
     since: datetime
     reason: str
-    model: str | None
+    model: str | None  # the default where it serves that, else its first
     models: list[str]
     failures: int
     heartbeat_at: datetime | None
@@ -39,7 +40,8 @@ def engine_status() -> list[EngineStatus]:
     """All engines that may be asked, ready ones first; empty where none was ever started or configured."""
     instant = now()
     usable = Engine.objects.usable_by(None).select_related("provider")
-    engines = [_status(engine, instant) for engine in usable]
+    default = resolution.default_model()
+    engines = [_status(engine, default, instant) for engine in usable]
     if (installing := installation()) is not None and not any(engine["state"] == "ready" for engine in engines):
         engines.append(_installation(installing["state"], installing["since"], installing["reason"]))
     return sorted(engines, key=lambda engine: ORDER.index(engine["state"]))
@@ -57,7 +59,7 @@ def destinations() -> list[str]:
     return [destination(provider) for provider in Provider.objects.filter(enabled=True)]
 
 
-def _status(engine: Engine, instant: datetime) -> EngineStatus:
+def _status(engine: Engine, default: str | None, instant: datetime) -> EngineStatus:
     state, since, reason = engine.state, engine.since, engine.reason
     if engine.is_forgotten(instant):
         state, since, reason = Engine.State.DOWN, engine.heartbeat_at or since, "Its supervisor stopped reporting."
@@ -70,7 +72,7 @@ def _status(engine: Engine, instant: datetime) -> EngineStatus:
         state=state,
         since=since,
         reason=reason,
-        model=models[0] if models else None,
+        model=default if default in models else next(iter(models), None),
         models=models,
         failures=engine.failures,
         heartbeat_at=engine.heartbeat_at,

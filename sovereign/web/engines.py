@@ -27,7 +27,7 @@ def summary(*, detailed: bool) -> dict[str, Any]:
     """The state of the installation's engines.
 
     :param detailed: for staff, with addresses and with reasons in the words of whatever failed.
-    :returns: ``state`` (``ready``, ``loading``, ``installing``, ``down`` or ``none``: the best of all engines),
+    :returns: ``state`` (``ready``, ``asleep``, ``loading``, ``installing``, ``down`` or ``none``: the best of all),
         ``sentence``, ``model`` (what a new assistant gets), ``is_demonstration`` (it is the starter model) and
         ``engines``: a list of ``{"name", "state", "sentence"}``.
     """
@@ -37,7 +37,7 @@ def summary(*, detailed: bool) -> dict[str, Any]:
         log.warning("engine_state_unknown", error=type(error).__name__)
         return {"state": "none", "sentence": NO_DATABASE, "model": None, "is_demonstration": False, "engines": []}
     if not detailed:
-        statuses = [without_details(status) for status in statuses]
+        statuses = [without_details(status, model) for status in statuses]
     return {
         "state": statuses[0]["state"] if statuses else "none",
         "sentence": sentence(statuses[0], instant) if statuses else NO_ENGINE,
@@ -50,10 +50,12 @@ def summary(*, detailed: bool) -> dict[str, Any]:
     }
 
 
-def without_details(status: EngineStatus) -> EngineStatus:
-    """What anybody may know of an engine: neither where it is nor what its machine said."""
+def without_details(status: EngineStatus, default: str | None = None) -> EngineStatus:
+    """What anybody may know of an engine: neither where it is, nor whose, nor what its machine said."""
     reason = NO_ANSWER if status["state"] == "down" else ""
-    return {**status, "name": status["model"] or UNNAMED, "reason": reason}
+    if status["provider"] is not None and status["model"] != default:
+        return {**status, "name": UNNAMED, "reason": reason, "model": None, "models": []}
+    return {**status, "name": status["model"] or UNNAMED, "reason": reason, "models": [status["model"] or ""][:1]}
 
 
 def demonstrations(models: Iterable[str]) -> set[str]:
@@ -71,7 +73,9 @@ def sentence(status: EngineStatus, instant: datetime) -> str:
     reason = status["reason"].rstrip(".")
     match status["state"]:
         case "ready":
-            return f"Ready. The model is {what}."
+            return _ready(status)
+        case "asleep":
+            return f"Asleep. {what} wakes up when somebody asks for it."
         case "loading":
             return f"Loading {what}: {duration(instant - status['since'])} so far."
         case "installing":
@@ -80,6 +84,15 @@ def sentence(status: EngineStatus, instant: datetime) -> str:
     since = status["since"]
     moment = f"{since:%H:%M} UTC" if since.date() == instant.date() else f"{since:%Y-%m-%d %H:%M} UTC"
     return f"Down since {moment}" + (f", because: {reason}." if reason else ".")
+
+
+def _ready(status: EngineStatus) -> str:
+    others = len(status["models"]) - 1
+    if status["model"] is None:
+        return "Ready."
+    if others < 1:
+        return f"Ready. The model is {status['model']}."
+    return f"Ready. The models are {status['model']} and {others} other{'s' if others > 1 else ''}."
 
 
 def duration(span: timedelta) -> str:

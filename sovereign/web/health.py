@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -24,7 +24,9 @@ from sovereign.core.errors import ApiError, forbidden
 log = structlog.get_logger(__name__)
 
 SERVICE = "sovereign"
+NO_DATABASE = "The database does not answer."
 TOKEN_AGE = timedelta(seconds=60)  # an engine without a token (canaries count) for longer is not known to work
+HEARTBEAT_AGE = timedelta(seconds=30)  # nor is one that nobody reports about
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via")
 
 _is_migrated = False  # once true it stays: a running process has the migrations it knows
@@ -54,16 +56,21 @@ def ready(request: HttpRequest) -> JsonResponse:
             engines = engine_status()
     except DatabaseError as error:
         log.warning("not_ready", error=type(error).__name__)
-        reasons.append("The database does not answer.")
-    if request.GET.get("engine") == "1" and not reasons and not any(map(has_recent_token, engines)):
+        reasons.append(NO_DATABASE)
+    if request.GET.get("engine") == "1" and not reasons and not any(map(produces_tokens, engines)):
         reasons.append(f"No engine produced a token in the last {int(TOKEN_AGE.total_seconds())} seconds.")
     return _answer(
         {
             "status": "not ready" if reasons else "ready",
             "reasons": reasons,
             "engines": [
-                {"state": e["state"], "model": e["model"], "since": e["since"], "last_token_at": e["last_token_at"]}
-                for e in engines
+                {
+                    "state": engine["state"],
+                    "model": engine["model"] if engine["provider"] is None else None,  # others' are not told here
+                    "since": engine["since"],
+                    "last_token_at": engine["last_token_at"],
+                }
+                for engine in engines
             ],
         },
         status=503 if reasons else 200,
@@ -80,9 +87,57 @@ def is_migrated() -> bool:
     return _is_migrated
 
 
-def has_recent_token(engine: EngineStatus) -> bool:
-    token = engine["last_token_at"]
-    return engine["state"] == "ready" and token is not None and timezone.now() - token <= TOKEN_AGE
+def produces_tokens(engine: EngineStatus) -> bool:
+    """Whether it is ready by a fresh report, and by a token that is as fresh as can be expected."""
+    instant = timezone.now()
+    token, heartbeat = engine["last_token_at"], engine["heartbeat_at"]
+    reported = heartbeat is not None and instant - heartbeat <= HEARTBEAT_AGE
+    return engine["state"] == "ready" and reported and token is not None and instant - token <= TOKEN_AGE
+
+
+@require_safe
+def providers(request: HttpRequest) -> JsonResponse:
+    """Every engine and the provider it belongs to; to strangers their states and nothing else.
+
+    ``status`` is the best state of all, ``none`` without any.
+    """
+    try:
+        engines = engine_status()
+        detailed = is_operator(request)
+    except DatabaseError as error:
+        log.warning("providers_unknown", error=type(error).__name__)
+        return _answer({"status": "unknown", "reasons": [NO_DATABASE], "providers": []}, status=503)
+    shown = [_described(engine) if detailed else {"state": engine["state"]} for engine in engines]
+    status = engines[0]["state"] if engines else "none"
+    return _answer({"status": status, "providers": shown})
+
+
+def _described(engine: EngineStatus) -> dict[str, Any]:
+    """One engine for operators; ages are seconds, ``cache_usage`` 0 to 1, what nobody knows is null."""
+    instant = timezone.now()
+    copied = (
+        "name",
+        "provider",
+        "kind",
+        "address",
+        "state",
+        "since",
+        "models",
+        "failures",
+        "latency_ms",
+        "cache_usage",
+    )
+    return {
+        **{name: engine[name] for name in copied},  # type: ignore[literal-required]
+        "last_error": engine["reason"] or None,
+        "queue": {"running": engine["running"], "waiting": engine["waiting"]},
+        "heartbeat_age": _age(engine["heartbeat_at"], instant),
+        "last_token_age": _age(engine["last_token_at"], instant),
+    }
+
+
+def _age(moment: datetime | None, instant: datetime) -> float | None:
+    return None if moment is None else round(max(0.0, (instant - moment).total_seconds()), 1)
 
 
 def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
@@ -94,14 +149,14 @@ def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus' text format; closed to anonymous requests from elsewhere."""
     try:
-        require_metrics_reader(request)
+        require_operator(request)
     except ApiError as error:
         return JsonResponse(error.body(), status=error.status, headers=error.headers)
     response: HttpResponse = ExportToDjangoView(request)
     return response
 
 
-def require_metrics_reader(request: HttpRequest) -> None:
+def require_operator(request: HttpRequest) -> None:
     """Staff, a key or person with ``usage:read``, or a process on this machine.
 
     :raises ApiError: 401 or 403.
@@ -112,6 +167,15 @@ def require_metrics_reader(request: HttpRequest) -> None:
     principal = credentials.read(request.headers, person)
     if not principal.allows(USAGE_READ):
         raise forbidden(USAGE_READ)
+
+
+def is_operator(request: HttpRequest) -> bool:
+    """As ``require_operator``."""
+    try:
+        require_operator(request)
+    except ApiError:
+        return False
+    return True
 
 
 def is_local(request: HttpRequest) -> bool:

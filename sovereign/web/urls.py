@@ -22,5 +22,6 @@ urlpatterns = [
     path("health", health.health, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("health/providers", health.providers, name="health-providers"),
     path("metrics", health.metrics, name="metrics"),
 ]
