@@ -23,6 +23,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
         "Access",
         {
             "accounts.apikey": "key",
+            "accounts.limit": "speed",
             "accounts.project": "folder_open",
             "accounts.user": "group",
             "accounts.auditevent": "history",

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 PAGES = {
     "apikey": "keys:manage",
+    "limit": "keys:manage",
     "auditevent": "audit:read",
     "project": "assistants:read",
     "user": OPERATOR,
@@ -108,7 +109,7 @@ def test_every_admin_class_of_accounts_derives_from_the_one_base() -> None:
         for model, site in admin.site._registry.items()
         if model._meta.app_label == "accounts"
     }
-    assert set(classes) == {"ApiKey", "AuditEvent", "Project", "User"}
+    assert set(classes) == {"ApiKey", "AuditEvent", "Limit", "Project", "User"}
     assert all(issubclass(cls, ProjectAdmin) for cls in classes.values())
 
 

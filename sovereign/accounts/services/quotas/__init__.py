@@ -33,9 +33,11 @@ from sovereign.core.database import Prepared, now, transact_hurriedly
 
 __all__ = [
     "EXCEEDED",
+    "FIELDS",
     "LEASE",
     "METRICS",
     "NONE",
+    "Account",
     "Demand",
     "Limits",
     "Refusal",

@@ -75,6 +75,11 @@ class Account:
         window = self.windows[metric]
         return Allowance(max(0, limit - window.used), limit, window.resets_in)
 
+    def used(self, field: str) -> int:
+        """:param field: the limit's, of ``Limits``."""
+        counted = {window.metric.field: window.used for window in self.windows.values()}
+        return counted.get(field, len(self.calls))
+
     # ------------------------------------------------------------------------------------- refusing
 
     def refusal_of(self, demand: Demand, limits: Limits) -> Refusal | None:
