@@ -35,7 +35,7 @@ def measure(folder: Path, **services: str) -> Iterator[str]:
     upstream = Upstream(folder)
     stack = Stack(folder / "stack", engine_url=upstream.url, **services)
     try:
-        stack.prepare(limits=True)
+        stack.prepare(limited=True)
         api, worker = stack.serve(), stack.worker()
         stack.await_engine()
         yield f"idle: API process {_megabytes(api):.0f} MB, worker {_megabytes(worker):.0f} MB" + (

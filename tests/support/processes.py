@@ -289,10 +289,13 @@ class Stack:
     def websocket_url(self) -> str:
         return self.url.replace("http", "ws", 1)
 
-    def prepare(self, *, engines: dict[str, str] | None = None) -> None:
-        """Migrate and make the first project; ``engines`` (model → address) are registered beside the main one."""
-        engines_text = json.dumps(engines or {})
-        arguments = [sys.executable, "-m", "tests.support.prepare", engines_text]
+    def prepare(self, *, engines: dict[str, str] | None = None, limited: bool = False) -> None:
+        """Migrate and make the first project; ``engines`` (model → address) are registered beside the main one.
+
+        :param limited: the project has limits of every kind, too wide to be reached.
+        """
+        arguments = [sys.executable, "-m", "tests.support.prepare", json.dumps(engines or {})]
+        arguments += ["limited"] if limited else []
         done = subprocess.run(
             arguments,
             cwd=ROOT,
