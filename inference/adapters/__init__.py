@@ -11,6 +11,9 @@ from inference.adapters.base import Adapter
 ADAPTERS = {
     "vllm": "inference.adapters.openai_compatible.OpenAICompatible",
     "openai_compatible": "inference.adapters.openai_compatible.OpenAICompatible",
+    "openai": "inference.adapters.openai.OpenAI",
+    "anthropic": "inference.adapters.anthropic.Anthropic",
+    "ollama": "inference.adapters.ollama.Ollama",
 }
 
 

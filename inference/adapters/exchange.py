@@ -12,13 +12,14 @@ import aiohttp
 import orjson
 
 from inference.adapters.base import Endpoint
-from inference.adapters.refusals import TOO_LONG, refusal, sanitised
+from inference.adapters.refusals import MALFORMED, TOO_LONG, refusal, sanitised
 from inference.adapters.transport import TRAILER_TIMEOUT, Asked, Call, transport
 from inference.chat import Delta, Finished, FinishReason, InferenceError
 from inference.sse import StreamTooLarge
 
 MAXIMUM_DOCUMENT = 4 * 1024 * 1024  # bytes
 EVENTS = "text/event-stream"
+NO_CONVERSATION = "The request is not in OpenAI's format."
 NOT_UNICODE = "The conversation holds a character that is not Unicode."
 
 
@@ -52,10 +53,13 @@ async def streamed(
     endpoint: Endpoint, ask: Callable[[], Asked], content_types: frozenset[str], parser: Parser, decoder: Decoder
 ) -> AsyncGenerator[Delta, None]:
     """The deltas of one call; see :class:`inference.adapters.base.Adapter`."""
-    asked = ask()
+    try:
+        asked = ask()
+    except MALFORMED:
+        raise InferenceError(NO_CONVERSATION, "invalid_prompt") from None
     call = transport().open(endpoint)
     try:
-        await _check(await call.send(asked), endpoint, content_types)
+        await check_stream(await call.send(asked), endpoint, content_types)
         while not decoder.done and (chunk := await _next(call, decoder)):
             deltas: list[Delta] = []
             failure = _decode(parser, decoder, chunk, deltas)
@@ -93,7 +97,7 @@ async def _next(call: Call, decoder: Decoder) -> bytes:
         return b""
 
 
-async def _check(response: aiohttp.ClientResponse, endpoint: Endpoint, content_types: frozenset[str]) -> None:
+async def check_stream(response: aiohttp.ClientResponse, endpoint: Endpoint, content_types: frozenset[str]) -> None:
     """Refuse every answer that is not a stream of the dialect.
 
     :raises InferenceError: with the code that the status means.
@@ -155,6 +159,12 @@ def encoded(body: dict[str, Any]) -> bytes:
         return orjson.dumps(body)
     except TypeError:
         raise InferenceError(NOT_UNICODE, "invalid_prompt") from None
+
+
+async def failing(error: InferenceError) -> AsyncGenerator[Delta, None]:
+    """A stream that fails with ``error`` when it is read."""
+    raise error
+    yield  # what makes this a stream
 
 
 def unsupported(what: str) -> InferenceError:

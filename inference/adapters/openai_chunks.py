@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from inference.adapters.refusals import message_of, sanitised
+from inference.adapters.refusals import MALFORMED, message_of, sanitised
 from inference.adapters.transport import CUT
 from inference.adapters.usage import read_usage
 from inference.chat import (
@@ -34,8 +34,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 FAILED_REASONS = frozenset({"error", "abort"})  # vLLM's, for a request that it gave up
 NOT_OPENAI = "The engine sent an answer that is not in OpenAI's format."
-#: what the decoders raise on data of the wrong shape
-MALFORMED = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 
 
 class _Chunks:

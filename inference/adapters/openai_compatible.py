@@ -13,8 +13,9 @@ from typing import Any
 from inference.adapters import vectors
 from inference.adapters.base import Endpoint, Served
 from inference.adapters.exchange import EVENTS, document, encoded, streamed
-from inference.adapters.openai_chunks import MALFORMED, ChatDecoder, TextDecoder
+from inference.adapters.openai_chunks import ChatDecoder, TextDecoder
 from inference.adapters.openai_models import read_list
+from inference.adapters.refusals import MALFORMED
 from inference.adapters.transport import Asked
 from inference.adapters.usage import read_usage
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest

@@ -25,11 +25,15 @@ LONGEST_WAIT = 24 * 3600.0  # seconds that ``retry-after`` is believed
 
 REFUSED_STATUSES = frozenset({400, 413, 422})
 OVERLOADED = frozenset({503, 529})  # 529 is Anthropic's
+#: what is raised by reading data of the wrong shape
+MALFORMED = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 #: statuses after which the same request may be sent again: it was not begun
 NOT_BEGUN = OVERLOADED | {429}
 SECRETS = re.compile(r"(sk-|Bearer\s+|x-api-key\W+|api[-_]?key\W+)[^\s\"',;]{8,}", re.IGNORECASE)
 SHORTEST_KEY = 4  # characters; a shorter one is no secret, and replacing it would garble every sentence
-NO_MODEL = re.compile(r"model\b.*\b(not found|does not exist|not exist|unknown)|model_not_found", re.IGNORECASE)
+NO_MODEL = re.compile(
+    r"model\b.*\b(not found|does not exist|not exist|unknown)|^model: |model_not_found", re.IGNORECASE
+)
 
 TOO_LONG = "The engine sent a longer answer than is accepted."
 WRONG_KEY = "The engine refused our key."
@@ -41,6 +45,9 @@ async def refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> Infer
     if status in (401, 403):
         return InferenceError(WRONG_KEY)
     said = sanitised(await _error_message(response), endpoint.key)
+    if status == 404 and endpoint.kind == "ollama" and endpoint.model and NO_MODEL.search(said):
+        sentence = f"Ollama does not have the model '{endpoint.model}': pull it there first, with 'ollama pull'."
+        return InferenceError(sentence, "model_not_found", param="model")
     return meaning(status, said, retry_after(response))
 
 
