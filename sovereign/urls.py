@@ -4,17 +4,20 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from inference.api.urls import sidecar_patterns
 from runs.streaming.consumer import ThreadConsumer
 
 v1 = [
     path("", include("assistants.api.urls")),
     path("", include("runs.api.urls")),  # before threads: "threads/runs" is no thread's id
     path("", include("threads.api.urls")),
+    path("", include("inference.api.urls")),
     path("", include("sovereign.accounts.api.urls")),
 ]
 
 urlpatterns = [
     path("v1/", include(v1)),
+    path("api/v1/", include(sidecar_patterns)),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),

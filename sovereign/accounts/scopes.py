@@ -19,6 +19,9 @@ THREADS_WRITE = "threads:write"
 RUNS_READ = "runs:read"
 RUNS_WRITE = "runs:write"
 MODELS_READ = "models:read"
+MODELS_WRITE = "models:write"
+CHAT_READ = "chat:read"
+CHAT_WRITE = "chat:write"
 CONVERSATIONS_READ = "conversations:read"
 KEYS_MANAGE = "keys:manage"
 MEMBERS_MANAGE = "members:manage"
@@ -34,6 +37,9 @@ DESCRIPTIONS: dict[str, str] = {
     RUNS_READ: "Read runs, their steps and their events",
     RUNS_WRITE: "Start and cancel runs, submit tool outputs",
     MODELS_READ: "See the models",
+    MODELS_WRITE: "Forget models that no engine serves, for the whole house",
+    CHAT_READ: "Read stored chat completions",
+    CHAT_WRITE: "Call models: chats, completions, embeddings, moderations; change stored chat completions",
     CONVERSATIONS_READ: "Read the chat threads of other members",
     KEYS_MANAGE: "Make and revoke API keys",
     MEMBERS_MANAGE: "Add and remove members, change their roles",
@@ -41,6 +47,8 @@ DESCRIPTIONS: dict[str, str] = {
     USAGE_READ: "See the usage of the project",
 }
 ALL_SCOPES: frozenset[str] = frozenset(DESCRIPTIONS)
+#: What concerns every project: superusers and the server's commands give keys that have it, no role of a project has.
+OF_THE_HOUSE: frozenset[str] = frozenset({MODELS_WRITE})
 
 
 class Role(models.TextChoices):
@@ -52,7 +60,9 @@ class Role(models.TextChoices):
     OWNER = "owner"
 
 
-_VIEWER = frozenset({ASSISTANTS_READ, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, MODELS_READ})
+_VIEWER = frozenset(
+    {ASSISTANTS_READ, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, MODELS_READ, CHAT_READ, CHAT_WRITE}
+)
 _ANALYST = _VIEWER | {ASSISTANTS_WRITE, CONVERSATIONS_READ}
 _ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ}
 
@@ -60,7 +70,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     Role.VIEWER.value: _VIEWER,
     Role.ANALYST.value: _ANALYST,
     Role.ADMIN.value: _ADMIN,
-    Role.OWNER.value: ALL_SCOPES,
+    Role.OWNER.value: ALL_SCOPES - OF_THE_HOUSE,
 }
 
 #: The roles that get into the admin.

@@ -53,7 +53,7 @@ class RequestIdMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = refuse_nul(request) or self.get_response(request)
         response["x-request-id"] = request_id
-        if request.path.startswith("/v1/"):
+        if request.path.startswith(("/v1/", "/api/v1/")):
             _tell(request, response)
             response["openai-processing-ms"] = str(int((time.perf_counter() - started) * 1000))
         return response

@@ -21,10 +21,11 @@ ROLES_AND_SCOPES = [(role, scope) for role in Role.values for scope in EVERY_SCO
 REFUSED = {
     "viewer": {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
+        "models:write",
     },
-    "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read"},
-    "admin": set(),
-    "owner": set(),
+    "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read", "models:write"},
+    "admin": {"models:write"},
+    "owner": {"models:write"},
 }  # fmt: skip
 
 
@@ -88,17 +89,17 @@ def test_a_principal_without_the_scope_is_refused(scope: str) -> None:
 
 def test_admin_differs_from_owner_in_ownership_only() -> None:
     """Tested as refusals in ``test_memberships``."""
-    assert ROLE_SCOPES["admin"] == ROLE_SCOPES["owner"] == ALL_SCOPES
+    assert ROLE_SCOPES["admin"] == ROLE_SCOPES["owner"] == ALL_SCOPES - {"models:write"}
 
 
 def test_every_role_has_scopes_and_every_scope_a_description() -> None:
     assert set(ROLE_SCOPES) == set(Role.values) == set(REFUSED)
-    assert set.union(*map(set, ROLE_SCOPES.values())) == set(scopes.DESCRIPTIONS)
+    assert set.union(*map(set, ROLE_SCOPES.values())) | scopes.OF_THE_HOUSE == set(scopes.DESCRIPTIONS)
     assert {"analyst", "admin", "owner"} == STAFF_ROLES
 
 
 def test_default_scopes_of_a_key_do_not_reach_people_keys_or_chats() -> None:
-    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read"}
+    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read", "models:write"}
     assert refused == ALL_SCOPES - DEFAULT_KEY_SCOPES
 
 

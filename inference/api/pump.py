@@ -1,0 +1,62 @@
+"""Deltas of model calls, handed on in bunches: what came together is sent together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from inference.chat import Delta
+
+FULL = 1_024  # deltas that may wait for a slow reader; then nothing more is read from the engine
+
+
+class Pump:
+    """The deltas of one call or of several at once, each with the number of its call.
+
+    An adapter gives the deltas of one piece of network traffic without waiting in between, so that the task which takes
+    them has all of them before whoever waits for the next bunch goes on.
+    """
+
+    def __init__(self, sources: Sequence[AsyncGenerator[Delta, None]]) -> None:
+        self._arrived: list[tuple[int, Delta]] = []
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._failure: Exception | None = None
+        self._running = len(sources)
+        self._tasks = [asyncio.create_task(self._take(number, source)) for number, source in enumerate(sources)]
+
+    async def next(self) -> list[tuple[int, Delta]]:
+        """What has arrived since the last time, at least one; nothing once every call has ended.
+
+        :raises InferenceError: a call failed, and what came before was given out.
+        """
+        while not self._arrived and self._failure is None and self._running:
+            self._news.clear()
+            await self._news.wait()
+        if not self._arrived and self._failure is not None:
+            raise self._failure
+        arrived, self._arrived = self._arrived, []
+        self._room.set()
+        return arrived
+
+    async def close(self) -> None:
+        """End the calls that are still going."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _take(self, number: int, source: AsyncGenerator[Delta, None]) -> None:
+        try:
+            async with aclosing(source):
+                async for delta in source:
+                    self._arrived.append((number, delta))
+                    self._news.set()
+                    while len(self._arrived) >= FULL:
+                        self._room.clear()
+                        await self._room.wait()
+        except Exception as error:
+            self._failure = self._failure or error
+        finally:
+            self._running -= 1
+            self._news.set()
