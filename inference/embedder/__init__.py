@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 
 from .folder import EmbedderError
-from .local import Embedded, LocalEmbedder, TextTooLong
+from .local import LocalEmbedder, TextTooLong, Vectors
 
-__all__ = ["OWN_NAME", "Embedded", "EmbedderError", "LocalEmbedder", "TextTooLong", "local_embedder", "why_none"]
+__all__ = ["OWN_NAME", "EmbedderError", "LocalEmbedder", "TextTooLong", "Vectors", "local_embedder", "why_none"]
 
-OWN_NAME = "sovereign-embedder"
+OWN_NAME = "sovereign-embedding"
 NONE = "none"
 WEIGHTS = Path(__file__).parent / "weights"
 

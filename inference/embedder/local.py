@@ -34,7 +34,7 @@ class TextTooLong(ValueError):
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Vectors:
     """``vectors`` [texts][dimensions] of length one (of zeros for a text without a known token), ``tokens`` of each."""
 
     vectors: list[list[float]]
@@ -80,7 +80,7 @@ class LocalEmbedder:
         """The vectors of the texts; see ``embed_counted``."""
         return self.embed_counted(texts, dimensions).vectors
 
-    def embed_counted(self, texts: Sequence[str], dimensions: int | None = None) -> Embedded:
+    def embed_counted(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         """Vectors and token counts. A text's vector does not depend on the texts beside it.
 
         :param dimensions: the first so many, of length one again; all where it is None.
@@ -106,7 +106,7 @@ class LocalEmbedder:
         cut = sums[:, :size]
         lengths = np.linalg.norm(cut, axis=1, keepdims=True)
         cut = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0)
-        return Embedded(cut.tolist(), tokens)
+        return Vectors(cut.tolist(), tokens)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has."""

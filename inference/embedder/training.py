@@ -49,7 +49,7 @@ def texts(path: Path) -> Iterator[str]:
     """Everything that is learned from, for the tokenizer."""
     for package, _, title, sentences in read(path):
         yield f"{title}. {' '.join(sentences)}" if package != "botocore" else " ".join(sentences[:1])
-    yield from (f"{query} {passage}" for query, passage in thesaurus.pairs(0))
+    yield from (f"{query} {passage}" for turn in range(10) for query, passage in thesaurus.pairs(turn))
 
 
 def tokenized(tokenizer: Tokenizer, path: Path) -> list[Learned]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from inference.embedder.corpus.sources import held_out
 
 FOLDER = Path(__file__).parent
-BUSINESS, DOCUMENTATION = FOLDER / "business.json", FOLDER / "documentation.json"
+BUSINESS, ELSEWHERE = FOLDER / "business.json", FOLDER / "elsewhere.json"
+DOCUMENTATION = FOLDER / "documentation.json"
 SAMPLED, OF_ONE_GROUP, FEWEST_WORDS = 400, 12, 8
 
 
