@@ -12,13 +12,17 @@ from inference.services.engines import (
 from inference.services.environment import EXTERNAL, configured_providers, synchronise_environment
 from inference.services.prices import delete_price, set_price
 from inference.services.providers import (
+    Described,
+    apply_description,
     create_provider,
     delete_provider,
+    keep_engine,
     set_enabled,
     update_provider,
 )
 from inference.services.registry import (
     add_alias,
+    check_fallbacks,
     delete_model,
     register_models,
     remove,
@@ -28,7 +32,10 @@ from inference.services.registry import (
 
 __all__ = [
     "EXTERNAL",
+    "Described",
     "add_alias",
+    "apply_description",
+    "check_fallbacks",
     "claim_probe",
     "close_engine",
     "configured_providers",
@@ -36,6 +43,7 @@ __all__ = [
     "delete_model",
     "delete_price",
     "delete_provider",
+    "keep_engine",
     "mark_down",
     "open_engine",
     "record_probe",

@@ -35,6 +35,8 @@ RESERVED_NAMES = frozenset({"external", "openai", "anthropic", "ollama"})
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {"ollama": {"keep_alive": (str, int), "num_ctx": (int,)}}
 INNER_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 PATIENCE = ("first_token_seconds", "idle_seconds", "total_seconds")
+#: after a change of these its engine has to prove itself anew
+RESTARTING = frozenset({"base_url", "key", "key_variable", "inner_network", "enabled"})
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
 
 
@@ -71,10 +73,7 @@ def create_provider(
     :raises ApiError: ``param`` names the field that is wrong.
     """
     provider = Provider(kind=kind, created_at=now())
-    if kind not in Provider.Kind.values:
-        raise ApiError("This kind of provider does not exist.", param="kind")
-    _describe(provider, described)
-    _set_key(provider, key)
+    apply_description(provider, key=key, **described)
     _save(provider)
     provider.projects.set(projects)
     keep_engine(provider)
@@ -100,25 +99,47 @@ def update_provider(
     """
     provider = Provider.objects.select_for_update(no_key=True).get(pk=provider.pk)
     _refuse_environment(provider)
-    before, had_projects = _told(provider), _ids(provider)
-    _describe(provider, described)
-    moved = provider.base_url != before["base_url"]
-    if moved and provider.sealed_key and not provider.key_variable and key is None:
-        raise ApiError("The address is another one: enter the key again, which will be sent there.", param="key")
-    if key is not None or provider.key_variable:
-        _set_key(provider, key or "")
+    before, had_key, had_projects = _told(provider), provider.sealed_key, _ids(provider)
+    apply_description(provider, key=key, **described)
     _save(provider)
     if projects is not None:
         provider.projects.set(projects)
-    if moved or key is not None or {"key_variable", "inner_network", "enabled"} & _changed(before, provider).keys():
+    changes = _changed(before, provider)
+    if provider.sealed_key != had_key:
+        changes["key"] = "set" if provider.sealed_key else "forgotten"
+    if RESTARTING & changes.keys():
         restart_engine(provider)
     Engine.objects.filter(provider=provider).update(name=provider.name)
-    changes = _changed(before, provider) | ({"key": "changed"} if key is not None else {})
     if (given := _ids(provider)) != had_projects:
         changes["projects"] = given
     if changes:
         audit.record_of_person(user_id, "provider.changed", provider, name=provider.name, changes=changes)
     return provider
+
+
+def apply_description(provider: Provider, *, key: str | None, **described: Unpack[Described]) -> None:
+    """Set the fields of a row, without saving it.
+
+    :raises ApiError: ``param`` names the field that is wrong.
+    """
+    held, address = provider.sealed_key, provider.base_url
+    for field, value in described.items():
+        setattr(provider, field, value)
+    _check_name(provider)
+    if provider.kind not in Provider.Kind.values:
+        raise ApiError("This kind of provider does not exist.", param="kind")
+    provider.base_url = checked_address(provider.base_url, inner_network=provider.inner_network)
+    if provider.key_variable and not KEY_VARIABLE.fullmatch(provider.key_variable):
+        raise ApiError(
+            "The variable's name ends in _API_KEY, as MISTRAL_API_KEY; those of SOVEREIGN_ are sent to nobody.",
+            param="key_variable",
+        )
+    _check_numbers(provider)
+    _check_options(provider)
+    if key is not None or provider.key_variable:
+        _set_key(provider, key or "")
+    elif held and provider.base_url != address:
+        raise ApiError("The address is another one: enter the key again, which will be sent there.", param="key")
 
 
 @service
@@ -209,9 +230,7 @@ def restart_engine(provider: Provider) -> None:
     )
 
 
-def _describe(provider: Provider, described: Described) -> None:
-    for field, value in described.items():
-        setattr(provider, field, value)
+def _check_name(provider: Provider) -> None:
     provider.name = provider.name.strip()
     if not PROVIDER_NAME.fullmatch(provider.name) or len(provider.name) > MAXIMUM_PROVIDER_NAME:
         raise ApiError("A name is up to 64 letters, digits, spaces, dots and dashes.", param="name")
@@ -219,19 +238,15 @@ def _describe(provider: Provider, described: Described) -> None:
         raise ApiError(
             f"'{provider.name}' is kept for what environment variables describe: take another name.", param="name"
         )
-    provider.base_url = checked_address(provider.base_url, inner_network=provider.inner_network)
-    if provider.key_variable and not KEY_VARIABLE.fullmatch(provider.key_variable):
-        raise ApiError(
-            "The variable's name ends in _API_KEY, as MISTRAL_API_KEY; those of SOVEREIGN_ are sent to nobody.",
-            param="key_variable",
-        )
+
+
+def _check_numbers(provider: Provider) -> None:
     for field in PATIENCE:
         if not 1 <= getattr(provider, field) <= LONGEST:
             raise ApiError("One second to a day (86,400 s).", param=field)
     for field in LIMITS:
         if getattr(provider, field) == 0:
             raise ApiError("At least 1, or empty for no limit; to stop all calls, disable it.", param=field)
-    _check_options(provider)
 
 
 def _check_options(provider: Provider) -> None:

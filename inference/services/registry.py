@@ -63,13 +63,8 @@ def set_fallbacks(*, model: RegisteredModel, fallbacks: Sequence[RegisteredModel
     """
     # one lock for all of them: two changes at once could close a circle that neither sees
     list(RegisteredModel.objects.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+    check_fallbacks(model, fallbacks)
     wanted = [fallback.pk for fallback in fallbacks]
-    if len(set(wanted)) != len(wanted):
-        raise ApiError("A model is named twice among the fallbacks.", param="fallback")
-    if len(wanted) > MAXIMUM_FALLBACKS:
-        raise ApiError(f"A model has at most {MAXIMUM_FALLBACKS} fallbacks.", param="fallback")
-    if (back := _leads_back(model, fallbacks)) is not None:
-        raise ApiError(f"'{back}' cannot stand in for '{model}': it would lead back to it.", param="fallback")
     kept = list(ModelFallback.objects.filter(model=model).order_by("position").values_list("fallback_id", flat=True))
     if kept == wanted:
         return
@@ -80,6 +75,16 @@ def set_fallbacks(*, model: RegisteredModel, fallbacks: Sequence[RegisteredModel
     )
     names = [fallback.name for fallback in fallbacks]
     audit.record_of_person(user_id, "model.fallbacks_set", model, name=model.name, fallbacks=names)
+
+
+def check_fallbacks(model: RegisteredModel, fallbacks: Sequence[RegisteredModel]) -> None:
+    """:raises ApiError: as ``set_fallbacks``."""
+    if len({fallback.pk for fallback in fallbacks}) != len(fallbacks):
+        raise ApiError("A model is named twice among the fallbacks.", param="fallback")
+    if len(fallbacks) > MAXIMUM_FALLBACKS:
+        raise ApiError(f"A model has at most {MAXIMUM_FALLBACKS} fallbacks.", param="fallback")
+    if (back := _leads_back(model, fallbacks)) is not None:
+        raise ApiError(f"'{back}' cannot stand in for '{model}': it would lead back to it.", param="fallback")
 
 
 def _leads_back(model: RegisteredModel, fallbacks: Sequence[RegisteredModel]) -> RegisteredModel | None:

@@ -9,6 +9,7 @@ from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import reverse
 
+from inference.engines.status import destinations
 from runs.models import Run
 from sovereign.web import engines
 
@@ -17,7 +18,13 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
     (
         "Models",
-        {"inference.engine": "memory", "inference.registeredmodel": "deployed_code", "inference.modelalias": "label"},
+        {
+            "inference.provider": "cloud",
+            "inference.engine": "memory",
+            "inference.registeredmodel": "deployed_code",
+            "inference.modelalias": "label",
+            "inference.modelprice": "payments",
+        },
     ),
     (
         "Access",
@@ -63,7 +70,7 @@ def _item(page: Any, icon: str) -> dict[str, Any]:
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Adds the engines and the newest runs that this person may see."""
-    context |= {"title": "Overview", "engine": engines.summary(detailed=True)}
+    context |= {"title": "Overview", "engine": engines.summary(detailed=True), "destinations": destinations()}
     page = admin.site._registry.get(Run)
     if page is not None and page.has_module_permission(request):
         runs = page.get_queryset(request).select_related("thread").order_by("-created_at", "-id")
