@@ -16,7 +16,7 @@ from pathlib import Path
 from inference.embedder.corpus.sources import held_out
 
 FOLDER = Path(__file__).parent
-BUSINESS, ELSEWHERE = FOLDER / "business.json", FOLDER / "elsewhere.json"
+BUSINESS, ELSEWHERE, UNSEEN = (FOLDER / f"{name}.json" for name in ("business", "elsewhere", "unseen"))
 DOCUMENTATION = FOLDER / "documentation.json"
 SAMPLED, OF_ONE_GROUP, FEWEST_WORDS = 400, 12, 8
 
