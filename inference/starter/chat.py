@@ -15,6 +15,7 @@ TOOL_TAGS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>
 # The longest beginning that two answers of the corpus share is shorter than this many characters.
 DECIDED = 46
 SHORTENED = 0.7
+SHORTENED_CALLS = 0.2
 UNQUOTED_TYPES = ("integer", "number", "boolean")
 
 Message = dict[str, Any]
@@ -95,11 +96,13 @@ def shorten(pieces: list[Segment], random: Random) -> list[Segment]:
     """Cut most answers after their beginning, which decides what they are; the ends of cut answers are not learned.
 
     The rest of an answer is memorised after a few hundred exposures, and then costs tokens without teaching anything.
+    Of calls few are cut: their values are never the same.
     """
     short: list[Segment] = []
     for text, learned in pieces:
-        at = text.find('", "arguments"') + 2 if "<tool_call>" in text else text.find(" ", DECIDED)
-        if learned and at > 1 and random.random() < SHORTENED:
+        is_call = "<tool_call>" in text
+        at = text.find('", "arguments"') + 2 if is_call else text.find(" ", DECIDED)
+        if learned and at > 1 and random.random() < (SHORTENED_CALLS if is_call else SHORTENED):
             short += [(text[:at], True), (END, False)]
         else:
             short.append((text, learned))

@@ -44,6 +44,8 @@ TOKENIZER_DOCUMENTS = 6_000
 CHECKPOINT_SECONDS = 240
 CUT_SHARE = 0.12
 SHORT_SHARE = 0.75
+# Kinds whose answers are copies: their ends teach as much as their beginnings.
+COPIED = ("copying", "passage", "long_passage", "persona")
 
 
 @dataclass
@@ -85,7 +87,7 @@ def pool_batches(tokenizer: Tokenizer, pool: int) -> list[Batch]:
         random = std_random.Random(f"{SEED}:cut:{number}")
         if random.random() < CUT_SHARE:
             pieces = chat.cut(pieces, random)
-        elif random.random() < SHORT_SHARE:
+        elif found.kind not in COPIED and random.random() < SHORT_SHARE:
             pieces = chat.shorten(pieces, random)
         ids, targets = encode(tokenizer, pieces)
         encoded.append((ids[:LONGEST], targets[:LONGEST]))
@@ -140,8 +142,8 @@ class Training:
         ]
         self.stopping = False
         self.began = time.monotonic()
+        self.new_from = -REWARM_TOKENS
         self._load()
-        self.first_tokens = self.place.tokens
         self.first_factor = rate_factor(self.place.tokens, options.tokens, options.decay)
         self.loss = torch.compile(self.model.loss, dynamic=True) if options.compile else self.model.loss
 
@@ -173,6 +175,7 @@ class Training:
         self.model.load_state_dict({name.removeprefix("model."): value for name, value in found.items()})
         state = json.loads((weights / "training_state.json").read_text())
         self.place = Place(**{name: state[name] for name in asdict(self.place)})
+        self.new_from = self.place.tokens
 
     def save(self) -> None:
         """Write checkpoint and loadable model, each whole or not at all."""
@@ -190,7 +193,7 @@ class Training:
         """The present share of the full learning rate; it falls to zero by the end of ``--minutes``, where given."""
         planned = rate_factor(self.place.tokens, self.options.tokens, self.options.decay)
         # Optimizers without a past take too large steps at first.
-        planned *= min(1.0, 0.05 + (self.place.tokens - self.first_tokens) / REWARM_TOKENS)
+        planned *= min(1.0, 0.05 + (self.place.tokens - self.new_from) / REWARM_TOKENS)
         return min(planned, self.first_factor * self.time_left()) if self.options.minutes else planned
 
     def time_left(self) -> float:
@@ -320,7 +323,7 @@ def arguments() -> argparse.Namespace:
     data = os.environ.get("SOVEREIGN_DATA_DIR", "var")
     parser.add_argument("--folder", type=Path, default=Path(data) / "starter", help="checkpoints and export")
     parser.add_argument("--start", type=Path, help="begin with the weights of this folder, where no checkpoint is")
-    parser.add_argument("--tokens", type=int, default=26_000_000, help="tokens in all, padding included")
+    parser.add_argument("--tokens", type=int, default=36_000_000, help="tokens in all, padding included")
     parser.add_argument("--decay", type=float, default=0.25, help="share of the tokens over which the rate falls")
     parser.add_argument("--minutes", type=float, default=0, help="end in this time, the rate falling to zero by then")
     parser.add_argument("--threads", type=int, default=1)

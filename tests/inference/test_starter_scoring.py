@@ -79,11 +79,21 @@ def test_figures_count_endings_and_fitting_tools():
     assert figures["ends by itself"] == {"right": 1, "total": 2, "bar": 0.99}
     assert figures["right tool where one fits"]["right"] == 1
     assert figures["no call where none fits"] == {"right": 0, "total": 1, "bar": None}
-    assert "| right tool where one fits | 1 of 1 (100.0 %) | 90%: reached |" in asking.table(figures)
+    assert "| right tool where one fits | 1 of 1 (100.0 %) | 95%: reached |" in asking.table(figures)
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("product", 120), ("outside", 50), ("tools", 60), ("passages", 20), ("persona", 10)]
+    ("name", "least"),
+    [
+        ("product", 120),
+        ("outside", 50),
+        ("tools", 60),
+        ("new_tools", 60),
+        ("passages", 20),
+        ("long_passages", 50),
+        ("persona", 10),
+        ("greetings", 10),
+    ],
 )
 def test_the_evaluation_is_whole(name, least):
     rows = asking.questions(name)
@@ -94,10 +104,17 @@ def test_the_evaluation_is_whole(name, least):
         request = asking.body(name, row, "model")
         assert request["temperature"] == 0
         assert request["messages"][-1] == {"role": "user", "content": row["question"]}
-        assert (request["messages"][0]["content"] == DEMO_INSTRUCTIONS) == (name not in ("passages", "persona"))
+        assert (request["messages"][0]["content"] == DEMO_INSTRUCTIONS) == (name not in asking.OWN_INSTRUCTIONS)
 
 
-def test_tool_questions_expect_a_listed_tool_and_listed_arguments():
-    for row in asking.questions("tools"):
+def test_long_passages_have_two_hundred_words_and_hold_every_answer():
+    for row in asking.questions("long_passages"):
+        assert 195 <= len(row["passage"].split()) <= 210
+        assert scoring.facts(row, said(row["passage"])).right
+
+
+@pytest.mark.parametrize("name", ["tools", "new_tools"])
+def test_tool_questions_expect_a_listed_tool_and_listed_arguments(name):
+    for row in asking.questions(name):
         listed = {tool["name"]: set(tool["parameters"]["properties"]) for tool in row["tools"]}
         assert row["expected"] is None or set(row["arguments"]) <= listed[row["expected"]]

@@ -22,13 +22,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--tokens", type=int, default=25_000_000, help="tokens in all, padding included")
+        parser.add_argument("--tokens", type=int, default=36_000_000, help="tokens in all, padding included")
         parser.add_argument(
             "--minutes", type=float, default=0, help="finish in this time, with fewer tokens if need be"
         )
         parser.add_argument("--threads", type=int, default=1, help="two one-thread processes beat one of two threads")
         parser.add_argument("--no-compile", action="store_true", help="without torch.compile (no C++ compiler here)")
         parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints")
+        parser.add_argument(
+            "--from-published", action="store_true", help="without a checkpoint, go on from the repository's weights"
+        )
         parser.add_argument("--publish", action="store_true", help="copy the result over the weights in the repository")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,6 +55,8 @@ class Command(BaseCommand):
         command += ["--tokens", str(options["tokens"]), "--threads", str(options["threads"])]
         if options["minutes"]:
             command += ["--minutes", str(options["minutes"])]
+        if options["from_published"]:
+            command += ["--start", str(WEIGHTS)]
         if options["no_compile"]:
             command.append("--no-compile")
         environment = {**os.environ, "OMP_NUM_THREADS": str(options["threads"])}

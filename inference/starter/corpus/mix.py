@@ -43,6 +43,7 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
     "unfitting": tools.unfitting,
     "knowledge": knowledge.conversation,
     "passage": reading.passage,
+    "long_passage": reading.long_passage,
     "persona": reading.persona,
 }
 # Copying comes first and alone: mixed in from the start, it is not learned in the tokens that there are.
@@ -52,6 +53,7 @@ EVERYTHING = {"knowledge": 0.55, "tools": 0.25, "unfitting": 0.07, "copying": 0.
 LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "passage": 0.03, "persona": 0.02}
 CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "passage": 0.03, "persona": 0.01}
 COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, "passage": 0.17, "persona": 0.03}
+WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "passage": 0.29, "persona": 0.08}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -62,7 +64,9 @@ CURRICULUM = (
     # Answers about the product are right by now; the tools are not.
     Phase("calls", 16_896, CALLS),
     # From here on optimizers that began anew: copying was still half right.
-    Phase("copies", 10**9, COPIES),
+    Phase("copies", 12_288, COPIES),
+    # Tools of thousands of kinds, passages of up to 200 words, personas that greet.
+    Phase("wide", 10**9, WIDE),
 )
 
 

@@ -13,6 +13,7 @@ from .grammar import expand
 from .heldout import held_out_tool_names
 from .knowledge import any_turn
 from .phrasing import spoken
+from .tool_compositions import meaningless, related
 from .tool_domains import DOMAINS
 from .values import ADJECTIVES, THINGS, TOPICS, digits, invented, value
 
@@ -24,6 +25,7 @@ VERBS = (
     "return replace enable disable tune calibrate"
 ).split()
 NOUNS = sorted(set(THINGS + TOPICS))
+COMPOSED_SHARE = 0.55
 Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 RESULTS = ("ok", "done", "accepted", "not found", "queued", "true", "finished")
 
@@ -137,9 +139,26 @@ def some_use(random: Random) -> Use:
     return everyday(random) if random.random() < 0.72 else made_up(random)
 
 
+def composed_uses(wanted: int, random: Random) -> list[Use]:
+    """Uses of tools that are put together from an action and a thing."""
+    uses: dict[str, Use] = {}
+    while len(uses) < wanted:
+        for one in related(wanted, random):
+            # One name in three tells nothing, or something else.
+            wording = one.plain_name if random.random() < 0.65 else f"{random.choice(VERBS)}_{random.choice(NOUNS)}"
+            if random.random() < 0.1:
+                wording = meaningless(random)
+            tool = schema(one.types, tool_name(wording, random), one.description)
+            use = Use(tool, one.request, {k: v for k, v in one.arguments.items() if str(v) in one.request})
+            uses.setdefault(use.name, use)
+    return list(uses.values())[:wanted]
+
+
 def some_uses(random: Random, least: int = 1) -> list[Use]:
     """One to four uses of tools with different names."""
     wanted = max(least, random.choice((1, 2, 2, 3, 3, 4)))
+    if random.random() < COMPOSED_SHARE:
+        return composed_uses(wanted, random)
     uses: dict[str, Use] = {}
     # Neighbours in the list are related (order, cancel an order): the hardest choices, and the usual ones.
     related = random.randrange(len(domains())) if random.random() < 0.55 else None

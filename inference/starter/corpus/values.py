@@ -227,7 +227,7 @@ MATERIALS = "steel wood stone paper glass leather cotton wool copper plastic cla
 
 def span(random: Random) -> str:
     """A length of time, the number in digits or as a word."""
-    return f"{random.choice((digits(random, 1, 2), 'two', 'four', 'five', 'six', 'ten'))} {random.choice(UNITS)}"
+    return f"{random.choice((digits(random, 1, 2), random.choice(NUMBER_WORDS)))} {random.choice(UNITS)}"
 
 
 def money(random: Random) -> str:
@@ -276,6 +276,67 @@ KINDS: dict[str, Callable[[Random], str]] = {
     "TITLE": lambda r: " ".join(w.capitalize() for w in words(r).split()),
     "SQL": lambda r: f"select {r.choice(('*', 'name', 'sum(price)'))} from {r.choice(THINGS)}s",
     "VERSION": lambda r: f"{r.randint(0, 9)}.{r.randint(0, 20)}",
+}
+
+
+NOUNS_OF_PLACES = (
+    "the north|the old town|the main building|the basement|summer|winter|the second week|the harbour|the park|"
+    "the annex|the east wing|the centre|the school|the tower"
+).split("|")
+COLOURS = "red blue green yellow black white grey brown silver golden purple orange pink turquoise violet".split()
+STATES = (
+    "the tank is empty|the lid is open|somebody is waiting|the paper is missing|the motor is too hot|"
+    "the road is closed|the test has failed|the battery is low|all is well|water is leaking|the filter is full|"
+    "the line is busy|the belt is loose|the door is locked"
+).split("|")
+NUMBER_WORDS = "two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty sixty".split()
+
+
+def title_word(random: Random) -> str:
+    """A name with capitals: one or two words, made up or not."""
+    first = random.choice((invented(random), random.choice(ADJECTIVES), random.choice(THINGS))).capitalize()
+    return random.choice(
+        (first, f"{first} {random.choice(THINGS).capitalize()}", f"{first} {invented(random).capitalize()}")
+    )
+
+
+def count(random: Random) -> str:
+    """A number of people or things."""
+    return random.choice((digits(random, 1, 4), f"{int(digits(random, 4, 5)):,}", random.choice(NUMBER_WORDS)))
+
+
+KINDS |= {
+    "DAYNAME": lambda r: r.choice(DAYS),
+    "DATE": lambda r: r.choice(
+        (r.choice(DAYS), f"{r.randint(1, 28)} {r.choice(MONTHS)}", f"{r.choice(MONTHS)} {r.randint(1, 28)}")
+    ),
+    "YEAR": lambda r: str(r.randint(1650, 2024)),
+    "DOCTOR": lambda r: f"Dr. {person(r)}",
+    "PLACE": lambda r: r.choice(
+        (
+            floor(r),
+            f"room {code(r)}",
+            f"hall {r.randint(1, 40)}",
+            f"the {title_word(r)} room",
+            f"the {r.choice(THINGS)} shop",
+            f"house {r.choice('ABCDEFGH')}",
+            f"room {digits(r, 1, 3)}",
+        )
+    ),
+    "CITYPLAIN": city,
+    "COUNT": count,
+    "LENGTH": lambda r: f"{digits(r, 1, 3)} {r.choice(('metres', 'kilometres', 'miles', 'feet', 'centimetres'))}",
+    "COLOUR": lambda r: r.choice(
+        (r.choice(COLOURS), f"{r.choice(('dark', 'light', 'bright', 'pale'))} {r.choice(COLOURS)}")
+    ),
+    "CODEWORD": lambda r: r.choice(
+        (f"{title_word(r).split()[0]}{digits(r, 1, 3)}", code(r), digits(r, 4, 6), invented(r))
+    ),
+    "FIRM": lambda r: r.choice((title_word(r), invented(r).capitalize())),
+    "THINGPHRASE": lambda r: f"a {r.choice(ADJECTIVES)} {r.choice(THINGS)}",
+    "STATE": lambda r: r.choice(STATES),
+    "TITLEWORD": title_word,
+    "MONTH": lambda r: r.choice(MONTHS),
 }
 
 

@@ -35,12 +35,17 @@ class Part:
 
 
 PARTS = (
-    Part("product", "questions about the product", scoring.facts, 0.9),
-    Part("outside", "outside its knowledge: says that it is a small demonstration model", scoring.admission, 0.9),
-    Part("tools", "right tool, well-formed call (or none where none fits)", scoring.call, 0.9),
+    Part("product", "questions about the product", scoring.facts, 0.95),
+    Part("outside", "outside its knowledge: says that it is a small demonstration model", scoring.admission, 0.95),
+    Part("tools", "right tool, well-formed call (or none where none fits)", scoring.call, 0.95),
+    Part("new_tools", "the same with tools unlike the corpus's", scoring.call, None),
     Part("passages", "facts from a given passage", scoring.facts, None),
+    Part("long_passages", "facts from a passage of 200 words", scoring.facts, 0.8),
     Part("persona", "a persona kept", scoring.facts, None),
+    Part("greetings", "a persona of one sentence kept in the greeting", scoring.facts, 0.9),
 )
+BARS = {"argument values": 0.8}
+OWN_INSTRUCTIONS = ("passages", "long_passages", "persona", "greetings")
 
 
 @dataclass
@@ -65,10 +70,9 @@ def questions(name: str) -> list[Question]:
 def messages(name: str, question: Question) -> list[dict[str, str]]:
     """The conversation that puts a question: the demo assistant's instructions, but for passages and personas."""
     system = DEMO_INSTRUCTIONS
-    if name == "passages":
-        system = f"Answer from this passage: {question['passage']}"
-    elif name == "persona":
-        system = question["instructions"]
+    if name in OWN_INSTRUCTIONS:
+        passage = question.get("passage")
+        system = f"Answer from this passage: {passage}" if passage else question["instructions"]
     return [{"role": "system", "content": system}, {"role": "user", "content": question["question"]}]
 
 
@@ -124,17 +128,22 @@ def figures(results: list[Result]) -> dict[str, dict[str, Any]]:
         table[result.part.title] = {"right": result.right, "total": len(result.rows), "bar": result.part.bar}
         for _, _, score in result.rows:
             for name, (right, total) in score.parts.items():
-                row = table.setdefault(name, {"right": 0, "total": 0, "bar": None})
+                row = table.setdefault(name, {"right": 0, "total": 0, "bar": BARS.get(name)})
                 row["right"] += right
                 row["total"] += total
     everything = [answer for result in results for _, answer, _ in result.rows]
     ended = sum(answer.finish in ("stop", "tool_calls") for answer in everything)
     table["ends by itself"] = {"right": ended, "total": len(everything), "bar": 0.99}
     # Where a listed tool fits is the bar; the questions that no tool fits are counted apart.
-    tools = next((result.rows for result in results if result.part.name == "tools"), [])
-    for title, fits in (("right tool where one fits", True), ("no call where none fits", False)):
-        rows = [score for question, _, score in tools if (question["expected"] is not None) is fits]
-        table[title] = {"right": sum(s.right for s in rows), "total": len(rows), "bar": 0.9 if fits else None}
+    everyday = [row for result in results if result.part.name == "tools" for row in result.rows]
+    others = [row for result in results if result.part.name == "new_tools" for row in result.rows]
+    for title, asked, fits, bar in (
+        ("right tool where one fits", everyday, True, 0.95),
+        ("right tool where one fits, unlike the corpus's", others, True, None),
+        ("no call where none fits", everyday + others, False, None),
+    ):
+        scores = [score for question, _, score in asked if (question["expected"] is not None) is fits]
+        table[title] = {"right": sum(score.right for score in scores), "total": len(scores), "bar": bar}
     return table
 
 

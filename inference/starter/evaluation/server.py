@@ -32,13 +32,16 @@ def free_port() -> int:
 
 
 def command(python: str, weights: Path, port: int) -> list[str]:
-    """vLLM's own OpenAI server, eager, in float32: fast to start, and the precision of the weights."""
+    """vLLM's own OpenAI server, eager, in float32: fast to start, and the precision of the weights.
+
+    As in the product, a call can only name a listed tool.
+    """
     return [
         python, "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(weights), "--served-model-name", NAME,
         "--host", "127.0.0.1", "--port", str(port),
         "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "16",
-        "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
+        "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "function",
     ]  # fmt: skip
 
 
