@@ -19,6 +19,7 @@ from django.db import connection
 from django.db.models import Exists, F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from inference.embedder import local_embedder
 from inference.models import Engine, Provider, RegisteredModel
 from inference.querysets import RegisteredModelQuerySet
 from sovereign.core.database import Prepared
@@ -36,6 +37,7 @@ PREFIXES: dict[str, re.Pattern[str]] = {
     Provider.Kind.OPENAI.value: re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:|text-|omni-)", re.IGNORECASE),
     Provider.Kind.ANTHROPIC.value: re.compile(r"claude-", re.IGNORECASE),
 }
+LOCAL = "local"  # the kind, and the id, of the embedder in this process
 STARTER = "sovereign-starter"  # inference.starter.persona.MODEL_NAME, one room further up
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "starter" / "weights"
 MAXIMUM_NAME = 200
@@ -46,7 +48,8 @@ CANNOT_CHAT = '"chat": false'  # how an engine's row says it, in both databases
 class Target:
     """What a name means: a model's name at the engines that have it.
 
-    ``kind``: of the provider that is asked although it did not list the model, where only its prefix led there.
+    ``kind``: of the provider that is asked although it did not list the model, where only its prefix led there; or
+    ``local``, for the embedder of this process.
     """
 
     model: str
@@ -91,8 +94,20 @@ class Registry:
         hidden = Engine.objects.exclude(pk__in=[engine.pk for engine in self.engines])
         return {entry["id"] for served in hidden.values_list("served", flat=True) for entry in served}
 
+    @cached_property
+    def embedder(self) -> Engine | None:
+        """The embedder that lives in this process, as an engine that has no row: everybody may use it."""
+        found = local_embedder()
+        if found is None:
+            return None
+        entry = {"id": found.name, "context_length": found.context_length}
+        can = {"chat": False, "completions": False, "embeddings": True, "moderations": False}
+        return Engine(id=LOCAL, kind=LOCAL, name=found.name, served=[entry], capabilities=can, state=Engine.State.READY)
+
     def serving(self, target: Target) -> list[Engine]:
         """The engines that have the model, in any state."""
+        if target.kind == LOCAL:
+            return [self.embedder] if self.embedder is not None else []
         if target.kind is not None:
             return [engine for engine in self.engines if engine.kind == target.kind]
         return [engine for engine in self.engines if engine.entry(target.model)]
@@ -106,6 +121,10 @@ class Registry:
             if not self.is_able(target, ability):
                 raise unable(name, ability)
             return target
+        if self.embedder is not None and self.embedder.name == name:
+            if ability != "embeddings":
+                raise unable(name, ability)
+            return Target(name, LOCAL)
         if (target_of_prefix := self._by_prefix(name, ability)) is not None:
             return target_of_prefix
         return self._default_for(name, ability)
@@ -197,6 +216,8 @@ class Registry:
         names = MODERATION_NAMES if ability == "moderations" else EMBEDDING_NAMES
         if not names.search(name) or len(name) > MAXIMUM_NAME:
             raise model_not_found(name[:MAXIMUM_NAME])
+        if ability == "embeddings" and self.embedder is not None:
+            return Target(self.embedder.name, LOCAL)
         for engine in sorted(self.engines, key=lambda engine: engine.state != Engine.State.READY):
             for entry in engine.served:
                 if is_able(engine, entry["id"], ability):

@@ -14,6 +14,7 @@ ADAPTERS = {
     "openai": "inference.adapters.openai.OpenAI",
     "anthropic": "inference.adapters.anthropic.Anthropic",
     "ollama": "inference.adapters.ollama.Ollama",
+    "local": "inference.adapters.local.LocalEmbedding",  # no engine's kind: the embedder of this process
 }
 
 

@@ -12,6 +12,7 @@ from inference.chat import Availability
 from inference.gateway import routing
 from inference.gateway.calls import complete, embed, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
+from inference.gateway.ledger import close_ledger
 from inference.resolution import Ability
 
 __all__ = [
@@ -47,5 +48,6 @@ def availability(name: str, *, project_id: str | None = None) -> Availability:
 
 
 async def close() -> None:
-    """Close the connections of the running loop; to be called before it ends."""
+    """Write the usage that is still open, and close the connections; to be called before the running loop ends."""
+    await close_ledger()
     await close_transport()

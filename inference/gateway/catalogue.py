@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from inference.chat import Capabilities
 from inference.models import Engine, ModelAlias, RegisteredModel
-from inference.resolution import Registry, Target, is_able, suits
+from inference.resolution import LOCAL, Registry, Target, is_able, suits
 from sovereign.core.database import now
 
 OURS = "sovereign"
@@ -38,11 +38,18 @@ def models(project_id: str | None) -> list[ModelEntry]:
     for alias in ModelAlias.objects.select_related("model").order_by("created_at", "id"):
         if (meant := entries.get(alias.model.name)) is not None:
             entries[alias.alias] = replace(meant, id=alias.alias, created=_unix(alias.created_at))
+    if (embedder := registry.embedder) is not None and embedder.name not in entries:
+        entries[embedder.name] = _entry(_model_of(embedder), registry, instant, LOCAL)
     return list(entries.values())
 
 
-def _entry(model: RegisteredModel, registry: Registry, instant: datetime) -> ModelEntry:
-    serving = registry.serving(Target(model.name))
+def _model_of(embedder: Engine) -> RegisteredModel:
+    """It is in no table: it came with this program."""
+    return RegisteredModel(name=embedder.name, created_at=datetime.fromtimestamp(0, UTC))
+
+
+def _entry(model: RegisteredModel, registry: Registry, instant: datetime, kind: str | None = None) -> ModelEntry:
+    serving = registry.serving(Target(model.name, kind))
     ready = [engine for engine in serving if engine.is_ready(instant)]
     engine = next(iter(ready or serving), None)
     return ModelEntry(

@@ -17,6 +17,7 @@ from inference.chat import (
     RefusalDelta,
     TextDelta,
     ToolCallDelta,
+    TooManyCalls,
     Usage,
 )
 from runs.models import Run
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 ENGINE_PATIENCE = 10.0  # seconds a started run waits for an engine that is away
 ENGINE_PAUSE = 0.5  # seconds between two looks
+TURN_PAUSE = 1.0  # seconds between two looks whether fewer calls run than may at once
 UNEXPECTED = "Sorry, something went wrong."
 JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
 INTERRUPTED = "The worker stopped in the middle of the answer, and this engine cannot continue it."
@@ -143,17 +145,24 @@ class Execution:
         await self._call_model(assignment)
 
     async def _call_model(self, assignment: Assignment) -> None:
-        """One model call; waits for an engine that is away, as long as nothing was begun."""
+        """One model call; waits for an engine that is away, as long as nothing was begun.
+
+        For its turn among the calls that may run at once it waits as long as the run lives.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ENGINE_PATIENCE
         while True:
             try:
                 await self._stream(assignment)
                 return
-            except EngineUnavailable:
-                if loop.time() > deadline:
+            except TooManyCalls:
+                pause = TURN_PAUSE
+                deadline = loop.time() + ENGINE_PATIENCE
+            except EngineUnavailable as error:
+                pause = max(ENGINE_PAUSE, error.retry_after or 0.0)
+                if loop.time() + pause > deadline + ENGINE_PAUSE:
                     raise
-            await asyncio.sleep(ENGINE_PAUSE)
+            await asyncio.sleep(pause)
 
     async def _stream(self, assignment: Assignment) -> None:
         turn = _turn_of(assignment)
