@@ -180,7 +180,8 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = [
     *("x-request-id", "openai-poll-after-ms", "retry-after", "x-should-retry"),
-    *("idempotent-replayed", "x-sovereign-ignored-parameters"),
+    *("idempotent-replayed", "x-sovereign-ignored-parameters", "retry-after-ms"),
+    *(f"x-ratelimit-{word}-{what}" for what in ("requests", "tokens") for word in ("limit", "remaining", "reset")),
 ]
 
 REST_FRAMEWORK = {

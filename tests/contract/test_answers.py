@@ -16,7 +16,9 @@ from runs.models import Run, RunEvent, RunStep
 from runs.rendering import head_of, payload_of
 from runs.services import reaping
 from runs.streaming.reader import REVOKED
+from sovereign.accounts import services
 from sovereign.accounts.models import Project
+from sovereign.accounts.services.quotas import Limits
 from sovereign.core.errors import not_found, unavailable
 from tests.contract.facts import Document, operations_of
 from tests.contract.hand import Hand
@@ -417,6 +419,16 @@ def test_tickets_and_refusals(
     without_beta = APIClient()
     without_beta.credentials(HTTP_AUTHORIZATION=f"Bearer {api_key}")
     assert contract.check("GET", "/assistants", without_beta.get("/v1/assistants"))
+
+
+def test_what_is_limited(ask: Callable[..., Any], project: Project) -> None:
+    services.set_project_limits(project=project, limits=Limits(requests_per_minute=4, tokens_per_minute=10))
+    ask("POST", "/threads", {})
+    ask("POST", "/assistants", {"model": "tiny", "colour": "red"}, status=400)
+    ask("DELETE", "/assistants/{assistant_id}", assistant_id="asst_x", status=404)
+    ask("POST", "/threads/runs", {}, status=400)
+    assert ask("POST", "/threads", {}, status=429)["error"]["type"] == "requests"
+    assert ask("DELETE", "/assistants/{assistant_id}", assistant_id="asst_x", status=429)
 
 
 def test_every_operation_and_every_event_is_there(

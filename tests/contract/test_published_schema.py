@@ -16,6 +16,7 @@ import yaml
 from django.core.management import call_command
 from jsonschema import Draft202012Validator
 
+from sovereign.core.api.schema import RATE_LIMITS
 from sovereign.web.glossary import WORDS
 from tests.contract.facts import Document, Facts, answer_of, body_of, facts_of, look_up, operations_of, reached
 
@@ -196,7 +197,18 @@ def test_every_refusal_is_in_the_envelope(document: Document) -> None:
 def test_what_tells_clients_whether_to_try_again(document: Document) -> None:
     for name, operation in operations_of(document):
         failed, busy = (look_up(document, operation["responses"][status])["headers"] for status in ("500", "503"))
-        assert (set(failed), set(busy)) == ({"x-request-id", "x-should-retry"}, {*failed, "Retry-After"}), name
+        always = {"x-request-id", "x-should-retry", *RATE_LIMITS}
+        assert (set(failed), set(busy)) == (always, {*always, "Retry-After"}), name
+
+
+def test_what_is_limited_says_so(document: Document) -> None:
+    for name, operation in operations_of(document):
+        limited = not name.startswith("GET")
+        assert ("429" in operation["responses"]) == limited, name
+        assert (set(RATE_LIMITS) <= set(operation["responses"]["200"]["headers"])) == limited, name
+        if limited:
+            refused = look_up(document, operation["responses"]["429"])["headers"]
+            assert {"Retry-After", "retry-after-ms", *RATE_LIMITS} <= set(refused), name
 
 
 def test_an_idempotency_key_is_described_by_how_long_it_is_kept(document: Document) -> None:

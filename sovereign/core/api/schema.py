@@ -71,6 +71,27 @@ SHOULD_RETRY = {
     }
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": {"type": "integer"}}}
+#: of requests that change something, where a limit applies to them
+RATE_LIMITS: dict[str, Any] = {
+    f"x-ratelimit-{word}-{what}": {"description": description.format(what), "schema": schema}
+    for what in ("requests", "tokens")
+    for word, description, schema in (
+        ("limit", "How many {} the tightest limit allows, of the key's and its project's.", {"type": "integer"}),
+        ("remaining", "How many {} are left of it.", {"type": "integer"}),
+        ("reset", "When all {} of it are free again: `20s`, `1m0s`.", {"type": "string"}),
+    )
+}
+COME_BACK = RETRY_AFTER | {
+    "retry-after-ms": {"description": "The same in milliseconds.", "schema": {"type": "integer"}},
+    "x-should-retry": {
+        "description": "`false` where it is more than the limit by itself: waiting does not help.",
+        "schema": {"type": "string", "enum": ["false"]},
+    },
+}
+EXCEEDED = (
+    "The key or its project has used what its limits allow for now. `type` says of what (`requests` or `tokens`), the "
+    "message how much and of whom."
+)
 UNAVAILABLE = (
     "Not at the moment: the database does not answer, the server has too much to do, or the same `POST` is still being "
     "worked on. Try again."
@@ -78,16 +99,18 @@ UNAVAILABLE = (
 
 #: Refusals by status: the component's name, what it means, and headers beside the request's id.
 REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "400": ("BadRequest", "The request breaks a rule. `param` names the field, `code` the rule.", {}),
+    "400": ("BadRequest", "The request breaks a rule. `param` names the field, `code` the rule.", RATE_LIMITS),
     "401": ("Unauthorized", "No key or ticket came with the request, or one that is not known.", {}),
-    "403": ("Forbidden", "The key or the person lacks the scope that this operation needs.", {}),
-    "404": ("NotFound", "The object does not exist, or belongs to another project: both look the same.", {}),
-    "413": ("TooLarge", "The body is larger than this server accepts.", {}),
-    "415": ("UnsupportedMediaType", "The body is of a type that this operation does not take.", {}),
-    "500": ("ServerError", "Something went wrong here. The message has the request's id.", SHOULD_RETRY),
-    "503": ("Unavailable", UNAVAILABLE, RETRY_AFTER | SHOULD_RETRY),
+    "403": ("Forbidden", "The key or the person lacks the scope that this operation needs.", RATE_LIMITS),
+    "404": ("NotFound", "The object does not exist, or belongs to another project: both look the same.", RATE_LIMITS),
+    "413": ("TooLarge", "The body is larger than this server accepts.", RATE_LIMITS),
+    "415": ("UnsupportedMediaType", "The body is of a type that this operation does not take.", RATE_LIMITS),
+    "429": ("TooManyRequests", EXCEEDED, COME_BACK | RATE_LIMITS),
+    "500": ("ServerError", "Something went wrong here. The message has the request's id.", SHOULD_RETRY | RATE_LIMITS),
+    "503": ("Unavailable", UNAVAILABLE, RETRY_AFTER | SHOULD_RETRY | RATE_LIMITS),
 }
 WITH_BODY = {"413", "415"}  # refusals of bodies
+OF_CHANGES = {"429"}  # refusals of requests that do more than read
 
 
 class Error(serializers.Serializer):
@@ -178,16 +201,19 @@ class Documentation(AutoSchema):
         for code, answer in answers.items():
             status, *media_types = code if isinstance(code, tuple) else (code,)
             body = self._get_response_for_code(answer, str(status), media_types or None, direction)
-            body["headers"] = {**REQUEST_ID, **body.get("headers", {}), **(REPLAYED if self.method == "POST" else {})}
+            body["headers"] = {**REQUEST_ID, **body.get("headers", {}), **self._headers_of_changes()}
             if str(status) in bodies:
                 bodies[str(status)]["content"].update(body["content"])
             else:
                 bodies[str(status)] = {**body, "description": body["description"] or "It worked."}
         return bodies | {status: self._refusal(status) for status in self._refusals()}
 
+    def _headers_of_changes(self) -> dict[str, Any]:
+        return (REPLAYED if self.method == "POST" else {}) | ({} if self.method == "GET" else RATE_LIMITS)
+
     def _refusals(self) -> list[str]:
         names_objects = "{" in self.path or (self.method == "POST" and getattr(self.view, "requires_beta", False))
-        unfit = WITH_BODY if self.method in ("GET", "DELETE") else set()
+        unfit = {"GET": WITH_BODY | OF_CHANGES, "DELETE": WITH_BODY}.get(self.method, set())
         return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
 
     def _refusal(self, status: str) -> dict[str, str]:
