@@ -57,7 +57,7 @@ class Model:
     def answers(self, *script: Any) -> None:
         self.scripts.append(list(script))
 
-    def availability(self, name: str) -> Availability:
+    def availability(self, name: str, **_: Any) -> Availability:
         return Availability(ready=self.ready, reason=self.reason, capabilities=self.capabilities)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
