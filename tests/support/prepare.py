@@ -1,4 +1,4 @@
-"""``python -m tests.support.prepare ENGINES [limited]``: what ``manage.py up`` prepares, without serving; prints credentials.
+"""``python -m tests.support.prepare ENGINES [limited]``: what ``manage.py up`` prepares, unserved; prints credentials.
 
 ``ENGINES`` is JSON, model name → address: engines that are registered beside the one of the environment. ``limited``
 as a second argument gives the project limits that nobody reaches.
