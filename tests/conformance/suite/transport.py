@@ -41,6 +41,14 @@ def expectations() -> Iterator[Expectation]:
     yield row("a wrong key", "(E1)", _key_page, KEY_PAGE)
     yield Expectation(
         operation=SECTION,
+        subject="a limit that is reached",
+        label="429 in the envelope, with `retry-after` and `x-ratelimit-*`",
+        judge=lambda world: None,
+        side=Side.REFUSES,
+        shown_by="tests/sdk/test_limits.py::test_one_too_many_is_a_rate_limit_error",
+    )
+    yield Expectation(
+        operation=SECTION,
         subject="an unexpected error",
         label="500 in the envelope, with the request ID (E50)",
         judge=lambda world: None,
