@@ -52,6 +52,39 @@ def write(path: Path, **content: object) -> None:
     path.write_text(json.dumps(content))
 
 
+def make_adapter(folder: Path, model: Path, seed: int = 9, rank: int = 8) -> Path:
+    """Write a LoRA adapter for ``model`` (any small Llama) that changes its answers."""
+    configuration = json.loads((model / "config.json").read_text())
+    hidden = configuration["hidden_size"]
+    wide = configuration["num_attention_heads"] * configuration["head_dim"]
+    folder.mkdir(parents=True, exist_ok=True)
+    write(
+        folder / "adapter_config.json",
+        peft_type="LORA",
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=rank,
+        lora_dropout=0.0,
+        bias="none",
+        target_modules=["q_proj", "v_proj"],
+    )
+    shapes: dict[str, list[int]] = {}
+    for layer in range(configuration["num_hidden_layers"]):
+        for name in ("q_proj", "v_proj"):
+            prefix = f"base_model.model.model.layers.{layer}.self_attn.{name}"
+            shapes |= {f"{prefix}.lora_A.weight": [rank, hidden], f"{prefix}.lora_B.weight": [wide, rank]}
+    write_tensors(folder / "adapter_model.safetensors", shapes, random.Random(seed))
+    return folder
+
+
+def make_embedder(folder: Path) -> Path:
+    """The tiny model as one that makes vectors."""
+    make_model(folder)
+    (folder / "chat_template.jinja").unlink()
+    write(folder / "modules.json")
+    return folder
+
+
 def write_weights(path: Path, vocabulary: int, chance: random.Random) -> None:
     shapes: dict[str, list[int]] = {"model.embed_tokens.weight": [vocabulary, HIDDEN], "model.norm.weight": [HIDDEN]}
     for layer in range(LAYERS):
@@ -60,6 +93,10 @@ def write_weights(path: Path, vocabulary: int, chance: random.Random) -> None:
         shapes |= {f"{prefix}self_attn.{name}_proj.weight": [HIDDEN, HIDDEN] for name in "qkvo"}
         shapes |= {f"{prefix}mlp.{name}_proj.weight": [MIDDLE, HIDDEN] for name in ("gate", "up")}
         shapes[f"{prefix}mlp.down_proj.weight"] = [HIDDEN, MIDDLE]
+    write_tensors(path, shapes, chance)
+
+
+def write_tensors(path: Path, shapes: dict[str, list[int]], chance: random.Random) -> None:
     header, chunks, offset = {}, [], 0
     for name, shape in shapes.items():
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
