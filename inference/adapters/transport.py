@@ -229,6 +229,7 @@ class Transport:
         self._ticker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticker
+        await self._close_sessions()  # a ticker that never had its turn closed nothing
 
     async def _watch(self) -> None:
         """Runs until the loop or ``close`` cancels it, and closes the session then."""
@@ -238,8 +239,11 @@ class Transport:
                 self._end_overdue()
                 await self._record_progress()
         finally:
-            await self.session.close()
-            await self.public_session.close()
+            await self._close_sessions()
+
+    async def _close_sessions(self) -> None:
+        await self.session.close()
+        await self.public_session.close()
 
     def _end_overdue(self) -> None:
         now = self.loop.time()

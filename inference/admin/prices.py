@@ -49,12 +49,22 @@ class PriceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
+        if not self.instance._state.adding:
             for name in PRICES:
                 value = getattr(self.instance, name)
                 self.initial[f"{name}_price"] = None if value is None else plain(value)
         else:
             self.initial.setdefault("valid_from", now().date())
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), "valid_from"}  # in place of the constraints' own words: below
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        same = {name: cleaned.get(name) for name in ("model", "provider", "valid_from")}
+        if ModelPrice.objects.filter(**same).exclude(pk=self.instance.pk).exists():
+            self.add_error("valid_from", "This model has a price from this day on already.")
+        return cleaned
 
 
 def plain(nano_units: int) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
+from http import HTTPStatus
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
@@ -22,6 +24,7 @@ from sovereign.accounts.models import Project
 from sovereign.core.errors import ApiError
 
 DESCRIBED = tuple(services.Described.__annotations__)
+TEST_BUTTON = "inference_provider_save_and_test"
 TESTED_AT_ONCE = 3  # each may take five seconds
 NAMES_SHOWN = 8
 
@@ -78,7 +81,7 @@ class ProviderForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean() or {}
         if self.errors:
             return cleaned
-        row = copy(self.instance) if self.instance.pk is None else Provider.objects.get(pk=self.instance.pk)
+        row = copy(self.instance)  # as it is kept: the form has not written to it yet
         row.kind = cleaned.get("kind") or row.kind
         try:
             services.apply_description(row, key=self.given_key(), **described_in(cleaned))
@@ -128,6 +131,16 @@ class ProviderAdmin(HouseAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), "destinations": destinations()})
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What is asked of others is asked after the commit: nobody waits on a lock meanwhile."""
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        is_saved = request.method == "POST" and response.status_code == HTTPStatus.FOUND
+        if is_saved and TEST_BUTTON in request.POST and self.has_write_permission(request):
+            provider = Provider.objects.filter(pk=unquote(str(args[0] if args else kwargs.get("object_id")))).first()
+            if provider is not None:
+                self._test(request, provider)
+        return response
+
     # ------------------------------------------------------------------------------------- rights
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -135,6 +148,11 @@ class ProviderAdmin(HouseAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return not _is_of_environment(obj) and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Its engine and its prices go with it, whoever may delete those by themselves."""
+        found, counts, _, protected = super().get_deleted_objects(objs, request)
+        return found, counts, set(), protected
 
     # ------------------------------------------------------------------------------------- the form
 
@@ -185,7 +203,7 @@ class ProviderAdmin(HouseAdmin):
 
     @action(description="Save and test the connection", permissions=["write"])
     def save_and_test(self, request: HttpRequest, obj: Provider) -> None:
-        self._test(request, Provider.objects.get(pk=obj.pk))
+        """A button of the form; see ``changeform_view``."""
 
     def _test(self, request: HttpRequest, provider: Provider) -> None:
         try:
