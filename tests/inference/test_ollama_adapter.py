@@ -345,5 +345,4 @@ def test_lines_do_not_depend_on_where_the_bytes_are_cut(lines: list[str], cut: i
 def test_lines_and_streams_that_never_end_are_refused(chunk: bytes) -> None:
     parser = LineParser(maximum_line=100, maximum_total=300)
     with pytest.raises(StreamTooLarge):
-        for _ in range(9):
-            parser.feed(chunk)
+        [parser.feed(chunk) for _ in range(9)]
