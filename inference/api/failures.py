@@ -22,15 +22,6 @@ CODES = {"unsupported": "unsupported_value"}
 def api_error(error: InferenceError) -> ApiError:
     """The failure in the contract's envelope."""
     headers = dict(error.headers)
-    if isinstance(error, EngineUnavailable):
-        headers["Retry-After"] = _seconds(error)
-        return ApiError(
-            error.message,
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-            type=SERVER_ERROR,
-            code="service_unavailable",
-            headers=headers,
-        )
     if error.code == "rate_limit_exceeded":
         headers.setdefault("Retry-After", _seconds(error))
         return ApiError(
@@ -39,6 +30,15 @@ def api_error(error: InferenceError) -> ApiError:
             type="requests",
             param=error.param,
             code=error.code,
+            headers=headers,
+        )
+    if isinstance(error, EngineUnavailable):
+        headers["Retry-After"] = _seconds(error)
+        return ApiError(
+            error.message,
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            type=SERVER_ERROR,
+            code="service_unavailable",
             headers=headers,
         )
     if (status := REFUSALS.get(error.code)) is not None:

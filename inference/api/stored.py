@@ -45,7 +45,7 @@ def filtered(rows: StoredCompletionQuerySet, query: QueryDict) -> StoredCompleti
 
 def page_of_stored(query: QueryDict) -> Page:
     """Oldest first, where nothing else is said."""
-    asked = {name: query[name] for name in ("limit", "order", "after") if name in query}
+    asked: dict[str, str] = {name: str(query[name]) for name in ("limit", "order", "after") if name in query}
     return page_of({"order": "asc", **asked})
 
 

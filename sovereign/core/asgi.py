@@ -21,7 +21,7 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
-from django.http import FileResponse, JsonResponse
+from django.http import FileResponse, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -67,6 +67,8 @@ class LaterResponse(HttpResponseBase):
             response = JsonResponse(failure.body(), status=failure.status)
         for name, value in self.items():
             response.headers.setdefault(name, value)
+        if isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         response.cookies.update(self.cookies)
         if "openai-processing-ms" in self:
             waited = time.perf_counter() - self._since
@@ -122,7 +124,7 @@ class OneHopHandler(ASGIHandler):
         response._handler_class = type(self)
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
-        if not response.streaming:
+        if not response.streaming or isinstance(response, LaterResponse):
             response.close()
         elif not response.is_async:
             response.streaming_content = self._pieces(response.streaming_content)

@@ -11,6 +11,10 @@ import structlog
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
+from sovereign.core.asgi import LaterResponse
+from sovereign.core.errors import ApiError
+from sovereign.core.sse import EventStream
+
 told: list[str] = []  # what streams did, in order
 
 
@@ -94,7 +98,88 @@ def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(content())
 
 
+class Cookies:
+    """A middleware that adds a header and a cookie."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["x-added"] = "yes"
+        response.set_cookie("crumb", "1")
+        return response
+
+
+going = asyncio.Event()  # the work of ``/later_held`` has begun
+
+
+class Source:
+    """What a later stream reads from."""
+
+    def __init__(self) -> None:
+        self.left = [b"data: 1\n\n", b"data: 2\n\n"]
+
+    def __aiter__(self) -> Source:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop(0)
+
+    async def aclose(self) -> None:
+        told.append("closed")
+
+
+def later(request: HttpRequest) -> LaterResponse:
+    async def work() -> HttpResponse:
+        await asyncio.sleep(0)
+        context = structlog.contextvars.get_contextvars()
+        return HttpResponse(f"{threading.current_thread().name}|{context['request_id']}", status=201)
+
+    return LaterResponse(work)
+
+
+def later_refused(request: HttpRequest) -> LaterResponse:
+    async def work() -> HttpResponse:
+        raise ApiError("No.", status=429, headers={"Retry-After": "3"})
+
+    return LaterResponse(work)
+
+
+def later_broken(request: HttpRequest) -> LaterResponse:
+    async def work() -> HttpResponse:
+        raise ValueError("a secret")
+
+    return LaterResponse(work)
+
+
+def later_held(request: HttpRequest) -> LaterResponse:
+    async def work() -> HttpResponse:
+        going.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.append("stopped")
+        raise AssertionError
+
+    return LaterResponse(work)
+
+
+def later_stream(request: HttpRequest) -> LaterResponse:
+    async def work() -> EventStream:
+        return EventStream(Source())
+
+    return LaterResponse(work)
+
+
 urlpatterns = [
+    path("later", later),
+    path("later_refused", later_refused),
+    path("later_broken", later_broken),
+    path("later_held", later_held),
+    path("later_stream", later_stream),
     path("echo", echo),
     path("fail", fail),
     path("file", file),

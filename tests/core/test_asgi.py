@@ -262,3 +262,84 @@ async def test_a_stream_that_comes_when_nobody_waits_any_more_is_closed(
         request_finished.disconnect(note)
     assert asgi_urls.told == ["closed"]
     assert signals == ["started", "finished"]
+
+
+# ---------------------------------------------------------------------------------------------- later responses
+
+
+@pytest.fixture
+def later_handler(settings: Any, handler: OneHopHandler) -> OneHopHandler:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.core.asgi_urls.Cookies"]
+    asgi_urls.going = asyncio.Event()
+    return OneHopHandler()
+
+
+def headers_of(connection: Connection) -> dict[str, str]:
+    return {name.decode().lower(): value.decode() for name, value in connection.sent[0]["headers"]}
+
+
+async def test_later_work_is_done_in_the_loop_in_the_context_of_its_request(
+    later_handler: OneHopHandler, signals: list[str]
+) -> None:
+    answer = await Connection("/later").through(later_handler)
+    headers = headers_of(answer)
+    thread, request_id = answer.body.decode().split("|")
+    assert (answer.status, thread) == (201, threading.current_thread().name)
+    assert headers["x-request-id"] == request_id
+    assert headers["x-added"] == "yes"
+    assert "crumb=1" in headers["set-cookie"]
+    assert headers["content-length"] == str(len(answer.body))
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert signals == ["started", "finished"]
+
+
+async def test_later_work_may_be_refused(later_handler: OneHopHandler) -> None:
+    answer = await Connection("/later_refused").through(later_handler)
+    assert answer.status == 429
+    assert json.loads(answer.body)["error"]["message"] == "No."
+    assert headers_of(answer)["retry-after"] == "3"
+    assert headers_of(answer)["x-added"] == "yes"
+
+
+async def test_later_work_that_fails_is_a_500_without_its_text(later_handler: OneHopHandler) -> None:
+    answer = await Connection("/later_broken").through(later_handler)
+    assert answer.status == 500
+    assert headers_of(answer)["x-request-id"] in json.loads(answer.body)["error"]["message"]
+    assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_later_work_ends_with_its_client_and_with_the_server(later_handler: OneHopHandler, stops: bool) -> None:
+    connection = Connection("/later_held")
+    answering = asyncio.create_task(connection.through(later_handler))
+    await asgi_urls.going.wait()
+    if stops:
+        answering.cancel()
+    else:
+        connection.leave()
+    await asyncio.gather(answering, return_exceptions=True)
+    assert asgi_urls.told == ["stopped"]
+    assert connection.sent == []
+
+
+async def test_a_later_stream_is_sent_and_its_source_is_closed(
+    later_handler: OneHopHandler, signals: list[str]
+) -> None:
+    answer = await Connection("/later_stream").through(later_handler)
+    assert answer.body == b"data: 1\n\ndata: 2\n\n"
+    assert headers_of(answer)["content-type"].startswith("text/event-stream")
+    assert headers_of(answer)["x-added"] == "yes"
+    assert asgi_urls.told == ["closed"]
+    assert signals == ["started", "finished"]
+
+
+async def test_a_later_stream_that_is_never_sent_is_closed(later_handler: OneHopHandler) -> None:
+    connection = Connection("/later_stream")
+
+    async def stuck(message: Message) -> None:
+        connection.leave()
+        await asyncio.Event().wait()
+
+    connection.send = stuck  # type: ignore[method-assign]
+    await connection.through(later_handler)
+    assert asgi_urls.told == ["closed"]
