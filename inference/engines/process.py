@@ -63,6 +63,35 @@ class Slot:
         self._lock.close()
 
 
+class Turn:
+    """Who may load a model onto the GPUs of this machine: two that load at once mistake each other's memory.
+
+    Engines that are given other GPUs (``CUDA_VISIBLE_DEVICES``) have turns of their own.
+    """
+
+    def __init__(self) -> None:
+        devices = re.sub(r"[^A-Za-z0-9]+", "-", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))[:80]
+        self._path = settings.SOVEREIGN.data_dir / "engines" / f"loading-{devices}.lock"
+        self._lock: IO[str] | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now, until it is released or we die."""
+        if self._lock is None:
+            lock = self._path.open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                return False
+            self._lock = lock
+        return True
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
 class EngineProcess:
     """The engine of one slot. Everything needed to find it again lies in the slot's folder."""
 

@@ -26,7 +26,7 @@ from inference.engines.circuit import Circuit, Timing
 from inference.engines.diagnosis import ending, explain, stage
 from inference.engines.load import Report, ask
 from inference.engines.probing import ProbeFailed, list_models
-from inference.engines.process import EngineProcess, Slot, free_port
+from inference.engines.process import EngineProcess, Slot, Turn, free_port
 from inference.engines.pulse import Pulse, Unable
 from inference.models import Engine
 from sovereign.core.database import in_database, now
@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 HUNG = "It stopped producing tokens."
 STOPPING = "It is being stopped."
 ASLEEP = "It sleeps until it is wanted."
+IN_TURN = "Waiting until another model has been loaded onto the GPU."
 WAKING = "Waking up."
 NOT_WOKEN = "It did not wake up from its sleep."
 
@@ -50,6 +51,7 @@ class Supervisor:
         self.process = EngineProcess(slot.folder, adoption=timing.adoption)
         self._draining = draining or asyncio.Event()
         self._circuit = Circuit(timing)
+        self._turn = Turn()
         self._engine_id = ""
         self._key = secrets.token_urlsafe(32)
         self._served = launch.served
@@ -66,8 +68,8 @@ class Supervisor:
             adopted = await self._begin(stop)
             beating = asyncio.create_task(self._beat(), name="engine heartbeat")
             while not stop.is_set():
-                if not adopted:
-                    await self._start()
+                if not adopted and not await self._start(stop):
+                    break
                 adopted = False
                 reason = await self._serve(stop)
                 if reason is not None:
@@ -126,7 +128,13 @@ class Supervisor:
         )
         self._engine_id = engine.id
 
-    async def _start(self) -> None:
+    async def _start(self, stop: asyncio.Event) -> bool:
+        """Begin to load, when it is our turn; false where ``stop`` came first."""
+        while self.launch.memory.gpu and not self._turn.take():
+            self._say(Engine.State.LOADING, IN_TURN)
+            await _pause(stop, self.timing.poll)
+            if stop.is_set():
+                return False
         port = self.launch.port or free_port(self.launch.host)
         self._base_url = self.launch.url(port)
         memory = await asyncio.to_thread(self.launch.memory.flags)
@@ -139,6 +147,7 @@ class Supervisor:
         self._pulse = self._new_pulse()
         self._say(Engine.State.LOADING, "")
         log.info("engine_started", engine=self.launch.name, port=port, log=str(self.process.log_file))
+        return True
 
     def _new_pulse(self) -> Pulse:
         return Pulse(
@@ -167,6 +176,7 @@ class Supervisor:
                 return None
             return next(task.result() for task in tasks if task in done)
         finally:
+            self._turn.release()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -199,6 +209,7 @@ class Supervisor:
                 await self._pulse.first_token()
                 await self._ask_what_it_serves()
                 self._say(Engine.State.READY, "")
+                self._turn.release()
                 log.info("engine_ready", engine=self.launch.name, first_answer_ms=self._pulse.latency_ms)
                 return
             await asyncio.sleep(self.timing.loading_probe)
