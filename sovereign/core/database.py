@@ -92,12 +92,17 @@ def transact_hurriedly(work: Callable[[], T]) -> T:
             return work()
 
         return transact(hurried)
+    _synchronise("NORMAL")
+    try:
+        return transact(work)
+    finally:
+        if connection.connection is not None:  # one that was closed because of an error is not used again
+            _synchronise("FULL")
+
+
+def _synchronise(how: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        try:
-            return transact(work)
-        finally:
-            cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA synchronous = {how}")
 
 
 class Busy(Exception):

@@ -16,7 +16,16 @@ from sovereign.accounts.models import Project, User
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import CONVERSATIONS_READ
 from sovereign.core import database
-from sovereign.core.database import Prepared, in_database, is_transient, now, only_row, service, visible_row
+from sovereign.core.database import (
+    Prepared,
+    in_database,
+    is_transient,
+    now,
+    only_row,
+    service,
+    transact_hurriedly,
+    visible_row,
+)
 from sovereign.core.sqlite.base import FairLock, pool_of
 from threads.models import Thread
 
@@ -289,6 +298,55 @@ def test_only_the_outermost_service_is_repeated() -> None:
 
     outer()
     assert (outer_tries, inner_tries) == (2, 2)
+
+
+def waits_for_the_disk() -> bool:
+    question = "SHOW synchronous_commit" if connection.vendor == "postgresql" else "PRAGMA synchronous"
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()[0] in ("on", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [None, "transient", "other", "lost"])
+def test_who_is_in_a_hurry_does_not_wait_for_the_disk_and_the_next_one_does(
+    error: str | None,
+) -> None:
+    tries: list[bool] = []
+
+    def work() -> str:
+        tries.append(waits_for_the_disk())
+        Project.objects.create(name="x")
+        if error == "transient" and len(tries) == 1:
+            raise transient()
+        if error == "other":
+            raise ValueError
+        if error == "lost":
+            connection.connection.close()  # the rollback will fail
+            raise ValueError
+        return "done"
+
+    def outcome() -> tuple[Any, bool]:
+        try:
+            given: Any = transact_hurriedly(work)
+        except Exception as raised:
+            given = type(raised).__name__
+        return given, waits_for_the_disk()
+
+    given, waits = in_thread(outcome)
+    assert waits
+    assert waits_for_the_disk()
+    assert set(tries) == {False}
+    assert len(tries) == (2 if error == "transient" else 1)
+    assert (given == "done") == (error in (None, "transient"))
+    assert Project.objects.count() == (given == "done")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_inside_another_transaction_nobody_is_in_a_hurry() -> None:
+    with transaction.atomic():
+        assert transact_hurriedly(waits_for_the_disk)
+        assert waits_for_the_disk()
 
 
 @pytest.mark.django_db(transaction=True)
