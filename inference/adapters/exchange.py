@@ -105,7 +105,8 @@ async def check_stream(response: aiohttp.ClientResponse, endpoint: Endpoint, con
     if response.status != 200:
         raise await refusal(response, endpoint)
     if response.content_type not in content_types:
-        raise InferenceError(f"The engine answered with {sanitised(response.content_type)} instead of a stream.")
+        kind = sanitised(response.content_type, endpoint.key)
+        raise InferenceError(f"The engine answered with {kind} instead of a stream.")
     check_plain(response)
 
 
@@ -136,7 +137,7 @@ async def document(endpoint: Endpoint, asked: Asked, *, maximum: int = MAXIMUM_D
     try:
         return orjson.loads(raw)
     except ValueError:
-        kind = sanitised(response.content_type)
+        kind = sanitised(response.content_type, endpoint.key)
         raise InferenceError(f"The engine's answer ({kind}) is not JSON.") from None
 
 

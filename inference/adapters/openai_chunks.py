@@ -39,9 +39,10 @@ NOT_OPENAI = "The engine sent an answer that is not in OpenAI's format."
 class _Chunks:
     """What both kinds of streams share: their end, their usage, their failures."""
 
-    __slots__ = ("_pieces", "_usage", "done", "reason")
+    __slots__ = ("_key", "_pieces", "_usage", "done", "reason")
 
-    def __init__(self) -> None:
+    def __init__(self, key: str = "") -> None:
+        self._key = key  # must not come back in a message
         self.done = False  # ``[DONE]`` came
         self.reason: FinishReason | None = None
         self._usage: Usage | None = None
@@ -61,7 +62,7 @@ class _Chunks:
             if choices:
                 self._choice(choices[0], deltas)
             elif choices is None or "error" in chunk:
-                raise InferenceError(_reported(chunk))
+                raise InferenceError(_reported(chunk, self._key))
             if usage := chunk.get("usage"):
                 self._usage = read_usage(usage)
         except MALFORMED:
@@ -90,8 +91,8 @@ class ChatDecoder(_Chunks):
 
     __slots__ = ("_calls",)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, key: str = "") -> None:
+        super().__init__(key)
         self._calls: dict[int, str | None] = {}  # index → id
 
     def _choice(self, choice: dict[str, Any], deltas: list[Delta]) -> None:
@@ -228,9 +229,9 @@ def read_old_logprobs(logprobs: dict[str, Any]) -> list[dict[str, Any]] | None:
     return entries or None
 
 
-def _reported(chunk: dict[str, Any]) -> str:
+def _reported(chunk: dict[str, Any], key: str) -> str:
     """A failure that is told inside the stream."""
     if "error" not in chunk:
         return NOT_OPENAI
-    said = sanitised(message_of(chunk))
+    said = sanitised(message_of(chunk), key)
     return f"The engine failed in the middle of the answer{said and ': ' + said}"

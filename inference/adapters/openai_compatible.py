@@ -33,12 +33,12 @@ class OpenAICompatible:
     def stream(self, endpoint: Endpoint, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """See :class:`inference.adapters.base.Adapter`."""
         ask = partial(self._ask_chat, endpoint, request)
-        return streamed(endpoint, ask, STREAM, EventParser(), ChatDecoder())
+        return streamed(endpoint, ask, STREAM, EventParser(), ChatDecoder(endpoint.key))
 
     def complete(self, endpoint: Endpoint, request: CompletionRequest) -> AsyncGenerator[Delta, None]:
         """See :class:`inference.adapters.base.Adapter`."""
         ask = partial(self._ask_text, endpoint, request)
-        return streamed(endpoint, ask, STREAM, EventParser(), TextDecoder())
+        return streamed(endpoint, ask, STREAM, EventParser(), TextDecoder(endpoint.key))
 
     async def embed(self, endpoint: Endpoint, request: EmbeddingRequest) -> Embedded:
         """See :class:`inference.adapters.base.Adapter`."""

@@ -59,6 +59,7 @@ class Upstream:
         self.requests: list[Asked] = []
         self.models: list[dict[str, Any]] = [{"id": "tiny", "owned_by": "test", "max_model_len": 512}]
         self.models_answer: bytes | None = None
+        self.lists = True  # else the script answers those who ask for models, too
         self.silent = False  # accept, and say nothing: a process that stands still
         self.answers(answer("Hello"))
         self.url = ""
@@ -111,7 +112,7 @@ class Upstream:
             watching = asyncio.create_task(self._watch(reader, asked))
             if self.silent:
                 await asked.gone.wait()
-            elif asked.path.endswith("/models"):
+            elif self.lists and asked.path.endswith("/models"):
                 listing = json.dumps({"object": "list", "data": self.models}).encode()
                 writer.write(self.models_answer or plain(200, listing))
             else:
