@@ -144,6 +144,7 @@ class InferenceError(Exception):
     :ivar message: one sentence for the client, free of secrets.
     :ivar param: the request's field that was refused, where one was.
     :ivar retry_after: seconds after which another try makes sense, where that is known.
+    :ivar type: what there was too much of, where there was: ``requests`` or ``tokens``.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class InferenceError(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         headers: dict[str, str] | None = None,
+        type: str = "requests",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -161,6 +163,7 @@ class InferenceError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.headers = headers or {}
+        self.type = type
 
 
 class EngineUnavailable(InferenceError):

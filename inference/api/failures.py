@@ -23,11 +23,11 @@ def api_error(error: InferenceError) -> ApiError:
     """The failure in the contract's envelope."""
     headers = dict(error.headers)
     if error.code == "rate_limit_exceeded":
-        headers.setdefault("Retry-After", _seconds(error))
+        headers.setdefault("retry-after", _seconds(error))
         return ApiError(
             error.message,
             status=HTTPStatus.TOO_MANY_REQUESTS,
-            type="requests",
+            type=error.type,
             param=error.param,
             code=error.code,
             headers=headers,

@@ -74,7 +74,13 @@ class Denial:
     def error(self) -> InferenceError:
         kind = TooManyCalls if self.refusal.metric == "calls" else InferenceError
         refusal = self.refusal
-        return kind(refusal.message, quotas.EXCEEDED, retry_after=refusal.retry_after, headers=refusal.headers)
+        return kind(
+            refusal.message,
+            quotas.EXCEEDED,
+            retry_after=refusal.retry_after,
+            headers=refusal.headers,
+            type=refusal.type,
+        )
 
 
 def grant(wishes: Sequence[Wish]) -> list[Grant | Denial]:
