@@ -308,22 +308,22 @@ class Texts(StrictField):
     expected = "a string or an array"
 
     def __init__(self, name: str, *, shortest: int = 0, **options: Any) -> None:
-        self.name, self.text = name, StrictString(min_length=shortest)
+        self.name, self.shortest = name, shortest
         super().__init__(**options)
 
     def schema(self) -> Union:
         many = {"type": "array", "minItems": 1, "maxItems": MAXIMUM_INPUTS}
-        text = self.text.schema()
+        text = StrictString(min_length=self.shortest).schema()
         return Union(self.name, (text, {**many, "items": text}, TOKENS, {**many, "items": TOKENS}))
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, str):
-            return [self.text.to_internal_value(data)]
+            return [StrictString(min_length=self.shortest).to_internal_value(data)]
         if not isinstance(data, list):
             raise refuse_type(self.expected, data)
         if data and isinstance(data[0], int) and not isinstance(data[0], bool):
             return [_tokens(data)]
-        child = _Tokens() if data and isinstance(data[0], list) else self.text
+        child = _Tokens() if data and isinstance(data[0], list) else StrictString(min_length=self.shortest)
         checked: list[Any] = StrictList(child=child, minimum=1, maximum=MAXIMUM_INPUTS).to_internal_value(data)
         return checked
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.db.models import TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.http import QueryDict
 
 from inference.models import StoredCompletion
@@ -39,7 +41,8 @@ def filtered(rows: StoredCompletionQuerySet, query: QueryDict) -> StoredCompleti
     if len(pairs) > METADATA_PAIRS:
         raise ApiError(f"At most {METADATA_PAIRS} pairs of metadata can be asked for.", param="metadata")
     for number, (key, value) in enumerate(pairs):
-        rows = rows.alias(**{f"pair_{number}": KeyTextTransform(key, "metadata")}).filter(**{f"pair_{number}": value})
+        told = Cast(KeyTextTransform(key, "metadata"), TextField())  # a transform of JSON compares JSON: this is text
+        rows = rows.alias(**{f"pair_{number}": told}).filter(**{f"pair_{number}": value})
     return rows
 
 
