@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from unfold.decorators import display
 
 from inference import services
 from inference.admin.base import STATE_LABELS, HouseAdmin
-from inference.models import Engine
+from inference.models import Engine, Provider
 from sovereign.core.database import now
 
 NOTHING = "–"
@@ -19,13 +20,23 @@ NOTHING = "–"
 
 @admin.register(Engine)
 class EngineAdmin(HouseAdmin):
-    list_display = ("name", "kind", "address", "shown_state", "reason", "since", "models", "queue", "last_token_at")
+    list_display = (
+        "name",
+        "kind_shown",
+        "address",
+        "shown_state",
+        "reason",
+        "since_shown",
+        "models",
+        "queue",
+        "last_token",
+    )
     list_filter = ("kind", "state")
     list_before_template = "admin/inference/engines.html"
     fieldsets = (
-        (None, {"fields": ("name", "kind", "provider", "address", "models", "abilities_shown")}),
-        ("State", {"fields": ("shown_state", "since", "reason", "failures", "heartbeat_at", "probed_at")}),
-        ("Load", {"fields": ("queue", "cache", "latency", "last_token_at")}),
+        (None, {"fields": ("name", "kind_shown", "provider", "address", "models", "abilities_shown")}),
+        ("State", {"fields": ("shown_state", "since_shown", "reason", "failures", "heartbeat_at", "probed_at")}),
+        ("Load", {"fields": ("queue", "cache", "latency", "last_token")}),
     )
     readonly_fields = tuple(field for _, part in fieldsets for field in part["fields"])
 
@@ -41,6 +52,10 @@ class EngineAdmin(HouseAdmin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         services.remove(obj, user_id=request.user.pk)
 
+    @admin.display(description="kind", ordering="kind")
+    def kind_shown(self, engine: Engine) -> str:
+        return "vLLM" if engine.kind == Engine.Kind.VLLM else Provider.Kind(engine.kind).label
+
     @display(description="state", ordering="state", label=STATE_LABELS)
     def shown_state(self, engine: Engine) -> str:
         return state_of(engine)
@@ -52,6 +67,14 @@ class EngineAdmin(HouseAdmin):
     @admin.display(description="capabilities")
     def abilities_shown(self, engine: Engine) -> str:
         return ", ".join(sorted(name for name, value in engine.capabilities.items() if value)) or NOTHING
+
+    @admin.display(description="since", ordering="since")
+    def since_shown(self, engine: Engine) -> str:
+        return moment(engine.since)
+
+    @admin.display(description="last token", ordering="last_token_at")
+    def last_token(self, engine: Engine) -> str:
+        return moment(engine.last_token_at)
 
     @admin.display(description="queue")
     def queue(self, engine: Engine) -> str:
@@ -78,6 +101,10 @@ def names_of(engine: Engine, shown: int = 6) -> str:
     names = [entry["id"] for entry in engine.served]
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return (", ".join(names[:shown]) + rest) or NOTHING
+
+
+def moment(instant: datetime | None) -> str:
+    return NOTHING if instant is None else f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def queue_of(engine: Engine) -> str:

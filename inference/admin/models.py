@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from inference import services
+from inference import resolution, services
 from inference.admin.base import HouseAdmin, HouseInline
 from inference.admin.engines import NOTHING
 from inference.models import Engine, ModelAlias, ModelFallback, RegisteredModel
@@ -68,6 +68,7 @@ class FallbackInline(HouseInline):
     formset = FallbackFormSet
     fields = ("order", "fallback")
     superusers_add = superusers_change = True
+    hide_title = True
     verbose_name = "fallback"
     verbose_name_plural = "Fallbacks: asked, in their order, where no engine of this model can begin an answer"
 
@@ -79,6 +80,7 @@ class AliasInline(HouseInline):
     model = ModelAlias
     fields = ("alias",)
     superusers_add = True
+    hide_title = True
     verbose_name = "alias"
     verbose_name_plural = "Aliases: other names that requests may use for it"
 
@@ -86,11 +88,19 @@ class AliasInline(HouseInline):
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(HouseAdmin):
     superusers_change = True  # of what stands beside it: itself is reported
-    list_display = ("name", "shown_state", "is_default", "served_by", "fallbacks_shown", "context_length", "created_at")
+    list_display = (
+        "name",
+        "shown_state",
+        "default_shown",
+        "served_by",
+        "fallbacks_shown",
+        "context_length",
+        "created_at",
+    )
     search_fields = ("name", "aliases__alias")
     search_help_text = "Name or alias"
     list_before_template = "admin/inference/models.html"
-    fields = ("name", "shown_state", "is_default", "served_by", "source", "context_length", "created_at")
+    fields = ("name", "shown_state", "default_shown", "served_by", "source", "context_length", "created_at")
     readonly_fields = fields
     inlines = (AliasInline, FallbackInline)
     actions = ("make_default",)
@@ -103,7 +113,7 @@ class RegisteredModelAdmin(HouseAdmin):
             owner = engine.provider.name if engine.provider is not None else f"vLLM ({engine.name})"
             for entry in engine.served:
                 serving.setdefault(entry["id"], []).append((owner, engine.is_ready(instant)))
-        self._serving = serving  # the same for everybody
+        self._serving, self._default = serving, resolution.default_model()  # the same for everybody
         return found
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -126,6 +136,12 @@ class RegisteredModelAdmin(HouseAdmin):
     @display(description="state", label={"ready": "success", "not running": "warning"})
     def shown_state(self, model: RegisteredModel) -> str:
         return "ready" if any(ready for _, ready in self._serving.get(model.name, [])) else "not running"
+
+    @display(description="default", label={"chosen": "success", "by itself": "info"})
+    def default_shown(self, model: RegisteredModel) -> str | None:
+        if model.is_default:
+            return "chosen"
+        return "by itself" if model.name == self._default else None
 
     @admin.display(description="served by")
     def served_by(self, model: RegisteredModel) -> str:

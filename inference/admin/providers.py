@@ -16,10 +16,11 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
 from inference import services
 from inference.admin.base import STATE_LABELS, HouseAdmin, is_superuser
-from inference.admin.engines import NOTHING, latency_of, names_of, queue_of, state_of
+from inference.admin.engines import NOTHING, latency_of, moment, names_of, queue_of, state_of
 from inference.engines.connection import ConnectionFailed, listed_models
 from inference.engines.status import destinations
 from inference.models import Engine, Provider
+from inference.services.providers import OPTIONS
 from sovereign.accounts.models import Project
 from sovereign.core.errors import ApiError
 
@@ -47,9 +48,9 @@ class ProviderForm(forms.ModelForm):
             "requests_per_minute": "Requests a minute",
             "tokens_per_minute": "Tokens a minute",
             "concurrent_calls": "Calls at once",
-            "first_token_seconds": "First token (s)",
-            "idle_seconds": "Pause within an answer (s)",
-            "total_seconds": "Whole answer (s)",
+            "first_token_seconds": "First token",
+            "idle_seconds": "Pause in an answer",
+            "total_seconds": "Whole answer",
         }
         help_texts = {
             "name": "As it is called here and in /api/v1/models/NAME.",
@@ -67,8 +68,16 @@ class ProviderForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "new_key" in self.fields and not self.instance._state.adding:
+            self.fields["new_key"].label = "New key"
         if self.instance.sealed_key and "new_key" in self.fields:
             self.fields["new_key"].widget.attrs["placeholder"] = "A key is set. Type another one to replace it."
+        if "options" in self.fields:
+            self.fields["options"].widget.attrs["rows"] = 3
+            self.fields["options"].help_text = (
+                "A JSON object: how long a model stays loaded and how many tokens of context it gets, such as "
+                '{"keep_alive": "5m", "num_ctx": 8192}.'
+            )
 
     def given_key(self) -> str | None:
         """As ``services.update_provider`` wants it."""
@@ -103,7 +112,7 @@ class ProviderAdmin(HouseAdmin):
     list_filter = ("kind", "enabled", "source")
     search_fields = ("name", "base_url")
     list_before_template = "admin/inference/providers.html"
-    filter_horizontal = ("projects",)
+    autocomplete_fields = ("projects",)
     actions = ("test_connection", "enable", "disable")
     actions_submit_line = ("save_and_test",)
     state_fields = ("shown_state", "since", "reason", "models", "latency", "queue", "last_token")
@@ -113,10 +122,9 @@ class ProviderAdmin(HouseAdmin):
                  "description": "A key belongs to its address: with another address it has to be typed again."}),
         ("Who may use it", {"fields": ("all_projects", "projects"),
                             "description": "Their questions, instructions and tool outputs are sent to its address."}),
-        ("Limits", {"fields": ("requests_per_minute", "tokens_per_minute", "concurrent_calls"),
-                    "description": "Of all projects together. Empty: none of ours."}),
-        ("Patience", {"fields": ("first_token_seconds", "idle_seconds", "total_seconds")}),
-        ("Options of its kind", {"fields": ("options",)}),
+        ("Limits", {"fields": (("requests_per_minute", "tokens_per_minute", "concurrent_calls"),),
+                    "description": "Of all projects together. Empty: no limit of ours."}),
+        ("Patience, in seconds", {"fields": (("first_token_seconds", "idle_seconds", "total_seconds"),)}),
     )  # fmt: skip
     viewed = (
         *("name", "kind", "source", "base_url", "inner_network", "enabled", "key_state", "granted"),
@@ -157,17 +165,17 @@ class ProviderAdmin(HouseAdmin):
     # ------------------------------------------------------------------------------------- the form
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        if obj is None:
-            described = [(title, dict(part)) for title, part in self.described_fieldsets]
-            described[1][1]["fields"] = ("new_key", "key_variable")
-            return described
         state = ("State", {"fields": self.state_fields})
-        if not self.has_change_permission(request, obj):
-            return [(None, {"fields": self.viewed}), state]
+        if obj is not None and not self.has_change_permission(request, obj):
+            return [state, ("Description", {"fields": self.viewed})]
         described = [(title, dict(part)) for title, part in self.described_fieldsets]
-        if not obj.sealed_key:
+        if obj is None:
+            described[1][1]["fields"] = ("new_key", "key_variable")
+        elif not obj.sealed_key:
             described[1][1]["fields"] = ("key_state", "new_key", "key_variable")
-        return [*described, state]
+        if obj is None or obj.kind in OPTIONS:
+            described.append(("Options of Ollama", {"fields": ("options",)}))
+        return described if obj is None else [state, *described]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         shown = ("key_state", "granted", *self.state_fields)
@@ -201,7 +209,12 @@ class ProviderAdmin(HouseAdmin):
         if (left := queryset.count() - TESTED_AT_ONCE) > 0:
             self.message_user(request, f"{left} more were not tested: three at a time.", messages.WARNING)
 
-    @action(description="Save and test the connection", permissions=["write"])
+    def has_save_permission(self, request: HttpRequest, object_id: str) -> bool:
+        """Of the buttons below the form."""
+        provider = Provider.objects.filter(pk=unquote(str(object_id))).first()
+        return self.has_change_permission(request, provider)
+
+    @action(description="Save and test the connection", permissions=["save"])
     def save_and_test(self, request: HttpRequest, obj: Provider) -> None:
         """A button of the form; see ``changeform_view``."""
 
@@ -239,8 +252,8 @@ class ProviderAdmin(HouseAdmin):
         return state_of(_engine(provider))
 
     @admin.display(description="since")
-    def since(self, provider: Provider) -> Any:
-        return _engine(provider).since
+    def since(self, provider: Provider) -> str:
+        return moment(_engine(provider).since)
 
     @admin.display(description="last error")
     def reason(self, provider: Provider) -> str:
@@ -259,8 +272,8 @@ class ProviderAdmin(HouseAdmin):
         return queue_of(_engine(provider))
 
     @admin.display(description="last token")
-    def last_token(self, provider: Provider) -> Any:
-        return _engine(provider).last_token_at or NOTHING
+    def last_token(self, provider: Provider) -> str:
+        return moment(_engine(provider).last_token_at)
 
     @admin.display(description="projects")
     def granted(self, provider: Provider) -> str:

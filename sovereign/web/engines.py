@@ -44,18 +44,24 @@ def summary(*, detailed: bool) -> dict[str, Any]:
         "model": model,
         "is_demonstration": model == STARTER_MODEL,
         "engines": [
-            {"name": status["name"], "state": status["state"], "sentence": sentence(status, instant)}
+            {"name": _title(status), "state": status["state"], "sentence": sentence(status, instant)}
             for status in statuses
         ],
     }
+
+
+def _title(status: EngineStatus) -> str:
+    """``openai at api.openai.com`` for staff; what anybody may know has neither."""
+    return f"{status['provider']} at {status['address']}" if status["provider"] else status["name"]
 
 
 def without_details(status: EngineStatus, default: str | None = None) -> EngineStatus:
     """What anybody may know of an engine: neither where it is, nor whose, nor what its machine said."""
     reason = NO_ANSWER if status["state"] == "down" else ""
     if status["provider"] is not None and status["model"] != default:
-        return {**status, "name": UNNAMED, "reason": reason, "model": None, "models": []}
-    return {**status, "name": status["model"] or UNNAMED, "reason": reason, "models": [status["model"] or ""][:1]}
+        return {**status, "name": UNNAMED, "provider": None, "reason": reason, "model": None, "models": []}
+    name = status["model"] or UNNAMED
+    return {**status, "name": name, "provider": None, "reason": reason, "models": [name]}
 
 
 def demonstrations(models: Iterable[str]) -> set[str]:
