@@ -24,6 +24,7 @@ from pathlib import Path
 
 POLL = 0.2  # seconds
 GRACE = 8.0  # seconds that an engine has to end by itself
+ORPHANS_GRACE = 1.0  # seconds that its processes have when the engine itself is dead
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -110,7 +111,7 @@ class Guard:
         try:
             self.watch(engine)
         finally:
-            end_session(os.getpid())
+            end_session(os.getpid(), GRACE if engine.poll() is None else ORPHANS_GRACE)
             status = engine.poll()
             write_record(self.folder, **me, ended=True, status=status)
         return 0

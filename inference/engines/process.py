@@ -146,6 +146,12 @@ class EngineProcess:
         pid, started = self._guard.get("pid"), self._guard.get("started")
         return type(pid) is int and started is not None and guard.start_time(pid) == started
 
+    def serves(self) -> bool:
+        """Whether the engine's own process lives; false for the moment in which its guard ends what it left."""
+        record = self._read("guard.json") or {}
+        pid = record.get("engine")
+        return self.alive() and (type(pid) is not int or guard.start_time(pid) is not None)
+
     def beat(self) -> None:
         """Tell the guard that there is a supervisor."""
         path = self.folder / "heartbeat"

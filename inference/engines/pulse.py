@@ -57,7 +57,8 @@ class Pulse:
         self._timing = timing
         self._makes_vectors = makes_vectors
         self._moved_at = float("-inf")  # when the engine's counters moved last
-        self._canaries = 0
+        self._canaries = 0  # that were answered
+        self._probing = False  # one is under way
         self._asked_at = time.monotonic()  # when somebody else's request was last seen
         self._others = -1
         self.load: Load | None = None
@@ -75,14 +76,16 @@ class Pulse:
 
     async def look(self) -> None:
         """Read the engine's own figures."""
+        ours = self._probing
         load = await read_load(self._endpoint)
-        instant = time.monotonic()
+        ours, instant = ours or self._probing, time.monotonic()
         if load is not None:
             if self.load is not None and load.tokens != self.load.tokens:
                 self._moved_at = instant
             others = load.finished - self._canaries
-            if others != self._others or not load.idle:
-                self._others, self._asked_at = others, instant
+            if load.running + load.waiting > ours or (not ours and others != self._others):
+                self._asked_at = instant
+            self._others = self._others if ours else others
         self.load = load
 
     @property
@@ -123,6 +126,7 @@ class Pulse:
         """
         begun = time.monotonic()
         ask = _vector if self._makes_vectors else _token
+        self._probing = True
         try:
             async with asyncio.timeout(seconds):
                 await ask(self._endpoint)
@@ -133,6 +137,8 @@ class Pulse:
                 raise ProbeFailed(error.message) from None
             if unable := explain(error.message):  # the engine lives, and refuses all that it is for
                 raise Unable(unable) from None
+        finally:
+            self._probing = False
         self._canaries += 1
         self.latency_ms = round((time.monotonic() - begun) * 1000)
         self.token = True

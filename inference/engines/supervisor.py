@@ -196,8 +196,8 @@ class Supervisor:
             await self._until_ready()
             while True:
                 await asyncio.sleep(self.timing.quiet / 4)
-                if await self._pulse.stopped():
-                    return HUNG
+                if await self._pulse.stopped() and self.process.serves():
+                    return HUNG  # (one that died is told by its exit)
                 if self._may_sleep() and (failure := await self._sleep()):
                     return failure
         except Unable as unable:

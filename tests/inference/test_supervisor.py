@@ -24,10 +24,11 @@ from inference.chat import InferenceError
 from inference.engines import guard, vllm
 from inference.engines.circuit import Timing
 from inference.engines.installation import EngineCannotRun
+from inference.engines.memory import Memory
 from inference.engines.process import Slot
 from inference.engines.start import Wanted, supervise
 from inference.engines.status import engine_status
-from inference.engines.supervisor import Supervisor
+from inference.engines.supervisor import IN_TURN, Supervisor
 from inference.models import Engine, RegisteredModel
 from tests.inference.conftest import collect, in_database, request_for, until
 from tests.inference.helpers import configured
@@ -258,6 +259,22 @@ async def test_an_engine_of_vectors_is_asked_for_one(data_dir: Path, control: Ca
         engine = await engine_with(state="ready")
         assert engine.abilities("fake").embeddings
         assert not engine.abilities("fake").chat
+
+
+async def test_models_load_onto_a_gpu_one_after_the_other(data_dir: Path, control: Callable[..., Path]) -> None:
+    on_gpu = replace(launch(control(mode="loading")), memory=Memory(gpu=True, given=True))
+    async with supervised(on_gpu) as first:
+        await until(lambda: server_started(first.slot.folder))
+        async with supervised(on_gpu) as second:
+            waits = await engine_with(state="loading", reason=IN_TURN)
+            assert not second.process.alive()
+            control(mode="ok")
+            await engine_with(pk=waits.pk, state="ready")
+            assert await in_database(Engine.objects.filter(state="ready").count) == 2
+
+
+def server_started(slot: Path) -> bool:
+    return (slot / "guard.json").exists()
 
 
 # sleep
