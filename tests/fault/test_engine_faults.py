@@ -7,12 +7,13 @@ import json
 import os
 import signal
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inference.engines.guard import session_members
+from inference.engines.guard import send, session_members
 from inference.engines.installation import engine_python
 from tests.inference.tiny_model import make_model
 from tests.support.client import message_text, text_of
@@ -26,9 +27,12 @@ MODEL = "tiny"
 LOADING = 240.0  # seconds; about 35 on two idle cores
 CONTEXT = 4_096  # tokens
 ANSWER = 2_000  # tokens: a second or two on two idle cores
+SHORTER = 400
 ANSWERING = 60.0  # seconds, where others have the cores
 LETTERS = 94  # the tokenizer's first tokens are ASCII's visible characters
 PIECE = 50  # characters that were seen before something is killed
+TOLD = 10.0  # seconds after which a run whose engine died says so
+DRAINED = 30.0  # seconds from SIGTERM to the end of everything
 
 
 class Engines:
@@ -43,9 +47,13 @@ class Engines:
         """A supervisor that executes nothing itself."""
         return self.stack.start("vllm_worker", "--model", str(self._model), "--concurrency", "0")
 
+    def row(self) -> tuple[str, str]:
+        """State and reason."""
+        rows = self.stack.database.rows("SELECT state, reason FROM inference_engine WHERE name = ?", MODEL)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
+
     def state(self) -> str:
-        rows = self.stack.database.rows("SELECT state FROM inference_engine WHERE name = ?", MODEL)
-        return str(rows[0][0]) if rows else ""
+        return self.row()[0]
 
     def session(self) -> int:
         """The process that guards the engine."""
@@ -62,9 +70,21 @@ class Engines:
             yield
         finally:
             for pid in members:
-                os.kill(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)
+
+    def server(self) -> int:
+        """vLLM's own server process, once it has been started."""
+        [slot] = (self.stack.folder / "data" / "engines").iterdir()
+        try:
+            record = json.loads((slot / "guard.json").read_text())
+        except (OSError, ValueError):  # between two engines
+            return 0
+        return 0 if record.get("ended") else int(record["engine"])
 
     def heal(self) -> None:
+        if not self.supervisor.alive:
+            self.supervisor = self.supervise()
+        eventually(lambda: self.state() == "ready", LOADING, "vLLM is ready")
         self.workers = [worker for worker in self.workers if worker.alive]
         self.workers += [self.stack.worker() for _ in range(2 - len(self.workers))]
 
@@ -123,17 +143,17 @@ def live_engines(engines: Engines) -> Engines:
     return engines
 
 
-def ask(engines: Engines) -> tuple[str, str, Viewer]:
+def ask(engines: Engines, tokens: int = ANSWER) -> tuple[str, str, Viewer]:
     """A long answer that somebody follows."""
     client = engines.stack.client
     thread = client.thread("Tell me something long.")
-    run = client.run(thread, client.assistant(MODEL, temperature=0), max_completion_tokens=ANSWER)
+    run = client.run(thread, client.assistant(MODEL, temperature=0), max_completion_tokens=tokens)
     return thread, run, Viewer(client, thread, run)
 
 
-def begin(engines: Engines) -> tuple[str, str, Viewer]:
+def begin(engines: Engines, tokens: int = ANSWER) -> tuple[str, str, Viewer]:
     """The same, of which a piece has been seen."""
-    thread, run, viewer = ask(engines)
+    thread, run, viewer = ask(engines, tokens)
     eventually(lambda: len(viewer.text) > PIECE, what="a piece of the answer")
     return thread, run, viewer
 
@@ -180,3 +200,41 @@ def test_kill_9_of_the_supervisor_leaves_the_engine_for_the_next_one(live_engine
     assert live_engines.session() == guard
     os.kill(guard, 0)
     assert_whole(live_engines, *begin(live_engines))
+
+
+def test_kill_9_of_vllm_ends_its_runs_told_and_others_wait_for_it_to_load_again(live_engines: Engines) -> None:
+    """Killed in the middle of an answer, and again while it loads."""
+    stack = live_engines.stack
+    _, run, viewer = begin(live_engines)
+    first = live_engines.server()
+    with live_engines.paused():
+        assert not ended(stack, run)
+        killed = time.monotonic()
+        os.kill(first, signal.SIGKILL)
+    assert await_end(stack, run, TOLD) == "failed"
+    assert time.monotonic() - killed < TOLD
+    assert [event.name for event in viewer.finish()][-2:] == ["thread.run.failed", "done"]
+    [(error,)] = stack.database.rows("SELECT last_error FROM runs_run WHERE id = ?", run)
+    assert "engine" in (error if isinstance(error, str) else json.dumps(error))
+
+    second = eventually(lambda: live_engines.server() not in (0, first) and live_engines.server(), LOADING, "a new one")
+    thread, waiting, patient = ask(live_engines)
+    eventually(lambda: live_engines.row()[1].startswith("Starting the engine"), LOADING, "it loads")
+    os.kill(second, signal.SIGKILL)
+    eventually(lambda: "killed by signal 9" in live_engines.row()[1], what="why it is down")
+    assert not ended(stack, waiting), "it waits"
+    eventually(lambda: live_engines.state() == "ready", LOADING, "vLLM is ready")
+    assert_whole(live_engines, thread, waiting, patient)
+
+
+def test_sigterm_lets_the_answers_end_before_vllm_does(live_engines: Engines) -> None:
+    """Of its supervisor, while another process's run is answered."""
+    session = live_engines.session()
+    thread, run, viewer = begin(live_engines, SHORTER)
+    begun = time.monotonic()
+    live_engines.supervisor.signal(signal.SIGTERM)
+    assert live_engines.supervisor.wait() == 0
+    assert time.monotonic() - begun < DRAINED
+    assert session_members(session) == [], "nothing of it is left"
+    assert_whole(live_engines, thread, run, viewer)
+    assert live_engines.row() == ("", ""), "nobody is sent to it"
