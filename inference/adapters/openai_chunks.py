@@ -97,12 +97,11 @@ class ChatDecoder(_Chunks):
 
     def _choice(self, choice: dict[str, Any], deltas: list[Delta]) -> None:
         if self.reason is None and (delta := choice.get("delta")):
-            text = delta.get("content")
-            logprobs = choice.get("logprobs")
-            if text and not logprobs:  # nearly every chunk
-                deltas.append(TextDelta(clean(text)))
+            text, logprobs = delta.get("content"), choice.get("logprobs")
+            if text and len(delta) == 1 and not logprobs and type(text) is str and "\x00" not in text:
+                deltas.append(TextDelta(text))  # nearly every chunk, thousands a second
                 self._pieces += 1
-            if logprobs or not text or len(delta) > 1:
+            else:
                 self._others(delta, text, logprobs, deltas)
         if reason := choice.get("finish_reason"):
             self._ended(reason)
@@ -113,10 +112,10 @@ class ChatDecoder(_Chunks):
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if thought and type(thought) is str:  # others than OpenAI's own models send objects here
             deltas.append(ReasoningDelta(clean(thought)))
-        if logprobs and (text or not thought) and (entries := read_logprobs(logprobs.get("content"))):
+        # probabilities of thoughts are no part of the answer, those of special tokens have no text
+        entries = read_logprobs(logprobs.get("content")) if logprobs and (text or not thought) else None
+        if text or entries:
             deltas.append(TextDelta(clean(text or ""), entries))
-        elif logprobs and text:
-            deltas.append(TextDelta(clean(text)))
         if refusal := delta.get("refusal"):
             deltas.append(RefusalDelta(clean(refusal)))
         if calls := delta.get("tool_calls"):
