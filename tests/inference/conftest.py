@@ -60,6 +60,7 @@ class Upstream:
         self.models: list[dict[str, Any]] = [{"id": "tiny", "owned_by": "test", "max_model_len": 512}]
         self.models_answer: bytes | None = None
         self.lists = True  # else the script answers those who ask for models, too
+        self.metrics: bytes | None = None  # what /metrics tells; 404 without
         self.silent = False  # accept, and say nothing: a process that stands still
         self.answers(answer("Hello"))
         self.url = ""
@@ -112,7 +113,9 @@ class Upstream:
             watching = asyncio.create_task(self._watch(reader, asked))
             if self.silent:
                 await asked.gone.wait()
-            elif self.lists and asked.path.endswith("/models"):
+            elif asked.path == "/metrics":
+                writer.write(plain(404, b"") if self.metrics is None else plain(200, self.metrics, "text/plain"))
+            elif self.lists and asked.path.partition("?")[0].endswith("/models"):
                 listing = json.dumps({"object": "list", "data": self.models}).encode()
                 writer.write(self.models_answer or plain(200, listing))
             else:

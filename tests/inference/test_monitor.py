@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 
 from inference import gateway
+from inference.adapters.base import Served
 from inference.adapters.transport import transport
 from inference.chat import InferenceError
 from inference.engines import monitor, probing
-from inference.models import Engine, RegisteredModel
+from inference.models import Engine, Provider, RegisteredModel
 from sovereign.core.database import now
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, in_database, plain, request_for, until
-from tests.inference.helpers import age, configured
+from tests.inference.helpers import age, configured, provider_engine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,7 +134,9 @@ async def test_a_configured_engine_that_somebody_removed_comes_back(upstream: Up
     await engine_with(state="ready")
 
 
-async def test_two_monitors_ask_once(upstream: Upstream, watching: None) -> None:
+async def test_two_monitors_ask_once(upstream: Upstream, watching: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_RETRY", "LAST_RETRY"):  # however long one probe takes
+        monkeypatch.setattr(monitor, name, timedelta(minutes=1))
     second = asyncio.create_task(monitor.run_monitor())
     try:
         await engine_with(state="ready")
@@ -180,6 +184,91 @@ async def test_calls_on_a_vllm_that_hangs_fail(
         async with asyncio.timeout(10):
             await collect(gateway.stream(request_for()))
     assert "produced no token" in (await engine_with(state="down")).reason
+
+
+async def test_a_process_without_the_key_asks_nobody(upstream: Upstream, watching: None) -> None:
+    """It speaks up where nobody else asks, so that the row says why."""
+
+    def make() -> None:
+        provider_engine(upstream.url, name="keyed", key_variable="NOWHERE_API_KEY")
+
+    await in_database(make)
+    engine = await engine_with(name="keyed", state="down")
+    assert engine.reason == "The environment variable NOWHERE_API_KEY is not set in this process."
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+async def test_nobody_pays_for_a_canary(upstream: Upstream, kind: str, watching: None) -> None:
+    base = upstream.url if kind == "openai" else upstream.url.removesuffix("/v1")
+    if kind == "anthropic":
+        page = {"data": [{"type": "model", "id": "claude-x", "display_name": "X"}], "has_more": False}
+        upstream.models_answer = plain(200, json.dumps(page).encode())
+    await in_database(lambda: provider_engine(base, name="paid", kind=kind, key="sk-paid"))
+    engine = await engine_with(name="paid", state="ready")
+    assert engine.last_token_at is None
+    assert engine.latency_ms is not None
+    assert canaries(upstream) <= 1, "that of the other engine, which costs nothing"
+    header = "authorization" if kind == "openai" else "x-api-key"
+    assert any("sk-paid" in asked.headers.get(header, "") for asked in upstream.requests)
+
+
+async def test_a_compatible_service_of_the_internet_may_cost_money_too() -> None:
+    outside = Provider(kind="openai_compatible", inner_network=False)
+    inside = Provider(kind="openai_compatible", inner_network=True)
+    plain_list, vllm = Served([]), Served([], {"continuation": True})
+    assert monitor.is_paid(Engine(provider=outside), plain_list)
+    assert not monitor.is_paid(Engine(provider=outside), vllm)
+    assert not monitor.is_paid(Engine(provider=inside), plain_list)
+    assert not monitor.is_paid(Engine(provider=Provider(kind="ollama")), plain_list)
+
+
+async def test_a_server_of_vectors_is_asked_for_one(upstream: Upstream, watching: None) -> None:
+    upstream.models = [{"id": "nomic-embed-text"}]
+    vectors = {"data": [{"index": 0, "embedding": [0.6, 0.8]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    upstream.answers(plain(200, json.dumps(vectors).encode()))
+    engine = await engine_with(state="ready")
+    assert engine.last_token_at is not None
+    assert {asked.path for asked in upstream.requests} == {"/v1/models", "/v1/embeddings"}
+
+
+async def test_a_vllm_elsewhere_says_how_busy_it_is(upstream: Upstream, watching: None) -> None:
+    upstream.models = [{"id": "tiny", "owned_by": "vllm"}]
+    upstream.metrics = b"vllm:num_requests_running 3\nvllm:num_requests_waiting 2\nvllm:kv_cache_usage_perc 0.25\n"
+    engine = await engine_with(running=3)
+    assert (engine.waiting, engine.cache_usage) == (2, 0.25)
+
+
+async def test_an_engine_that_wants_to_be_asked_less_often_is_alive(upstream: Upstream, watching: None) -> None:
+    await engine_with(state="ready")
+    before = len(upstream.requests)
+    upstream.models_answer = plain(429, b'{"error": {"message": "slow down"}}')
+    await in_database(lambda: age(Engine.objects.get(), probed_at=60))
+    await until(lambda: len(upstream.requests) > before)
+    await in_database(lambda: age(Engine.objects.get(), probed_at=60))
+    await until(lambda: len(upstream.requests) > before + 1)
+    engine = await in_database(Engine.objects.get)
+    assert (engine.state, engine.served) == ("ready", [{"id": "tiny", "context_length": 512}])
+
+
+async def test_a_disabled_provider_is_asked_nothing(upstream: Upstream) -> None:
+    with configured(engine_url=""):
+        await in_database(lambda: provider_engine(upstream.url, enabled=False))
+        task = asyncio.create_task(monitor.run_monitor())
+        second = await in_database(lambda: provider_engine("http://127.0.0.1:9/v1", name="other"))
+        await engine_with(pk=second.pk, state="down")  # by then the first would have been asked too
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert upstream.requests == []
+
+
+async def test_where_words_may_go_is_logged(
+    upstream: Upstream, watching: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine_with(state="ready")
+    assert "external (127.0.0.1, in this network, every project)" in caplog.text
+    await in_database(lambda: provider_engine("https://api.example.org/v1", name="added", key="sk-added-secret"))
+    await until(lambda: "added (api.example.org, every project)" in caplog.text)
+    assert "sk-added-secret" not in caplog.text
 
 
 def test_waiting_doubles_with_every_failure() -> None:

@@ -7,7 +7,8 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from inference.models import Engine, Provider
+from inference import services as inference
+from inference.models import Engine, Provider, RegisteredModel
 from sovereign.accounts import services
 from sovereign.accounts.models import Project, User
 from sovereign.web import engines
@@ -53,6 +54,14 @@ def test_a_browser_that_takes_anything_gets_the_page(client: Client) -> None:
             "Installing the engine: 7 s so far.",
         ),
         ("ready", 9, "", "Ready. The model is fake.", None),
+        ("asleep", 9, "", "Asleep. fake wakes up when somebody asks for it.", None),
+        (
+            "down",
+            0,
+            "It ran out of memory. Next try in 4 s.",
+            ", because: It ran out of memory. Next try in 4 s.",
+            ", because: the engine does not answer.",
+        ),
         (
             "down",
             0,
@@ -103,6 +112,27 @@ def test_where_an_engine_is_only_staff_is_told(
     for visitor, is_told in ((client, False), (visit(viewer), False), (visit(alice), True)):
         for path in ("/status.json", "/"):
             assert (address in visitor.get(path, headers=PAGE).content.decode()) is is_told
+
+
+def test_of_many_models_one_is_named_and_a_providers_names_are_not_for_strangers(
+    client: Client, bob: User, visit: Callable[[User], Client]
+) -> None:
+    provider = inference.create_provider(name="elsewhere", kind="openai", base_url="https://api.example.org/v1")
+    served = [{"id": f"model-{number}", "context_length": None} for number in range(5)]
+    engine = Engine.objects.get(provider=provider)
+    inference.record_probe(engine=engine, served=served, capabilities={}, token=True)
+    told = visit(bob).get("/status.json").json()["engines"]
+    assert told == [
+        {
+            "name": "elsewhere at api.example.org",
+            "state": "ready",
+            "sentence": "Ready. The models are model-0 and 4 others.",
+        }
+    ]
+    inference.register_models(names=[("ours", "", None)])
+    inference.set_default_model(model=RegisteredModel.objects.get(name="ours"))
+    told = client.get("/status.json").json()["engines"]
+    assert told == [{"name": engines.UNNAMED, "state": "ready", "sentence": "Ready."}]
 
 
 def test_a_ready_engine_is_named_before_one_that_is_down(client: Client, engine: Callable[..., Engine]) -> None:
