@@ -51,7 +51,7 @@ class Unsupported(StrictField):
         super().__init__(required=False, allow_null=True)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "null"}
+        return {"type": "string", "enum": []}  # beside null, which stands in every enum of what may be null
 
     def to_internal_value(self, data: Any) -> Any:
         raise refuse(UNAVAILABLE, "unsupported_parameter")
@@ -140,7 +140,7 @@ class ChatToolField(StrictField):
         return {"type": "function", "function": {k: v for k, v in tool["function"].items() if v is not None}}
 
 
-class NamedFunction(StrictSerializer):
+class FunctionReference(StrictSerializer):
     name = FunctionName()
 
 
@@ -148,7 +148,7 @@ class NamedFunctionTool(StrictSerializer):
     """One function of the list."""
 
     type = StrictChoice(choices=["function"])
-    function = NamedFunction()
+    function = FunctionReference()
 
 
 class AllowedTools(StrictSerializer):
@@ -200,14 +200,14 @@ class FunctionCallChoice(StrictField):
     expected = "a string or an object"
 
     def schema(self) -> Union:
-        return Union("FunctionCallChoice", ({"type": "string", "enum": ["none", "auto"]}, NamedFunction))
+        return Union("FunctionCallChoice", ({"type": "string", "enum": ["none", "auto"]}, FunctionReference))
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, str):
             return StrictChoice(choices=["none", "auto"]).to_internal_value(data)
         if not isinstance(data, dict):
             raise refuse_type(self.expected, data)
-        return NamedFunction.checked(data)
+        return FunctionReference.checked(data)
 
 
 class ChatResponseFormat(StrictField):

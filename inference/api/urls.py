@@ -23,8 +23,8 @@ urlpatterns = [
 
 #: The same under the names that clients of a gateway beside an application know.
 sidecar_patterns = [
-    path("chat/completions", ChatCompletionsView.as_view(http_method_names=["post", "options"])),
-    path("chat/completions/stream", ChatCompletionStreamView.as_view()),
-    path("models", ModelsView.as_view()),
-    path("models/<str:provider>", ProviderModelsView.as_view()),
+    path("chat/completions", ChatCompletionsView.as_view(http_method_names=["post", "options"], schema=None)),
+    path("chat/completions/stream", ChatCompletionStreamView.as_view(schema=None)),
+    path("models", ModelsView.as_view(schema=None)),
+    path("models/<str:provider>", ProviderModelsView.as_view(schema=None)),
 ]

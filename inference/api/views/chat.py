@@ -133,7 +133,6 @@ class ChatCompletionStreamView(ChatCompletionsView):
 
     http_method_names = ["post", "options"]
 
-    @extend_schema(exclude=True)
     def post(self, request: Request) -> LaterResponse:
         """Answer a chat as a stream."""
         body, principal = question_of(self, request)

@@ -96,7 +96,6 @@ class ProviderModelsView(ApiView):
 
     scopes: ClassVar = {"GET": MODELS_READ}
 
-    @extend_schema(exclude=True)
     def get(self, request: Request, provider: str) -> Response:
         """The models of one provider, by its name or kind."""
         wanted = provider.casefold()

@@ -33,6 +33,9 @@ PAGE_PARAMETERS = [
 ]
 
 _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
+_TAG_OF_FIRST = {"chat": "Chat", "models": "Models"} | dict.fromkeys(
+    ("completions", "embeddings", "moderations"), "Texts"
+)
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
 IDENTIFIERS = {
@@ -41,6 +44,8 @@ IDENTIFIERS = {
     "message_id": "The message's id.",
     "run_id": "The run's id.",
     "step_id": "The step's id.",
+    "completion_id": "The chat completion's id.",
+    "model": "The model's name; it may have slashes.",
 }
 BETA = OpenApiParameter(
     "OpenAI-Beta",
@@ -53,6 +58,8 @@ REPLAYED = {
         "description": "`true` where the answer is that of an earlier request.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+}
+IGNORED = {
     "x-sovereign-ignored-parameters": {
         "description": "Unknown fields of the body, on a server that is set to ignore them.",
         "schema": {"type": "string"},
@@ -163,6 +170,8 @@ class Documentation(AutoSchema):
 
     def get_tags(self) -> list[str]:
         words = [word for word in self.path.split("/") if word and not word.startswith("{")]
+        if words[0] in _TAG_OF_FIRST:
+            return [_TAG_OF_FIRST[words[0]]]
         return [_TAG_OF.get(words[-1], words[-1].title())]
 
     def _words(self) -> tuple[str, str]:
@@ -181,7 +190,7 @@ class Documentation(AutoSchema):
             OpenApiParameter(name, str, OpenApiParameter.PATH, description=IDENTIFIERS.get(name, "")) for name in named
         ]
         headers = [BETA] if getattr(self.view, "requires_beta", False) else []
-        headers += [_idempotency_key(self.view.answers_kept)] if self.method == "POST" else []
+        headers += [_idempotency_key(self.view.answers_kept)] if self._is_recorded() else []
         return [*paths, *super().get_override_parameters(), *headers]
 
     def map_parsers(self) -> list[str]:
@@ -209,10 +218,16 @@ class Documentation(AutoSchema):
         return bodies | {status: self._refusal(status) for status in self._refusals()}
 
     def _headers_of_changes(self) -> dict[str, Any]:
-        return (REPLAYED if self.method == "POST" else {}) | ({} if self.method == "GET" else RATE_LIMITS)
+        replayed = REPLAYED if self._is_recorded() else {}
+        return replayed | (IGNORED if self.method == "POST" else {}) | ({} if self.method == "GET" else RATE_LIMITS)
+
+    def _is_recorded(self) -> bool:
+        """Whether an answer may be that of an earlier request."""
+        return bool(self.method == "POST" and self.view.is_recorded)
 
     def _refusals(self) -> list[str]:
-        names_objects = "{" in self.path or (self.method == "POST" and getattr(self.view, "requires_beta", False))
+        names_model = getattr(self.view, "requires_beta", False) or not self.view.is_recorded
+        names_objects = "{" in self.path or (self.method == "POST" and names_model)
         unfit = {"GET": WITH_BODY | OF_CHANGES, "DELETE": WITH_BODY}.get(self.method, set())
         return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
 
