@@ -24,7 +24,7 @@ class EventParser:
         self._maximum_line = maximum_line
         self._maximum_total = maximum_total
         self._total = 0
-        self._rest = b""  # an unfinished line
+        self._rest = bytearray()  # an unfinished line, which may come in very small pieces
         self._data: list[bytes] = []  # the data lines of the unfinished event
         self._held = 0  # bytes in _data
         self._after_cr = False
@@ -52,7 +52,7 @@ class EventParser:
 
     def _without_mark(self, chunk: bytes) -> bytes:
         if not self._data and not self._after_cr and (self._rest + chunk).startswith(BYTE_ORDER_MARK):
-            chunk, self._rest = (self._rest + chunk)[len(BYTE_ORDER_MARK) :], b""
+            chunk, self._rest = bytes(self._rest + chunk)[len(BYTE_ORDER_MARK) :], bytearray()
         return chunk
 
     def _lines(self, chunk: bytes) -> list[bytes]:
@@ -67,8 +67,8 @@ class EventParser:
         if not others:
             self._rest += first
             return []
-        lines = [self._rest + first, *others[:-1]]
-        self._rest = others[-1]
+        lines = [bytes(self._rest) + first, *others[:-1]]
+        self._rest = bytearray(others[-1])
         return lines
 
     def _take(self, line: bytes, events: list[bytes]) -> None:

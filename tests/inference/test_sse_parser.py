@@ -81,3 +81,9 @@ def test_a_stream_that_never_ends_is_refused() -> None:
     parser = EventParser(maximum_total=1_000)
     with pytest.raises(StreamTooLarge):
         feed(parser, [b"data: xxxx\n\n"] * 200)
+
+
+def test_a_long_event_comes_in_very_small_pieces() -> None:
+    """What is held is not copied for every piece: byte by byte a mebibyte would block the loop for a minute."""
+    pieces = itertools.chain([b"data: "], itertools.repeat(b"x", 500_000), [b"\n\n"])
+    assert feed(EventParser(), pieces) == [b"x" * 500_000]
