@@ -33,12 +33,15 @@ class EngineAdmin(HouseAdmin):
     )
     list_filter = ("kind", "state")
     list_before_template = "admin/inference/engines.html"
+    described = ("name", "kind_shown", "provider", "address", "models", "abilities_shown")
+    stated = ("shown_state", "since_shown", "reason", "failures", "heartbeat_at", "probed_at")
+    loaded = ("queue", "cache", "latency", "last_token")
     fieldsets = (
-        (None, {"fields": ("name", "kind_shown", "provider", "address", "models", "abilities_shown")}),
-        ("State", {"fields": ("shown_state", "since_shown", "reason", "failures", "heartbeat_at", "probed_at")}),
-        ("Load", {"fields": ("queue", "cache", "latency", "last_token")}),
+        (None, {"fields": described}),
+        ("State", {"fields": stated}),
+        ("Load", {"fields": loaded}),
     )
-    readonly_fields = tuple(field for _, part in fieldsets for field in part["fields"])
+    readonly_fields = (*described, *stated, *loaded)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Engine]:
         found: QuerySet[Engine] = super().get_queryset(request).select_related("provider")

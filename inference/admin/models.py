@@ -38,7 +38,7 @@ class FallbackForm(forms.ModelForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         """Rows that change places would each find the other in their way: the service looks at all of them."""
-        return {*super()._get_validation_exclusions(), "model", "fallback", "position"}
+        return {*super()._get_validation_exclusions(), "model", "fallback", "position"}  # type: ignore[misc]
 
 
 class FallbackFormSet(BaseInlineFormSet):

@@ -23,8 +23,9 @@ class MillionField(forms.DecimalField):
     """A price for a million tokens; cleaned it is nano-units for one."""
 
     def __init__(self, **options: Any) -> None:
-        bounds = {"min_value": 0, "max_value": 10**9, "decimal_places": 3}
-        super().__init__(widget=UnfoldAdminDecimalFieldWidget, **bounds, **options)
+        super().__init__(
+            min_value=0, max_value=10**9, decimal_places=3, widget=UnfoldAdminDecimalFieldWidget, **options
+        )
 
     def clean(self, value: Any) -> Any:
         price: Decimal | None = super().clean(value)
@@ -57,7 +58,8 @@ class PriceForm(forms.ModelForm):
             self.initial.setdefault("valid_from", now().date())
 
     def _get_validation_exclusions(self) -> set[str]:
-        return {*super()._get_validation_exclusions(), "valid_from"}  # in place of the constraints' own words: below
+        """In place of the constraints' own words: those of ``clean``."""
+        return {*super()._get_validation_exclusions(), "valid_from"}  # type: ignore[misc]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

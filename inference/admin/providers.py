@@ -74,10 +74,7 @@ class ProviderForm(forms.ModelForm):
             self.fields["new_key"].widget.attrs["placeholder"] = "A key is set. Type another one to replace it."
         if "options" in self.fields:
             self.fields["options"].widget.attrs["rows"] = 3
-            self.fields["options"].help_text = (
-                "A JSON object: how long a model stays loaded and how many tokens of context it gets, such as "
-                '{"keep_alive": "5m", "num_ctx": 8192}.'
-            )
+            self.fields["options"].help_text = options_help(self.instance)
 
     def given_key(self) -> str | None:
         """As ``services.update_provider`` wants it."""
@@ -98,6 +95,13 @@ class ProviderForm(forms.ModelForm):
             field = "new_key" if error.param == "key" else error.param
             self.add_error(field if field in self.fields else None, error.message)
         return cleaned
+
+
+def options_help(provider: Provider) -> str:
+    """What options there are, of every kind for a provider that is not made yet."""
+    kinds = list(OPTIONS) if provider._state.adding else [provider.kind]
+    known = "; ".join(f"{Provider.Kind(kind).label}: {', '.join(OPTIONS[kind])}" for kind in kinds if OPTIONS[kind])
+    return f'A JSON object such as {{"keep_alive": "5m", "num_ctx": 8192}}. {known}.'
 
 
 def described_in(cleaned: dict[str, Any]) -> Any:
@@ -173,8 +177,8 @@ class ProviderAdmin(HouseAdmin):
             described[1][1]["fields"] = ("new_key", "key_variable")
         elif not obj.sealed_key:
             described[1][1]["fields"] = ("key_state", "new_key", "key_variable")
-        if obj is None or obj.kind in OPTIONS:
-            described.append(("Options of Ollama", {"fields": ("options",)}))
+        if obj is None or OPTIONS[obj.kind]:
+            described.append(("Options of its kind", {"fields": ("options",)}))
         return described if obj is None else [state, *described]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:

@@ -31,8 +31,18 @@ KEY_VARIABLE = re.compile(r"(?!SOVEREIGN_)[A-Z][A-Z0-9_]*_API_KEY")
 PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 #: of what environment variables describe
 RESERVED_NAMES = frozenset({"external", "openai", "anthropic", "ollama"})
-#: what of ``options`` is understood: name → types
-OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {"ollama": {"keep_alive": (str, int), "num_ctx": (int,)}}
+#: what of ``options`` the adapters understand: kind → name → types
+OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
+    "openai_compatible": {},
+    "openai": {"organization": (str,), "project": (str,)},
+    "anthropic": {"max_tokens": (int,), "beta": (str,)},
+    "ollama": {
+        "keep_alive": (str, int),
+        **dict.fromkeys(("num_ctx", "num_batch", "num_thread", "num_gpu", "top_k"), (int,)),
+        **dict.fromkeys(("repeat_penalty", "min_p"), (int, float)),
+    },
+}
+AT_LEAST_ONE = frozenset({"max_tokens", "num_ctx", "num_batch", "num_thread"})
 INNER_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 PATIENCE = ("first_token_seconds", "idle_seconds", "total_seconds")
 #: after a change of these its engine has to prove itself anew
@@ -254,10 +264,18 @@ def _check_options(provider: Provider) -> None:
     if not isinstance(provider.options, dict):
         raise ApiError('Options are a JSON object, such as {"keep_alive": "5m"}.', param="options")
     for name, value in provider.options.items():
-        if name not in known or type(value) not in known[name] or (name == "num_ctx" and value < 1):
-            words = f"it knows {', '.join(known)}" if known else "it has none"
+        if name not in known or not _is_option(name, value, known[name]):
+            words = f"it has {', '.join(known)}" if known else "it has none"
             raise ApiError(f"This kind of provider has no such option as {name!r} with this value; {words}.",
                            param="options")  # fmt: skip
+
+
+def _is_option(name: str, value: Any, types: tuple[type, ...]) -> bool:
+    if type(value) not in types:
+        return False
+    if isinstance(value, str):
+        return 0 < len(value) <= MAXIMUM_PROVIDER_NAME * 4 and value.isascii() and value.isprintable()
+    return abs(value) < 2**31 and (name not in AT_LEAST_ONE or value >= 1)
 
 
 def _set_key(provider: Provider, key: str) -> None:
