@@ -30,6 +30,7 @@ from inference.engines.start import Wanted, supervise
 from inference.engines.status import engine_status
 from inference.engines.supervisor import IN_TURN, Supervisor
 from inference.models import Engine, RegisteredModel
+from runs.management.commands.vllm_worker import Command
 from tests.inference.conftest import collect, in_database, request_for, until
 from tests.inference.helpers import configured
 from tests.inference.tiny_model import make_model
@@ -277,6 +278,26 @@ def server_started(slot: Path) -> bool:
     return (slot / "guard.json").exists()
 
 
+# addresses
+
+
+async def test_it_listens_where_others_can_reach_it(data_dir: Path, control: Callable[..., Path]) -> None:
+    async with supervised(replace(launch(control()), host="localhost")):
+        engine = await engine_with(state="ready")
+        assert engine.base_url.startswith("http://localhost:")
+        assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
+
+
+async def test_an_address_of_another_machine_is_told_at_once(data_dir: Path, tmp_path: Path) -> None:
+    wanted = Wanted(model=str(make_model(tmp_path / "tiny")), advertise="192.0.2.77")
+    with (
+        configured(data_dir=data_dir, engine_python=sys.executable),
+        pytest.raises(EngineCannotRun, match=r"This machine cannot listen on 192\.0\.2\.77"),
+    ):
+        await supervise(wanted, stop=asyncio.Event())
+    assert (await engine_with(state="down")).reason.startswith("This machine cannot listen on")
+
+
 # sleep
 
 
@@ -447,6 +468,15 @@ async def test_an_engine_with_other_options_is_not_adopted(data_dir: Path, contr
 
 
 # the command's side
+
+
+def test_what_the_command_passes_on() -> None:
+    parser = Command().create_parser("manage.py", "vllm_worker")
+    flags = ["-tp", "2", "--max_model_len=4k", "-O3", "--lora-modules", "a=/x", "b=/y", "--no-enable-prefix-caching"]
+    options = parser.parse_args(["--model", "m", "--sleep-after", "60", "--memory-share", "0.5", "--", *flags])
+    assert options.vllm == flags
+    assert (options.model, options.sleep_after, options.memory_share, options.advertise) == ("m", 60.0, 0.5, "")
+    assert parser.parse_args([]).vllm == []
 
 
 async def test_a_missing_engine_is_told_at_once(data_dir: Path, tmp_path: Path) -> None:
