@@ -85,8 +85,16 @@ class Registry:
 
     @cached_property
     def engines(self) -> list[Engine]:
-        """Those that the project may send its words to, in any state, with their providers."""
-        return list(Engine.objects.usable_by(self._project_id).select_related("provider"))
+        """Those that the project may send its words to, in any state."""
+        return list(Engine.objects.raw(*_usable(self._project_id)))
+
+    @cached_property
+    def _providers(self) -> dict[str, Provider]:
+        return {provider.pk: provider for provider in Provider.objects.raw(*_ENABLED.with_values())}
+
+    def provider_of(self, engine: Engine) -> Provider | None:
+        """All of them are read at once; ``None`` for an engine of ours, and where it was taken away meanwhile."""
+        return self._providers.get(engine.provider_id) if engine.provider_id is not None else None
 
     @cached_property
     def _hidden(self) -> set[str]:
@@ -326,6 +334,15 @@ def _rows_called(name: str, configured: str, project_id: str | None) -> QuerySet
 
 _CALLED = Prepared(lambda name, configured, project: _rows_called(name, configured, project))
 _CALLED_BY_HOUSE = Prepared(lambda name, configured: _rows_called(name, configured, None))
+
+
+_USABLE = Prepared(lambda project: Engine.objects.usable_by(project))
+_USABLE_BY_HOUSE = Prepared(lambda: Engine.objects.usable_by(None))
+_ENABLED = Prepared(lambda: Provider.objects.filter(enabled=True).order_by())
+
+
+def _usable(project_id: str | None) -> tuple[str, list[Any]]:
+    return _USABLE_BY_HOUSE.with_values() if project_id is None else _USABLE.with_values(project_id)
 
 
 def _called(name: str, configured: str, project_id: str | None) -> tuple[str, list[Any]]:

@@ -52,20 +52,17 @@ def _entry(model: RegisteredModel, registry: Registry, instant: datetime, kind: 
     serving = registry.serving(Target(model.name, kind))
     ready = [engine for engine in serving if engine.is_ready(instant)]
     engine = next(iter(ready or serving), None)
+    owner = registry.provider_of(engine) if engine is not None else None
     return ModelEntry(
         id=model.name,
         created=_unix(model.created_at),
-        owned_by=_provider_of(engine),
-        provider=_provider_of(engine),
+        owned_by=owner.name if owner is not None else OURS,
+        provider=owner.name if owner is not None else OURS,
         kind=engine.kind if engine else Engine.Kind.VLLM.value,
         capabilities=_capabilities(engine, model),
         ready=bool(ready),
         model=model.name,
     )
-
-
-def _provider_of(engine: Engine | None) -> str:
-    return engine.provider.name if engine is not None and engine.provider is not None else OURS
 
 
 def _capabilities(engine: Engine | None, model: RegisteredModel) -> Capabilities:

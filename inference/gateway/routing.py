@@ -87,12 +87,16 @@ def _route(registry: Registry, target: Target, ability: Ability) -> Route:
     serving = [engine for engine in registry.serving(target) if is_able(engine, model, ability)]
     candidates, reason = [], ""
     for engine in (engine for engine in serving if engine.is_ready(instant)):
+        provider = registry.provider_of(engine)
+        if provider is None and engine.provider_id is not None:
+            continue
+        engine.provider = provider
         try:
             endpoint = endpoint_of(engine, model)
         except EngineUnavailable as error:
             reason = error.message
             continue
-        candidates.append(Candidate(endpoint, engine.provider, (engine.running or 0) + (engine.waiting or 0)))
+        candidates.append(Candidate(endpoint, provider, (engine.running or 0) + (engine.waiting or 0)))
     if candidates:
         return Route(model, candidates)
     _want([engine for engine in serving if engine.state == Engine.State.ASLEEP], instant)

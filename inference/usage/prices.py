@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import NamedTuple
 
 from inference.models import ModelPrice
+from sovereign.core.database import Prepared
 
 LARGEST_COST = 2**63 - 1  # what the column holds
 
@@ -33,16 +34,26 @@ def cost(price: Price, *, prompt: int, cached: int, completion: int) -> int:
     return min(exact, LARGEST_COST)
 
 
+#: of one model, which is what most batches of calls are of
+_OF_MODEL = Prepared(lambda model: ModelPrice.objects.filter(model=model).order_by("valid_from"))
+
+
+def _rows(models: Collection[str]) -> Iterable[ModelPrice]:
+    if len(models) == 1:
+        return ModelPrice.objects.raw(*_OF_MODEL.with_values(*models))
+    return ModelPrice.objects.filter(model__in=models).order_by("valid_from")
+
+
+def _price_of(row: ModelPrice) -> Price:
+    return Price(row.prompt, row.prompt if row.cached is None else row.cached, row.completion)
+
+
 class PriceList:
     """The prices of some models on one day; one query."""
 
     def __init__(self, models: Collection[str], day: date) -> None:
-        rows = ModelPrice.objects.filter(model__in=set(models), valid_from__lte=day).order_by("valid_from")
-        columns = rows.values_list("model", "provider_id", "prompt", "cached", "completion")
-        self._prices = {  # a later one takes the place of an earlier
-            (model, provider_id): Price(prompt, prompt if cached is None else cached, completion)
-            for model, provider_id, prompt, cached, completion in columns
-        }
+        rows = (row for row in _rows(set(models)) if row.valid_from <= day)
+        self._prices = {(row.model, row.provider_id): _price_of(row) for row in rows}  # a later one replaces an earlier
 
     def of(self, model: str, provider_id: str | None) -> Price:
         """Its provider's price, else the one that holds wherever the model is; else nothing is paid for it."""
