@@ -24,6 +24,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
             "inference.registeredmodel": "deployed_code",
             "inference.modelalias": "label",
             "inference.modelprice": "payments",
+            "inference.usagerecord": "monitoring",
         },
     ),
     (
