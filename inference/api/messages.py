@@ -194,7 +194,7 @@ class AssistantMessage(StrictSerializer):
             raise refuse_at("audio", "Invalid '{param}': audio is not taken here.", "unsupported_value")
         says = ("content", "refusal", "tool_calls", "function_call")
         if all(attributes.get(name) is None for name in says):
-            raise refuse_at("content", "Invalid value for '{param}': expected a string, got null.", "invalid_type")
+            raise refuse_at("content", "Invalid value for '{param}': expected a string, got null.", "invalid_value")
         return attributes
 
 

@@ -15,7 +15,8 @@ from rest_framework.test import APIClient
 
 from assistants import services as assistants
 from assistants.models import Assistant
-from inference.models import RegisteredModel
+from inference.models import RegisteredModel, StoredCompletion
+from inference.services import completions
 from runs.models import Run, RunEvent, RunStep
 from runs.services import creation
 from sovereign.accounts import credentials, services
@@ -30,6 +31,9 @@ pytestmark = pytest.mark.django_db
 MESSAGE = {"role": "user", "content": "Mine now"}
 THREAD = "threads/<str:thread_id>"
 RUN = f"{THREAD}/runs/<str:run_id>"
+COMPLETION = "chat/completions/<str:completion_id>"
+CHAT = {"model": "tiny", "messages": [MESSAGE]}
+ANSWER = {"object": "chat.completion", "model": "tiny", "choices": []}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
 
 #: Every route and method that names objects, with a body that is right in itself.
@@ -54,6 +58,10 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("GET", f"{RUN}/steps"): None,
     ("GET", f"{RUN}/steps/<str:step_id>"): None,
     ("POST", "threads/runs"): {"assistant_id": "<assistant_id>"},
+    ("GET", COMPLETION): None,
+    ("POST", COMPLETION): {"metadata": {"mine": "now"}},
+    ("DELETE", COMPLETION): None,
+    ("GET", f"{COMPLETION}/messages"): None,
 }
 #: Routes that name no object of a project.
 WITHOUT_ID = {
@@ -63,21 +71,39 @@ WITHOUT_ID = {
     ("POST", "ws_tickets"),
     ("GET", "models"),
     ("GET", "models/<path:model>"),
-    ("GET", "models/<str:model>"),
+    ("DELETE", "models/<path:model>"),
+    ("GET", "chat/completions"),
+    ("POST", "chat/completions"),
+    ("POST", "completions"),
+    ("POST", "embeddings"),
+    ("POST", "moderations"),
+    ("POST", "api/v1/chat/completions"),
+    ("POST", "api/v1/chat/completions/stream"),
+    ("GET", "api/v1/models"),
+    ("GET", "api/v1/models/<str:provider>"),
 }
-PREFIXES = {"assistant_id": "asst_", "thread_id": "thread_", "message_id": "msg_", "run_id": "run_", "step_id": "step_"}
+PREFIXES = {
+    "assistant_id": "asst_",
+    "thread_id": "thread_",
+    "message_id": "msg_",
+    "run_id": "run_",
+    "step_id": "step_",
+    "completion_id": "chatcmpl-",
+}
+ROOTS = ("v1/", "api/v1/")
 
 
 def routes(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, Any]]:
-    """``(method, route, view class)`` of everything under ``/v1``."""
+    """``(method, route, view class)`` of everything under ``/v1``, and under ``/api/v1`` with that before it."""
     for pattern in patterns:
         route = before + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, route)
-        elif isinstance(pattern, URLPattern) and route.startswith("v1/"):
+        elif isinstance(pattern, URLPattern) and route.startswith(ROOTS):
             view = pattern.callback.view_class
+            named = pattern.callback.view_initkwargs.get("http_method_names", view.http_method_names)
             for method in ("get", "post", "put", "patch", "delete"):
-                if hasattr(view, method):
+                if method in named and hasattr(view, method):
                     yield method.upper(), route.removeprefix("v1/"), view
 
 
@@ -98,7 +124,11 @@ def belongings(secret: str) -> dict[str, str]:
     run = creation.create_run(principal=principal, thread_id=thread.id, assistant_id=assistant.id).run
     step = RunStep.objects.create(run=run, position=1, type="tool_calls", step_details={"type": "tool_calls"})
     message = Message.objects.get(thread=thread)
+    completion = completions.store_completion(
+        principal=principal, body=CHAT, answer=ANSWER | {"id": new_id("chatcmpl-")}
+    )
     return {
+        "completion_id": completion.id,
         "assistant_id": assistant.id,
         "thread_id": thread.id,
         "run_id": run.id,
@@ -122,7 +152,8 @@ def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, st
         key: ids[value[1:-1]] if isinstance(value, str) and value.startswith("<") else value
         for key, value in (body or {}).items()
     }
-    answer = client.generic(method, f"/v1/{path}", "" if body is None else json.dumps(filled), "application/json")
+    root = "" if path.startswith("api/v1/") else "v1/"
+    answer = client.generic(method, f"/{root}{path}", "" if body is None else json.dumps(filled), "application/json")
     text = answer.content.decode()
     for name, identifier in ids.items():
         text = text.replace(identifier, f"<{name}>")
@@ -133,7 +164,8 @@ def snapshot(project: Project) -> list[Any]:
     def runs_of(model: Any) -> list[Any]:
         return list(model.objects.filter(run__project=project).order_by("pk").values())
 
-    tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Assistant, Thread)]
+    owned = (Assistant, Thread, StoredCompletion)
+    tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in owned]
     rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
     return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent)]
 
@@ -161,7 +193,17 @@ def test_another_tenants_ids_are_unknown_ones(
     assert snapshot(project) == before
 
 
-@pytest.mark.parametrize("route", ["assistants", f"{THREAD}/messages", f"{THREAD}/runs", f"{RUN}/steps"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        "assistants",
+        "chat/completions",
+        f"{COMPLETION}/messages",
+        f"{THREAD}/messages",
+        f"{THREAD}/runs",
+        f"{RUN}/steps",
+    ],
+)
 @pytest.mark.parametrize("parameter", ["after", "before", "run_id"])
 def test_lists_show_nothing_of_another_tenant(
     outsider: APIClient, charlies_key: str, alices: dict[str, str], route: str, parameter: str
