@@ -108,7 +108,7 @@ def figure(questions: list[Question], scorer: Scorer) -> Figure:
     scores = scorer([question.text for question in questions], [question.passage for question in questions])
     places = [ranks(row)[number] for number, row in enumerate(scores)]
     return Figure(
-        first=sum(place < 2 for place in places),
+        first=sum(place <= 1 for place in places),
         five=sum(place <= 5 for place in places),
         mrr=round(sum(1 / place for place in places) / len(places), 3),
         total=len(places),
