@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from inference.adapters.anthropic_request import answers_by_tool, body_for
+from inference.adapters.anthropic_request import answers_by_tool, body_for, version
 from inference.adapters.base import Endpoint, Served
 from inference.adapters.exchange import EVENTS, document, encoded, failing, streamed, unsupported
 from inference.adapters.openai_chunks import MAXIMUM_TOOL_CALLS, clean
@@ -29,7 +29,6 @@ from inference.chat import (
 )
 from inference.sse import EventParser
 
-VERSION = "2023-06-01"
 STREAM = frozenset({EVENTS})
 PAGE = 1_000  # models, the most that are given at once
 MAXIMUM_PAGES = 5
@@ -90,7 +89,7 @@ class Anthropic:
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
-    headers = {"anthropic-version": VERSION}
+    headers = {"anthropic-version": version(endpoint)}
     if endpoint.key:
         headers["x-api-key"] = endpoint.key
     beta = endpoint.options.get("beta")

@@ -27,6 +27,9 @@ ONLY_JSON = "Answer with one JSON object and nothing else."
 #: the generation of a model, from its name: ``claude-3-7-sonnet-…``, ``claude-opus-4-6``, ``claude-opus-5``
 GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
 LAST_TO_BE_SAMPLED = (4, 6)  # later ones refuse temperature and top_p
+#: the version of the dialect, unless the provider's options name another: every server that speaks it knows this
+#: one, and only in it can older models still be told how to sample
+VERSION = "2023-06-01"
 FIRST_ADAPTIVE = (4, 6)  # these say themselves how long they think
 FIRST_THINKING = (3, 7)  # these are given a number of tokens
 SMALLEST_BUDGET = 1_024  # tokens
@@ -76,6 +79,12 @@ def answers_by_tool(endpoint: Endpoint, request: ChatRequest) -> str | None:
     if wanted is None or endpoint.capabilities.json_schema:
         return None
     return NOT_IN_IDS.sub("_", str(wanted.get("name") or "answer"))[:64]
+
+
+def version(endpoint: Endpoint) -> str:
+    """The value of ``anthropic-version``."""
+    chosen = endpoint.options.get("version")
+    return chosen if isinstance(chosen, str) and chosen.isprintable() else VERSION
 
 
 def generation(model: str) -> tuple[int, int]:
@@ -243,7 +252,8 @@ def _think(endpoint: Endpoint, request: ChatRequest, body: dict[str, Any]) -> No
 
 def _sample(endpoint: Endpoint, request: ChatRequest, body: dict[str, Any]) -> None:
     """One of temperature (0 to 1 here) and ``top_p``, where the model takes either."""
-    if generation(endpoint.model) > LAST_TO_BE_SAMPLED or "thinking" in body:
+    is_newer = version(endpoint) != VERSION or generation(endpoint.model) > LAST_TO_BE_SAMPLED
+    if is_newer or "thinking" in body:
         return
     if request.temperature is not None:
         body["temperature"] = min(max(request.temperature, 0.0), 1.0)

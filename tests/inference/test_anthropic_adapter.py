@@ -293,6 +293,18 @@ async def test_sampling_and_thinking(server: Messages, model: str, asked: dict[s
     assert {name: server.asked[name] for name in names if name in server.asked} == sent
 
 
+async def test_the_newer_version_of_the_dialect(server: Messages) -> None:
+    """It is one of the provider's options, and knows nothing of sampling."""
+    newer = {"options": {"version": "2026-10-21", "beta": "a-1,b-2"}, "model": "claude-sonnet-4-5"}
+    await stream(server, newer, temperature=0.5)
+    headers = server.upstream.requests[-1].headers
+    assert (headers["anthropic-version"], headers["anthropic-beta"]) == ("2026-10-21", "a-1,b-2")
+    await stream(server, {"options": {"version": "x\r\ny: z", "beta": 7}})
+    headers = server.upstream.requests[-1].headers
+    assert headers["anthropic-version"] == "2023-06-01"
+    assert "anthropic-beta" not in headers
+
+
 async def test_thoughts_are_not_asked_for_again_where_those_before_a_tool_are_gone(server: Messages) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     messages = [

@@ -149,7 +149,7 @@ async def list_failure(upstream: Upstream, dialect: Dialect, **changes: Any) -> 
 def everything(upstream: Upstream, *pieces: bytes) -> None:
     """Answer every request with these bytes, lists of models too."""
     upstream.answers(*pieces)
-    upstream.models_answer = b"".join(pieces)
+    upstream.lists = False
 
 
 class Endless:

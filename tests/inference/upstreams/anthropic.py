@@ -65,7 +65,7 @@ class Messages:
         self.upstream = upstream
         self.script = HEAD + answer(text("Hel", "lo"))
         self.models: list[dict[str, Any]] = [{"id": "claude-test", "type": "model"}]
-        upstream.script = self._answer
+        upstream.script, upstream.lists = self._answer, False
 
     def says(self, *blocks: dict[str, Any], **rest: Any) -> None:
         self.script = HEAD + answer(*blocks, **rest)
@@ -75,10 +75,13 @@ class Messages:
         return self.upstream.requests[-1].body
 
     async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
-        if asked.headers.get("x-api-key") != "k-secret-1":
+        version = asked.headers.get("anthropic-version")
+        if "k-secret-1" not in (asked.headers.get("x-api-key"), asked.headers.get("authorization", "")[7:]):
             writer.write(error(401, "authentication_error", "invalid x-api-key"))
-        elif asked.headers.get("anthropic-version") != "2023-06-01":
+        elif version not in ("2023-06-01", "2026-10-21"):
             writer.write(error(400, "invalid_request_error", "anthropic-version: header is required"))
+        elif version == "2026-10-21" and {"temperature", "top_p"} & set(asked.body):
+            writer.write(error(400, "invalid_request_error", "temperature: Extra inputs are not permitted"))
         elif asked.path.startswith("/v1/models"):
             writer.write(plain(200, orjson.dumps(self._page(asked.path))))
         elif asked.body["model"] == "missing":

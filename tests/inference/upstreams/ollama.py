@@ -42,7 +42,7 @@ class Server:
         }
         self.vectors: dict[str, Any] = {"embeddings": [[0.5, 1.0]], "prompt_eval_count": 3}
         self.pulled = HEAD + line(status="pulling manifest") + line(status="success")
-        upstream.script = self._answer
+        upstream.script, upstream.lists = self._answer, False
 
     @property
     def asked(self) -> dict[str, Any]:
