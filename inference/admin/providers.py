@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 from inference import services
 from inference.admin.base import STATE_LABELS, HouseAdmin, is_superuser
 from inference.admin.engines import NOTHING, latency_of, moment, names_of, queue_of, state_of
+from inference.admin.pulling import pull_page
 from inference.engines.connection import ConnectionFailed, listed_models
 from inference.engines.status import destinations
 from inference.models import Engine, Provider
@@ -119,6 +120,7 @@ class ProviderAdmin(HouseAdmin):
     autocomplete_fields = ("projects",)
     actions = ("test_connection", "enable", "disable")
     actions_submit_line = ("save_and_test",)
+    actions_detail = ("pull_model",)
     state_fields = ("shown_state", "since", "reason", "models", "latency", "queue", "last_token")
     described_fieldsets: tuple[tuple[str | None, dict[str, Any]], ...] = (
         (None, {"fields": ("name", "kind", "base_url", "inner_network", "enabled")}),
@@ -221,6 +223,14 @@ class ProviderAdmin(HouseAdmin):
     @action(description="Save and test the connection", permissions=["save"])
     def save_and_test(self, request: HttpRequest, obj: Provider) -> None:
         """A button of the form; see ``changeform_view``."""
+
+    def has_pull_permission(self, request: HttpRequest, object_id: str) -> bool:
+        pullable = Provider.objects.filter(pk=unquote(str(object_id)), kind=Provider.Kind.OLLAMA, enabled=True)
+        return is_superuser(request) and pullable.exists()
+
+    @action(description="Pull a model", url_path="pull", permissions=["pull"], icon="download")
+    def pull_model(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return pull_page(request, unquote(object_id), self.admin_site)
 
     def _test(self, request: HttpRequest, provider: Provider) -> None:
         try:

@@ -1,6 +1,7 @@
 """Every change of the registry: what engines report about themselves, and what administrators decide."""
 
 from inference.services.engines import (
+    ask_soon,
     claim_probe,
     close_engine,
     mark_down,
@@ -17,6 +18,7 @@ from inference.services.providers import (
     create_provider,
     delete_provider,
     keep_engine,
+    record_pull,
     set_enabled,
     update_provider,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "Described",
     "add_alias",
     "apply_description",
+    "ask_soon",
     "check_fallbacks",
     "claim_probe",
     "close_engine",
@@ -47,6 +50,7 @@ __all__ = [
     "mark_down",
     "open_engine",
     "record_probe",
+    "record_pull",
     "record_token",
     "register_models",
     "remove",

@@ -36,6 +36,12 @@ def claim_probe(*, engine_id: str, interval: timedelta) -> bool:
 
 
 @service
+def ask_soon(*, engine_id: str) -> None:
+    """What it serves has changed: the monitor's next look asks it."""
+    Engine.objects.filter(pk=engine_id).update(probed_at=None)
+
+
+@service
 def record_probe(
     *,
     engine: Engine,

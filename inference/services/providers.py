@@ -169,6 +169,12 @@ def delete_provider(*, provider: Provider, user_id: int | None = None) -> None:
     provider.delete()
 
 
+@service
+def record_pull(*, provider: Provider, model: str, user_id: int | None = None) -> None:
+    """Somebody told it to fetch a model."""
+    audit.record_of_person(user_id, "provider.model_pulled", provider, name=provider.name, model=model)
+
+
 def checked_address(url: str, *, inner_network: bool) -> str:
     """The address without a slash at its end.
 
