@@ -34,7 +34,7 @@ class LimitForm(forms.ModelForm):
         for name in FIELDS:
             if name in self.fields:
                 highest = getattr(limits.HIGHEST, name)
-                self.fields[name].widget.attrs |= {"min": 1, "max": highest}
+                self.fields[name].widget.attrs |= {"min": 1, "max": highest, "placeholder": "no limit"}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
