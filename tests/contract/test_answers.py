@@ -441,6 +441,8 @@ def test_every_operation_and_every_event_is_there(
     api_key: str,
 ) -> None:
     """All of the above once more as one story: what it has not shown, no test here has looked at."""
+    from tests.contract.test_model_calls import look_at_a_deletion, look_at_model_calls  # which needs this module
+
     test_assistants(ask)
     test_threads_and_messages(ask, project)
     for work, status in ENDINGS:
@@ -450,6 +452,8 @@ def test_every_operation_and_every_event_is_there(
     test_cancel_and_expiry(ask, contract, begin, Hand.begin_message)
     test_tickets_and_refusals(ask, contract, client_of, api_key)
     test_the_other_frames_of_a_stream(contract)
+    look_at_model_calls(ask, project)
+    look_at_a_deletion(contract, client_of, project)
     operations = {name for name, _ in operations_of(document)}
     assert {name for name, status in contract.seen if status == "200"} == operations
     known = set(document["components"]["schemas"]["AssistantStreamEvent"]["discriminator"]["mapping"])
