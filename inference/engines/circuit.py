@@ -16,6 +16,7 @@ class Timing:
     poll: float = 0.25  # between two looks at the process
     loading_probe: float = 0.5  # between two questions to an engine that loads
     first_token: float = 120.0  # for the first token after loading
+    stuck: float = 600.0  # of loading without a word in the log and without computing
     quiet: float = 3.0  # without a token in real traffic, a canary is sent
     canary: float = 4.0  # for the canary of an engine that idles …
     busy: float = 60.0  # … and of one whose processes compute all the while

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from inference.engines.diagnosis import ending, explain, stage
 from inference.engines.load import Report, ask
 from inference.engines.probing import ProbeFailed, list_models
 from inference.engines.process import EngineProcess, Slot, Turn, free_port
-from inference.engines.pulse import Pulse, Unable
+from inference.engines.pulse import COMPUTING, Pulse, Unable
 from inference.models import Engine
 from sovereign.core.database import in_database, now
 
 log = structlog.get_logger(__name__)
 
 HUNG = "It stopped producing tokens."
+STUCK = "It stopped while it was loading."
 STOPPING = "It is being stopped."
 ASLEEP = "It sleeps until it is wanted."
 IN_TURN = "Waiting until another model has been loaded onto the GPU."
@@ -182,9 +184,18 @@ class Supervisor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_ended(self) -> str:
+        tail, used, since = "", 0.0, time.monotonic()
         while self.process.alive():
-            if self._state == Engine.State.LOADING and self._reason != WAKING:
-                self._say(Engine.State.LOADING, stage(self.process.log_tail()))
+            if self._state == Engine.State.LOADING:
+                said, instant = self.process.log_tail(), time.monotonic()
+                if self._reason != WAKING:
+                    self._say(Engine.State.LOADING, stage(said))
+                if said == tail and instant - since > self.timing.stuck:
+                    if self.process.cpu_seconds() - used < COMPUTING * (instant - since):
+                        return STUCK
+                    said = ""
+                if said != tail:
+                    tail, used, since = said, self.process.cpu_seconds(), instant
             await asyncio.sleep(self.timing.poll)
         return explain(self.process.log_tail()) or ending(self.process.exit_status())
 
@@ -272,7 +283,7 @@ class Supervisor:
         self._say(Engine.State.DOWN, f"{sentence} Next try in {delay:.0f} s.")
         log.warning("engine_failed", engine=self.launch.name, reason=reason, next_try=delay, circuit_open=circuit)
         transport().abort(self._engine_id, f"The engine failed: {reason}")
-        await self.process.end(at_once=reason == HUNG)
+        await self.process.end(at_once=reason in (HUNG, STUCK))
         await _pause(stop, delay)
 
     async def _drain(self) -> None:

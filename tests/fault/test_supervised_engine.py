@@ -23,9 +23,9 @@ from runs.models import Run
 from runs.services import creation
 from sovereign.accounts.principals import Principal
 from tests.inference.conftest import in_database, until
-from tests.inference.test_supervisor import control as control  # fixtures
-from tests.inference.test_supervisor import data_dir as data_dir
-from tests.inference.test_supervisor import engine_with, launch, server_pid
+from tests.inference.supervising import control as control  # fixtures
+from tests.inference.supervising import data_dir as data_dir
+from tests.inference.supervising import engine_with, launch, server_pid
 from tests.runs.conftest import principal as principal
 from tests.runs.support import age_run, types_of, working
 from threads import services as threads

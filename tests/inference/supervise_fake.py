@@ -16,7 +16,7 @@ def main(control: Path) -> None:
     django.setup()
     from inference.engines.process import Slot
     from inference.engines.supervisor import Supervisor
-    from tests.inference.test_supervisor import TIMING, launch
+    from tests.inference.supervising import TIMING, launch
 
     async def run() -> None:
         stop = asyncio.Event()

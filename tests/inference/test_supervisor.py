@@ -9,11 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -21,118 +19,23 @@ from django.db import connection
 
 from inference import gateway
 from inference.chat import InferenceError
-from inference.engines import guard, vllm
-from inference.engines.circuit import Timing
 from inference.engines.installation import EngineCannotRun
-from inference.engines.memory import Memory
 from inference.engines.process import Slot
 from inference.engines.start import Wanted, supervise
 from inference.engines.status import engine_status
-from inference.engines.supervisor import IN_TURN, Supervisor
+from inference.engines.supervisor import Supervisor
 from inference.models import Engine, RegisteredModel
 from runs.management.commands.vllm_worker import Command
 from tests.inference.conftest import collect, in_database, request_for, until
 from tests.inference.helpers import configured
+from tests.inference.supervising import TIMING, command_line, dead, engine_with, launch, members, server_pid, supervised
+from tests.inference.supervising import control as control  # fixtures
+from tests.inference.supervising import data_dir as data_dir
 from tests.inference.tiny_model import make_model
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
-FAKE = Path(__file__).with_name("fake_engine.py")
 ROOT = Path(__file__).resolve().parents[2]
-TIMING = Timing(
-    adoption=30,
-    heartbeat=0.1,
-    poll=0.05,
-    loading_probe=0.05,
-    quiet=0.5,
-    canary=1.0,
-    busy=20,
-    drain=2,
-    first_retry=0.1,
-    last_retry=0.2,
-    failures=3,
-    window=60,
-)
-
-
-def launch(control: Path) -> vllm.Launch:
-    return vllm.Launch(
-        name="fake",
-        source=str(control.parent),
-        command=(sys.executable, str(FAKE), "--control", str(control)),
-        environment=dict(os.environ),
-        context_length=64,
-    )
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
-    """A data directory of its own; whatever a failed test left running there is ended."""
-    with configured(data_dir=tmp_path / "data"):
-        yield tmp_path / "data"
-    for record in (tmp_path / "data").glob("engines/*/engine.json"):
-        pid = json.loads(record.read_text())["guard"]["pid"]
-        guard.send(pid, signal.SIGKILL)
-        guard.end_session(pid, grace=0.1)
-
-
-@pytest.fixture
-def control(tmp_path: Path) -> Callable[..., Path]:
-    """``control(mode=…)`` tells the fake engine what to do."""
-    path = tmp_path / "model" / "control"
-    path.parent.mkdir()
-
-    def tell(**what: Any) -> Path:
-        path.write_text(json.dumps(what))
-        return path
-
-    tell(mode="ok")
-    return tell
-
-
-@asynccontextmanager
-async def supervised(
-    what: Path | vllm.Launch, timing: Timing = TIMING, draining: asyncio.Event | None = None
-) -> AsyncIterator[Supervisor]:
-    """``what``: the fake engine's control file, or a whole plan."""
-    stop = asyncio.Event()
-    slot = Slot.take("fake")
-    supervisor = Supervisor(what if isinstance(what, vllm.Launch) else launch(what), slot, timing, draining)
-    task = asyncio.create_task(supervisor.run(stop))
-    try:
-        yield supervisor
-    finally:
-        stop.set()
-        await task
-        slot.release()
-        await gateway.close()
-
-
-async def engine_with(**wanted: Any) -> Engine:
-    def look() -> Engine | None:
-        return Engine.objects.filter(**wanted).first()
-
-    found: Engine = await until(lambda: in_database(look), seconds=30)
-    return found
-
-
-def members(slot: Path) -> list[int]:
-    """The engine's processes: the server and its child."""
-    record = slot / "engine.json"
-    return guard.session_members(json.loads(record.read_text())["guard"]["pid"]) if record.exists() else []
-
-
-def command_line(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def server_pid(slot: Path) -> int:
-    pid: int = json.loads((slot / "guard.json").read_text())["engine"]
-    return pid
-
-
-def dead(pids: list[int]) -> bool:
-    return all(guard.start_time(pid) is None for pid in pids)
 
 
 async def test_it_starts_serves_and_ends_with_an_orderly_stop(data_dir: Path, control: Callable[..., Path]) -> None:
@@ -229,65 +132,6 @@ async def test_a_circuit_opens_after_failures_in_short_order(data_dir: Path, con
         assert not supervisor.process.alive()
 
 
-async def test_how_far_loading_is_stands_in_the_row(data_dir: Path, control: Callable[..., Path]) -> None:
-    said = "Loading safetensors checkpoint shards:  75% Completed | 3/4 [00:09<00:03]"
-    async with supervised(control(mode="loading", say=said)):
-        await engine_with(state="loading", reason="Loading the weights (75 %).")
-        control(mode="ok")
-        await engine_with(state="ready", reason="")
-
-
-async def test_load_and_latency_stand_in_the_row(data_dir: Path, control: Callable[..., Path]) -> None:
-    async with supervised(control()):
-        await engine_with(state="ready", running=0, waiting=0, cache_usage=0.25, latency_ms__isnull=False)
-        call = gateway.stream(request_for("wait", model="fake"))
-        await anext(call)
-        await engine_with(state="ready", running=1)
-        control(mode="ok", hold=False)
-        await collect(call)
-        await engine_with(state="ready", running=0)
-
-
-async def test_a_model_that_cannot_chat_is_told_and_never_ready(data_dir: Path, control: Callable[..., Path]) -> None:
-    async with supervised(control(mode="untemplated")):
-        down = await engine_with(state="down")
-        assert down.reason.startswith("The model has no chat template: give one with --chat-template. Next try in")
-
-
-async def test_an_engine_of_vectors_is_asked_for_one(data_dir: Path, control: Callable[..., Path]) -> None:
-    vectors = replace(launch(control(mode="vectors")), makes_vectors=True, abilities=vllm.MAKES_VECTORS)
-    async with supervised(vectors):
-        engine = await engine_with(state="ready")
-        assert engine.abilities("fake").embeddings
-        assert not engine.abilities("fake").chat
-
-
-async def test_models_load_onto_a_gpu_one_after_the_other(data_dir: Path, control: Callable[..., Path]) -> None:
-    on_gpu = replace(launch(control(mode="loading")), memory=Memory(gpu=True, given=True))
-    async with supervised(on_gpu) as first:
-        await until(lambda: server_started(first.slot.folder))
-        async with supervised(on_gpu) as second:
-            waits = await engine_with(state="loading", reason=IN_TURN)
-            assert not second.process.alive()
-            control(mode="ok")
-            await engine_with(pk=waits.pk, state="ready")
-            assert await in_database(Engine.objects.filter(state="ready").count) == 2
-
-
-def server_started(slot: Path) -> bool:
-    return (slot / "guard.json").exists()
-
-
-# addresses
-
-
-async def test_it_listens_where_others_can_reach_it(data_dir: Path, control: Callable[..., Path]) -> None:
-    async with supervised(replace(launch(control()), host="localhost")):
-        engine = await engine_with(state="ready")
-        assert engine.base_url.startswith("http://localhost:")
-        assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
-
-
 async def test_an_address_of_another_machine_is_told_at_once(data_dir: Path, tmp_path: Path) -> None:
     wanted = Wanted(model=str(make_model(tmp_path / "tiny")), advertise="192.0.2.77")
     with (
@@ -296,77 +140,6 @@ async def test_an_address_of_another_machine_is_told_at_once(data_dir: Path, tmp
     ):
         await supervise(wanted, stop=asyncio.Event())
     assert (await engine_with(state="down")).reason.startswith("This machine cannot listen on")
-
-
-# sleep
-
-
-async def test_it_sleeps_when_nobody_asks_and_wakes_when_somebody_does(
-    data_dir: Path, control: Callable[..., Path]
-) -> None:
-    async with supervised(replace(launch(control()), sleep_after=0.5)) as supervisor:
-        asleep = await engine_with(state="asleep")
-        assert asleep.reason == "It sleeps until it is wanted."
-        first = members(supervisor.slot.folder)
-        with pytest.raises(InferenceError):
-            await collect(gateway.stream(request_for(model="fake")))
-        await engine_with(state="ready")
-        assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
-        assert members(supervisor.slot.folder) == first, "the same processes"
-        await engine_with(state="asleep")
-
-
-async def test_requests_keep_it_awake(data_dir: Path, control: Callable[..., Path]) -> None:
-    async with supervised(replace(launch(control()), sleep_after=0.3)):
-        await engine_with(state="ready")
-        call = gateway.stream(request_for("wait", model="fake"))
-        await anext(call)
-        beat = (await engine_with(running=1)).heartbeat_at
-        for _ in range(10):
-            engine = await engine_with(heartbeat_at__gt=beat)
-            beat = engine.heartbeat_at
-            assert engine.state == "ready"
-        control(mode="ok", hold=False)
-        await collect(call)
-        await engine_with(state="asleep")
-
-
-async def test_an_engine_that_cannot_sleep_is_told(data_dir: Path, control: Callable[..., Path]) -> None:
-    async with supervised(replace(launch(control(mode="ok", sleeping=500)), sleep_after=0.3)):
-        down = await engine_with(state="down")
-        assert down.reason.startswith("It could not be put to sleep. Next try in")
-
-
-# an orderly stop
-
-
-async def test_answers_of_others_end_before_the_engine_does(data_dir: Path, control: Callable[..., Path]) -> None:
-    async def let_go() -> Engine:
-        told = await engine_with(state="down", reason="It is being stopped.")
-        control(mode="ok", hold=False)
-        return told
-
-    async with supervised(control(), replace(TIMING, drain=20)):
-        await engine_with(state="ready")
-        call = gateway.stream(request_for("wait", model="fake"))
-        await anext(call)
-        answer, leaving = asyncio.create_task(collect(call)), asyncio.create_task(let_go())
-    assert (await answer)[1] is not None, "finished, and not cut"
-    assert (await leaving).running == 0, "nobody is sent to it"
-
-
-async def test_whoever_leaves_sends_others_elsewhere_if_there_is_an_elsewhere(
-    data_dir: Path, control: Callable[..., Path]
-) -> None:
-    draining = asyncio.Event()
-    async with supervised(control(), draining=draining):
-        first = await engine_with(state="ready")
-        draining.set()
-        beat = (await in_database(Engine.objects.get)).heartbeat_at
-        assert (await engine_with(heartbeat_at__gt=beat)).state == "ready", "there is no other one"
-        async with supervised(control()):
-            await engine_with(pk=first.pk, state="down", reason="It is being stopped.")
-            assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
 
 
 async def test_a_row_that_was_deleted_comes_back(data_dir: Path, control: Callable[..., Path]) -> None:
