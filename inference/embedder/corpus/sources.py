@@ -15,7 +15,6 @@ from .passages import Passage, module_passages, page_passages, service_passages
 
 PINS = Path(__file__).with_name("packages.txt")
 ROOT = Path(__file__).resolve().parents[3]
-OWN_PAGES = ("README.md", "docs")
 HELD_OUT = 3  # percent of the groups are never learned from
 
 
