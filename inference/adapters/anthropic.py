@@ -12,7 +12,7 @@ from inference.adapters.anthropic_request import answers_by_tool, body_for, vers
 from inference.adapters.base import Endpoint, Served
 from inference.adapters.exchange import EVENTS, document, encoded, failing, streamed, unsupported
 from inference.adapters.openai_chunks import MAXIMUM_TOOL_CALLS, clean
-from inference.adapters.openai_models import MAXIMUM_MODELS, bounded, is_name
+from inference.adapters.openai_models import MAXIMUM_MODELS, bounded, context_length, is_name
 from inference.adapters.refusals import MALFORMED, meaning, sanitised
 from inference.adapters.transport import CUT, Asked
 from inference.adapters.usage import LARGEST_COUNT, count, counted
@@ -89,8 +89,11 @@ class Anthropic:
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
+    """The key goes where Anthropic has it, or, with the option ``bearer``, where vLLM and others look for it."""
     headers = {"anthropic-version": version(endpoint)}
-    if endpoint.key:
+    if endpoint.key and endpoint.options.get("bearer") is True:
+        headers["Authorization"] = f"Bearer {endpoint.key}"
+    elif endpoint.key:
         headers["x-api-key"] = endpoint.key
     beta = endpoint.options.get("beta")
     return headers | ({"anthropic-beta": beta} if isinstance(beta, str) and beta.isprintable() else {})
@@ -118,7 +121,8 @@ def _serves(entry: dict[str, Any]) -> bool:
 
 def _described(entry: dict[str, Any]) -> dict[str, Any]:
     length = count(entry.get("max_input_tokens"))
-    model: dict[str, Any] = {"id": entry["id"], "context_length": length if 0 < length < LARGEST_COUNT else None}
+    known = length if 0 < length < LARGEST_COUNT else context_length(entry)  # others that speak this dialect
+    model: dict[str, Any] = {"id": entry["id"], "context_length": known}
     told = entry.get("capabilities") or {}
     names = {"vision": "image_input", "json_schema": "structured_outputs"}
     abilities = {

@@ -293,6 +293,13 @@ async def test_sampling_and_thinking(server: Messages, model: str, asked: dict[s
     assert {name: server.asked[name] for name in names if name in server.asked} == sent
 
 
+async def test_the_key_may_stand_where_other_servers_look_for_it(server: Messages) -> None:
+    await stream(server, {"options": {"bearer": True}})
+    headers = server.upstream.requests[-1].headers
+    assert headers["authorization"] == "Bearer k-secret-1"
+    assert "x-api-key" not in headers
+
+
 async def test_the_newer_version_of_the_dialect(server: Messages) -> None:
     """It is one of the provider's options, and knows nothing of sampling."""
     newer = {"options": {"version": "2026-10-21", "beta": "a-1,b-2"}, "model": "claude-sonnet-4-5"}
@@ -440,14 +447,14 @@ async def test_the_list_of_models_has_pages(server: Messages) -> None:
             "max_input_tokens": 1_000_000,
             "capabilities": {"image_input": {"supported": True}, "structured_outputs": {"supported": False}},
         },
-        {"id": "claude-b", "capabilities": None},
+        {"id": "claude-b", "capabilities": None, "max_model_len": 2_048},
         {"id": "claude-gone", "lifecycle": "retired"},
         {"id": "claude-d", "max_input_tokens": "many", "capabilities": {"image_input": 7}},
     ]
     served = await adapter.list_models(server.endpoint())
     assert served.models == [
         {"id": "claude-new", "context_length": 1_000_000, "abilities": {"vision": True, "json_schema": False}},
-        {"id": "claude-b", "context_length": None},
+        {"id": "claude-b", "context_length": 2_048},
         {"id": "claude-d", "context_length": None},
     ]
     assert served.capabilities == {"tools": True, "json_schema": True, "vision": True}
