@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -19,11 +20,9 @@ from assistants import services
 from assistants.api.serializers import AssistantRequest
 from assistants.models import Assistant, auto
 from inference import gateway
-from inference.models import Engine, ModelAlias, RegisteredModel
-from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.admin.base import ProjectAdmin, projects_allowing
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.validation import validation_error
-from sovereign.core.database import now
 from sovereign.core.errors import ApiError
 
 FIELDS = (
@@ -54,6 +53,8 @@ class PrettyJSONField(forms.JSONField):
 
 
 class AssistantForm(forms.ModelForm):
+    projects: Sequence[str | None] = (None,)  # whose models may be chosen; ``None`` for everybody's
+
     model = forms.CharField(
         widget=UnfoldAdminSelectWidget,
         help_text="What answers. A model that is not running now may be chosen: its runs wait for it.",
@@ -79,9 +80,9 @@ class AssistantForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if (field := self.fields.get("model")) is not None:
-            initial = self.instance.model or gateway.default_model() or ""
+            initial = self.instance.model or gateway.default_model(project_id=self.projects[0]) or ""
             field.initial = initial
-            field.widget.choices = model_choices(initial)
+            field.widget.choices = model_choices(initial, self.projects)
             self.initial["model"] = initial
 
     def clean(self) -> dict[str, Any]:
@@ -114,18 +115,21 @@ class AssistantForm(forms.ModelForm):
             self.add_error("model", f"{error.message}.")
 
 
-def model_choices(current: str) -> list[tuple[str, str]]:
-    """The registered models and their aliases, with what stands behind them now; the present value in any case."""
-    ready = {entry["id"] for engine in Engine.objects.ready(now()) for entry in engine.served}
-    aliases = dict(ModelAlias.objects.values_list("alias", "model__name"))
-    meant = {name: name for name in RegisteredModel.objects.values_list("name", flat=True)} | aliases
-    choices = [
-        (name, f"{name}{f' → {model}' if name != model else ''} ({'ready' if model in ready else 'not running now'})")
-        for name, model in meant.items()
-    ]
+def model_choices(current: str, projects: Sequence[str | None]) -> list[tuple[str, str]]:
+    """The models that can chat, and their aliases, as these projects may use them, with what stands behind them now;
+    the present value in any case."""
+    meant = {
+        entry.id: entry for project_id in projects for entry in gateway.models(project_id) if entry.capabilities.chat
+    }
+    choices = [(name, _described(name, entry)) for name, entry in meant.items()]
     if current and current not in meant:
         choices.append((current, f"{current} (the default model answers)"))
     return choices or [("", "No model is known yet")]
+
+
+def _described(name: str, entry: gateway.ModelEntry) -> str:
+    alias = f" → {entry.model}" if name != entry.model else ""
+    return f"{name}{alias} ({'ready' if entry.ready else 'not running now'})"
 
 
 @admin.register(Assistant)
@@ -149,6 +153,16 @@ class AssistantAdmin(ProjectAdmin):
         ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),
         ("About", {"classes": ("collapse",), "fields": ("id", "created_at", "updated_at")}),
     )
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form offers the models of the row's project, or of those in which the person may make one."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.projects = (obj.project_id,) if obj is not None else self._projects_for_new(request)
+        return form
+
+    def _projects_for_new(self, request: HttpRequest) -> Sequence[str | None]:
+        allowed = projects_allowing(request, self.add_scope)
+        return (None,) if allowed is None else sorted(allowed) or ("",)  # the last is nobody's project
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets[:-1] if obj is None else self.fieldsets

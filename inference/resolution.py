@@ -68,7 +68,7 @@ def resolve(name: str, project_id: str | None = None, ability: Ability = "chat")
 
 def default_model(project_id: str | None = None) -> str | None:
     """What a new assistant gets: the configured model, the one chosen in the admin, else the first that is served."""
-    return Registry(project_id).default()
+    return Registry(project_id).default
 
 
 def find(name: str, project_id: str | None = None) -> str | None:
@@ -183,6 +183,7 @@ class Registry:
 
     # ------------------------------------------------------------------------------------- defaults
 
+    @cached_property
     def default(self) -> str | None:
         """See :func:`default_model`."""
         if configured := configured_model():
@@ -213,7 +214,7 @@ class Registry:
             raise model_not_found(name[:MAXIMUM_NAME])
         if OTHER_OPENAI_NAMES.search(name):
             raise unsupported_model(name[:MAXIMUM_NAME])
-        default = self.default()
+        default = self.default
         return Target(default) if default is not None else None
 
     def _default_of(self, name: str, ability: Ability) -> Target:

@@ -6,6 +6,8 @@ gone, which is why only ``stream`` asks for a working one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from inference import resolution
 from inference.adapters.transport import close_transport
 from inference.chat import Availability
@@ -13,7 +15,8 @@ from inference.gateway import routing
 from inference.gateway.calls import complete, embed, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
 from inference.gateway.ledger import close_ledger
-from inference.resolution import Ability
+from inference.resolution import Ability, Registry
+from sovereign.core.errors import ApiError
 
 __all__ = [
     "ModelEntry",
@@ -23,6 +26,7 @@ __all__ = [
     "complete",
     "default_model",
     "embed",
+    "meanings",
     "models",
     "moderate",
     "stream",
@@ -40,6 +44,20 @@ def check_model(name: str, *, project_id: str | None = None, ability: Ability = 
 def default_model(*, project_id: str | None = None) -> str | None:
     """The name that a new assistant gets; ``None`` before anything is known."""
     return resolution.default_model(project_id)
+
+
+def meanings(names: Iterable[str], *, project_id: str | None = None) -> dict[str, str | None]:
+    """Which model each of these names means; ``None`` for one that means nothing."""
+    registry = Registry(project_id)
+    return {name: _meaning(registry, name) for name in names}
+
+
+def _meaning(registry: Registry, name: str) -> str | None:
+    try:
+        target = registry.resolve(name)
+    except ApiError:
+        return None
+    return target.model if target is not None else None
 
 
 def availability(name: str, *, project_id: str | None = None) -> Availability:

@@ -139,7 +139,7 @@ def _in_project(request: HttpRequest, project_id: str) -> HttpResponse:
 def _context(request: HttpRequest, principal: Principal, thread: Thread | None, wanted: str | None) -> dict[str, Any]:
     visible = Assistant.objects.visible_to(principal).order_by("name", "created_at")
     assistants = list(visible.values("id", "name", "description", "model")[:ASSISTANTS_OFFERED])
-    demonstrations = engines.demonstrations({assistant["model"] for assistant in assistants})
+    demonstrations = engines.demonstrations({assistant["model"] for assistant in assistants}, principal.project_id)
     for assistant in assistants:
         assistant["name"] = assistant["name"] or UNTITLED
         assistant["is_demonstration"] = assistant.pop("model") in demonstrations

@@ -11,7 +11,6 @@ from django.db import Error as DatabaseError
 
 from inference import gateway
 from inference.engines.status import EngineStatus, engine_status
-from inference.models import ModelAlias, RegisteredModel
 from inference.starter.persona import MODEL_NAME as STARTER_MODEL
 from sovereign.core.database import now
 
@@ -64,13 +63,9 @@ def without_details(status: EngineStatus, default: str | None = None) -> EngineS
     return {**status, "name": name, "provider": None, "reason": reason, "models": [name]}
 
 
-def demonstrations(models: Iterable[str]) -> set[str]:
-    """Which of these names mean the starter model: itself, its aliases, and by default any name nobody registered."""
-    aliases = dict(ModelAlias.objects.values_list("alias", "model__name"))
-    registered = set(RegisteredModel.objects.values_list("name", flat=True))
-    default = gateway.default_model()
-    meant = {name: aliases.get(name) or (name if name in registered else default) for name in models}
-    return {name for name, model in meant.items() if model == STARTER_MODEL}
+def demonstrations(models: Iterable[str], project_id: str) -> set[str]:
+    """Which of these names mean the starter model for a project: itself, its aliases, and what leads to the default."""
+    return {name for name, model in gateway.meanings(models, project_id=project_id).items() if model == STARTER_MODEL}
 
 
 def sentence(status: EngineStatus, instant: datetime) -> str:

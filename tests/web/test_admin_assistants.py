@@ -16,6 +16,7 @@ from inference.services import add_alias
 from sovereign.accounts import services
 from sovereign.accounts.models import AuditEvent, Project, User
 from sovereign.accounts.principals import Principal
+from tests.inference.helpers import ready_engine
 from tests.web.conftest import EVIL, EVIL_MARKS
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +198,12 @@ def test_what_analysts_wrote_stands_escaped(client: Client, principal: Principal
         assert "&lt;script&gt;" in content, address
         for mark in EVIL_MARKS:
             assert mark not in content, address
+
+
+def test_the_models_of_others_are_not_offered(client: Client, project: Project, charlie: User) -> None:
+    theirs = Project.objects.get(name="Charlie's")
+    for name, granted in (("our-model", project), ("their-model", theirs)):
+        ready_engine("http://127.0.0.1:9/v1", name, name=name, provider={"all_projects": False, "projects": [granted]})
+    content = client.get(page("add")).content.decode()
+    assert "our-model (ready)" in content
+    assert "their-model" not in content
