@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 
@@ -13,6 +15,8 @@ from django.core.management import CommandError, call_command
 from inference.embedder import OWN_NAME, WEIGHTS, LocalEmbedder
 from inference.embedder.evaluation import ranking, report
 from inference.embedder.evaluation.questions import BUSINESS, DOCUMENTATION, ELSEWHERE, Question, questions, sample
+from inference.management.commands.train_embedder import publish
+from tests.inference import tiny_embedder
 
 FILES = ("README.md", "config.json", "evaluation.json", "model.safetensors", "tokenizer.json", "training_state.json")
 LIMIT_BYTES = 10 * 1024 * 1024
@@ -147,3 +151,22 @@ def test_the_command_prints_the_table(tmp_path):
 def test_the_command_says_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(CommandError, match=r"has no model\.safetensors"):
         call_command("evaluate_embedder", weights=tmp_path)
+
+
+def test_new_weights_do_not_disturb_who_has_the_old_ones(tmp_path):
+    old = tiny_embedder.write(tmp_path / "old", {"embeddings": tiny_embedder.vectors()})
+    new = tiny_embedder.write(tmp_path / "new", {"embeddings": tiny_embedder.vectors(dimensions=2)})
+    found = LocalEmbedder(old)
+    before = found.embed(["the cat"])
+    publish(new, old)
+    assert found.embed(["the cat"]) == before
+    assert LocalEmbedder(old).dimensions == 2
+
+
+def test_training_asks_for_text(tmp_path, settings):
+    settings.SOVEREIGN = replace(settings.SOVEREIGN, data_dir=tmp_path, engine_python=sys.executable)
+    with pytest.raises(CommandError, match="--packages FOLDER"):
+        call_command("train_embedder")
+    settings.SOVEREIGN = replace(settings.SOVEREIGN, engine_python="")
+    with pytest.raises(CommandError, match="install_engine"):
+        call_command("train_embedder")

@@ -49,6 +49,13 @@ class Command(BaseCommand):
         if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:  # noqa: S603  our own module
             raise CommandError("The training ended early.")
         if options["publish"]:
-            for path in (folder / "export").iterdir():
-                shutil.copy2(path, WEIGHTS / path.name)
+            publish(folder / "export", WEIGHTS)
         self.stdout.write(f"The model is in {WEIGHTS if options['publish'] else folder / 'export'}.")
+
+
+def publish(made: Path, target: Path) -> None:
+    """Put the files in place by renaming: a running process has the old ones mapped into its memory."""
+    for path in made.iterdir():
+        part = target / f"{path.name}.part"
+        shutil.copy2(path, part)
+        part.replace(target / path.name)
