@@ -72,6 +72,7 @@ class Call:
         "failure",
         "last",
         "limit",
+        "on_kept_connection",
     )
 
     def __init__(self, transport: Transport, endpoint: Endpoint) -> None:
@@ -85,6 +86,7 @@ class Call:
         self._begun = self.last = transport.loop.time()
         self.limit = endpoint.patience.first_token
         self.failure: InferenceError | None = None
+        self.on_kept_connection = False
 
     async def send(self, asked: Asked) -> aiohttp.ClientResponse:
         """Send the request and wait for the headers of the answer, whatever its status.
@@ -96,6 +98,8 @@ class Call:
         try:
             async with asyncio.timeout(patience) as self._timeout:
                 self._response = await self._send(asked)
+        except aiohttp.ConnectionTimeoutError as error:  # a TimeoutError, but not ours
+            raise self.failure or connection_error(self.endpoint, error) from None
         except TimeoutError:
             raise self.failure or too_slow(patience) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -105,11 +109,13 @@ class Call:
         return self._response
 
     async def _send(self, asked: Asked) -> aiohttp.ClientResponse:
-        """Send it, and once more where that is safe: nothing was begun, or a model call that may be repeated."""
+        """Send it, and once more where nothing can have been begun."""
         try:
             response = await self._request(asked)
         except aiohttp.ServerDisconnectedError:
-            return await self._request(asked)  # a connection that was kept open and closed meanwhile, mostly
+            if not self.on_kept_connection:
+                raise  # it read the request, and may have worked on it
+            return await self._request(asked)  # the connection had been kept open, and was closed meanwhile
         except aiohttp.ClientConnectorError as error:
             if not isinstance(error.os_error, ConnectionError):
                 raise
@@ -131,6 +137,7 @@ class Call:
             data=asked.body,
             headers=asked.to_send(),
             allow_redirects=False,
+            trace_request_ctx=self,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
         )
 
@@ -314,8 +321,16 @@ def _spoken(seconds: float) -> str:
     return f"{seconds:.0f}" if seconds >= 1 else f"{seconds:g}"
 
 
+async def _kept(session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
+    """A call goes over a connection that is not new."""
+    context.trace_request_ctx.on_kept_connection = True
+
+
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    traces = aiohttp.TraceConfig()
+    traces.on_connection_reuseconn.append(_kept)
     return aiohttp.ClientSession(
+        trace_configs=[traces],
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
