@@ -31,6 +31,8 @@ from inference.engines.installation import (
     report,
     write_stamp,
 )
+from inference.services.environment import ollama_address
+from sovereign.core.errors import ApiError
 
 GIB = 1024**3
 NEEDED_SPACE = {"cpu": 4 * GIB, "gpu": 24 * GIB}  # the CPU environment measured 2.1 GB, the download comes on top
@@ -141,9 +143,11 @@ def _cpu_flags() -> frozenset[str]:
 def cannot_run(why: str) -> EngineCannotRun:
     """The sentence with what can be done instead."""
     ollama = find_ollama()
+    if ollama and settings.SOVEREIGN.ollama_host:
+        return EngineCannotRun(f"No engine was installed: {why}; the Ollama at {ollama} is used.")
     if ollama:
         return EngineCannotRun(
-            f"No engine was installed: {why}; an Ollama answers here, so SOVEREIGN_ENGINE_URL={ollama}/v1 would use it."
+            f"No engine was installed: {why}; an Ollama answers here, so OLLAMA_HOST={ollama} would use it."
         )
     return EngineCannotRun(
         f"No engine was installed: {why}; set SOVEREIGN_ENGINE_URL to an OpenAI-compatible server to use that instead."
@@ -152,9 +156,10 @@ def cannot_run(why: str) -> EngineCannotRun:
 
 def find_ollama() -> str | None:
     """The address of an Ollama that answers: the configured one, or the usual one on this host."""
-    address = settings.SOVEREIGN.ollama_host or OLLAMA_DEFAULT
-    if "://" not in address:
-        address = f"http://{address}"
+    try:
+        address = ollama_address(settings.SOVEREIGN.ollama_host or OLLAMA_DEFAULT)
+    except ApiError:
+        return None
     if not address.startswith(("http://", "https://")):
         return None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -23,7 +23,7 @@ from inference.chat import EngineUnavailable
 from inference.endpoints import endpoint_of
 from inference.engines.load import Report, read_load
 from inference.engines.probing import Limited, ProbeFailed, about, canary, is_vllm, list_models
-from inference.engines.status import destination
+from inference.engines.status import destination, log_destinations
 from inference.models import Engine, Provider
 from sovereign.core.database import in_database, now
 
@@ -114,7 +114,7 @@ class _Watch:
         places = [destination(engine.provider) for engine in engines if engine.provider is not None]
         if places != self._told:
             self._told = places
-            log.info("words_may_leave_for" if places else "words_leave_for_nobody", providers=places)
+            log_destinations(places)
 
     def _due(self, engine: Engine, instant: datetime) -> timedelta | None:
         """The interval after which a probe is due, if it is due now."""

@@ -6,11 +6,16 @@ from datetime import UTC, datetime
 from typing import TypedDict
 from urllib.parse import urlsplit
 
+import structlog
+from django.db import Error as DatabaseError
+
 from inference import resolution
 from inference.engines.installation import installation
 from inference.models import Engine, Provider
 from inference.services.providers import is_inner_host
 from sovereign.core.database import now
+
+log = structlog.get_logger(__name__)
 
 ORDER = ("ready", "asleep", "loading", "installing", "down")  # the best first
 
@@ -57,6 +62,15 @@ def destination(provider: Provider) -> str:
 def destinations() -> list[str]:
     """Of all enabled providers."""
     return [destination(provider) for provider in Provider.objects.filter(enabled=True)]
+
+
+def log_destinations(places: list[str] | None = None) -> None:
+    """Say where words may go; a database that does not answer is told by health."""
+    try:
+        places = destinations() if places is None else places
+    except DatabaseError:
+        return
+    log.info("words_may_leave_for" if places else "words_leave_for_nobody", providers=places)
 
 
 def _status(engine: Engine, default: str | None, instant: datetime) -> EngineStatus:

@@ -29,6 +29,10 @@ def test_the_front_page_shows_a_working_engine_and_copies_the_address(watched: W
         ("/admin/assistants/assistant/add/", "Instructions"),
         ("/admin/runs/run/", "Runs"),
         ("/admin/threads/thread/", "Threads"),
+        ("/admin/inference/provider/", "Words may leave Sovereign for"),
+        ("/admin/inference/provider/add/", "Kept encrypted"),
+        ("/admin/inference/registeredmodel/", "Every name that requests may use"),
+        ("/admin/inference/modelprice/add/", "For a million tokens"),
     ],
 )
 def test_pages_work_under_their_policy(path: str, shown: str, watched: Watched) -> None:

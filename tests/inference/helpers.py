@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,14 +13,18 @@ from django.conf import settings
 from django.test import override_settings
 
 from inference import services
+from inference.adapters.base import Endpoint
+from inference.gateway import balance
+from inference.gateway.routing import Candidate
 from inference.models import Engine, Provider
 from sovereign.core.database import now
 
 
 @contextmanager
 def configured(**changes: Any) -> Iterator[None]:
-    """The configuration with other values."""
-    with override_settings(SOVEREIGN=replace(settings.SOVEREIGN, **changes)):
+    """The configuration with other values, and without the shell's providers."""
+    nobody = {"openai_api_key": "", "anthropic_api_key": "", "ollama_host": ""}
+    with override_settings(SOVEREIGN=replace(settings.SOVEREIGN, **{**nobody, **changes})):
         yield
 
 
@@ -51,6 +56,17 @@ def supervised_engine(name: str = "alpha", **changes: Any) -> Engine:
     Engine.objects.filter(pk=engine.pk).update(**changes)
     engine.refresh_from_db()
     return engine
+
+
+def threads_of(engine: Engine, *others: Engine) -> Iterator[str]:
+    """Names of threads whose calls go to ``engine`` as long as it has no more to do than the others."""
+    candidates = [
+        Candidate(Endpoint(engine_id=one.pk, kind=one.kind, base_url="", model=""), None, 0)
+        for one in (engine, *others)
+    ]
+    for thread in map(str, itertools.count()):
+        if balance.ranked(candidates, thread.encode())[0] is candidates[0]:
+            yield thread
 
 
 def age(engine: Engine, **fields: float) -> None:

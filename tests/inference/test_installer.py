@@ -186,15 +186,19 @@ def test_a_machine_that_cannot_run_it(
     assert uv == []
 
 
-async def test_a_found_ollama_is_offered(data_dir: Path, upstream: Upstream) -> None:
+async def test_a_found_ollama_is_offered(data_dir: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     upstream.answers(plain(200, b'{"version": "0.9"}'))
     address = f"http://127.0.0.1:{upstream.port}"
     with configured(ollama_host=address.removeprefix("http://")):
         error = await asyncio.to_thread(installer.cannot_run, "why")
-    assert f"an Ollama answers here, so SOVEREIGN_ENGINE_URL={address}/v1 would use it" in str(error)
+    assert str(error).endswith(f"the Ollama at {address} is used.")
+    monkeypatch.setattr(installer, "OLLAMA_DEFAULT", address)
+    with configured(ollama_host=""):
+        error = await asyncio.to_thread(installer.cannot_run, "why")
+    assert f"an Ollama answers here, so OLLAMA_HOST={address} would use it" in str(error)
 
 
-@pytest.mark.parametrize("host", ["http://127.0.0.1:9", "file:///etc/passwd", "nonsense://x"])
+@pytest.mark.parametrize("host", ["http://127.0.0.1:9", "file:///etc/passwd", "nonsense://x", "gpu:port"])
 def test_no_ollama(host: str) -> None:
     with configured(ollama_host=host):
         assert installer.find_ollama() is None

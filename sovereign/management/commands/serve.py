@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from inference.engines.status import log_destinations
 from sovereign.management.server import Product, refuse_taken_port
 
 
@@ -20,5 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_taken_port(options["host"], options["port"])
+        if options["no_worker"]:
+            log_destinations()  # a worker's monitor does
         product = Product(host=options["host"], port=options["port"], with_worker=not options["no_worker"])
         product.run(lambda: self.stdout.write(f"Sovereign answers at {settings.SOVEREIGN.base_url}/ (Ctrl-C ends it)"))
