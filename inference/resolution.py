@@ -118,7 +118,15 @@ class Registry:
             return [self.embedder] if self.embedder is not None else []
         if target.kind is not None:
             return [engine for engine in self.engines if engine.kind == target.kind]
-        return [engine for engine in self.engines if engine.entry(target.model)]
+        return self._by_model.get(target.model, [])
+
+    @cached_property
+    def _by_model(self) -> dict[str, list[Engine]]:
+        found: dict[str, list[Engine]] = {}
+        for engine in self.engines:
+            for name in dict.fromkeys(entry["id"] for entry in engine.served):
+                found.setdefault(name, []).append(engine)
+        return found
 
     # ------------------------------------------------------------------------------------- names
 
@@ -161,7 +169,7 @@ class Registry:
 
     def may_use(self, model: str) -> bool:
         """Whether the project may use one of the engines that have it; one that nobody has is away, and no secret."""
-        return model not in self._hidden or any(engine.entry(model) for engine in self.engines)
+        return model in self._by_model or model not in self._hidden
 
     def _by_prefix(self, name: str, ability: Ability) -> Target | None:
         kinds = {kind for kind, names in PREFIXES.items() if names.match(name)}

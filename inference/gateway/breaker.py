@@ -32,10 +32,13 @@ class Circuit:
             return True
         return moment >= self.open_until and moment >= self.trial_until
 
-    def begin(self, moment: float) -> None:
-        """A call is sent."""
+    def begin(self, moment: float) -> bool:
+        """Whether a call may be sent; where the circuit is open, it is the trial."""
+        if not self.lets_through(moment):
+            return False
         if self.open_until is not None:
             self.trial_until = moment + self.pause
+        return True
 
     def fail(self, moment: float) -> bool:
         """Whether that opened the circuit, or kept it open."""
@@ -61,10 +64,10 @@ def lets_through(engine_id: str) -> bool:
     return circuit is None or circuit.lets_through(time.monotonic())
 
 
-def begin(engine_id: str) -> None:
-    """A call is sent to it: where the circuit was open, it is the one trial."""
-    if (circuit := _circuits.get(engine_id)) is not None:
-        circuit.begin(time.monotonic())
+def begin(engine_id: str) -> bool:
+    """Whether a call may be sent to it now: where the circuit was open, it is the one trial."""
+    circuit = _circuits.get(engine_id)
+    return circuit is None or circuit.begin(time.monotonic())
 
 
 def succeed(engine_id: str) -> None:

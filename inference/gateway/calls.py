@@ -71,6 +71,9 @@ async def _deltas(
                 raise InferenceError(UNFINISHED)
             except InferenceError as error:
                 await call.fail(error)
+    except Exception:
+        call.is_broken = True
+        raise
     finally:
         call.leave()
 
@@ -86,5 +89,8 @@ async def _whole(call: ModelCall, ask: Callable[[Adapter, Endpoint], Awaitable[T
                 continue
             await call.finish("stop", answer.usage)
             return answer
+    except Exception:
+        call.is_broken = True
+        raise
     finally:
         call.leave()

@@ -38,6 +38,7 @@ class ModelCall:
     def __init__(self, request: Request, ability: Ability) -> None:
         self.request = request  # with a bound, where tokens are limited
         self.pieces = 0  # of the answer, given out
+        self.is_broken = False  # by an error of our own
         self._id = new_id("call_")
         self._ability = ability
         self._asked = request.model
@@ -70,7 +71,7 @@ class ModelCall:
             while not self._waiting:
                 await self._next_route()
             candidate = self._waiting.pop(0)
-            if await self._is_allowed(candidate):
+            if breaker.begin(candidate.endpoint.engine_id) and await self._is_allowed(candidate):
                 return self._send(candidate)
 
     async def _find_routes(self) -> None:
@@ -124,7 +125,6 @@ class ModelCall:
         if self._last is None:
             metrics.ACTIVE.inc()
         self._last, self._is_asked, self._sent = candidate, True, self._loop.time()
-        breaker.begin(endpoint.engine_id)
         balance.under_way[endpoint.engine_id] += 1
         return endpoint
 
@@ -192,10 +192,11 @@ class ModelCall:
             return
         if self._is_asked:
             self._leave_engine()
-            self._ledger.write(self._end("cancelled", self._counted(is_cut=True)))
+            ended = self._end("server_error" if self.is_broken else "cancelled", self._counted(is_cut=True))
         else:
-            code = self._failure.code if self._failure is not None else "cancelled"
-            self._ledger.write(self._end(code, Usage(0, 0)))
+            ended = self._end(self._failure.code if self._failure is not None else "cancelled", Usage(0, 0))
+        if ended.row is not None or ended.reserved:
+            self._ledger.write(ended)
 
     def _counted(self, *, is_cut: bool = False) -> Usage:
         """Of an answer that has no end: its pieces, and a prompt that was read for them or was being read."""

@@ -6,7 +6,7 @@ what this process knows about them (``balance``, ``breaker``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from inference.adapters.base import Endpoint
@@ -69,10 +69,17 @@ def availability(name: str, project_id: str | None) -> Availability:
     first = _route(registry, target, "chat")
     for route in [first] if first.candidates else [first, *_fallbacks(registry, target, "chat")]:
         if route.candidates:
-            return Availability(ready=True, capabilities=route.candidates[0].endpoint.capabilities)
+            return Availability(ready=True, capabilities=_of_all(route.candidates))
     seen = registry.serving(target)
     promised = seen[0].abilities(target.model) if seen else Capabilities()
     return Availability(ready=False, reason=first.reason, capabilities=promised)
+
+
+def _of_all(candidates: list[Candidate]) -> Capabilities:
+    """What can be counted on, whichever of them is asked: the first one's, and the shortest context."""
+    lengths = [candidate.endpoint.capabilities.context_length for candidate in candidates]
+    shortest = min((length for length in lengths if length is not None), default=None)
+    return replace(candidates[0].endpoint.capabilities, context_length=shortest)
 
 
 def _target(registry: Registry, name: str, ability: Ability) -> Target | None:

@@ -29,13 +29,18 @@ async def run_worker_process(*, concurrency: int, drain: float = DRAIN, companio
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await work_until(stop, concurrency=concurrency, drain=drain, companion=companion)
+    try:
+        await work_until(stop, concurrency=concurrency, drain=drain, companion=companion)
+    finally:
+        await gateway.close()
 
 
 async def work_until(
     stop: asyncio.Event, *, concurrency: int, drain: float = DRAIN, companion: Companion | None = None
 ) -> None:
     """The worker and its companions in the running loop, ended in order: runs first, then the engine.
+
+    The gateway stays open: where pages are served too, their requests may still be answered by models.
 
     :raises Exception: what the companion raised; the worker is drained all the same.
     """
@@ -52,7 +57,6 @@ async def work_until(
         engine_stop.set()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        await gateway.close()
         await bus.stop_bridge()
         if engine is not None:
             await engine

@@ -162,6 +162,7 @@ def _request(
         attribution=Attribution(
             project=run.project_id,
             key=run.created_by_key,
+            user=None if run.created_by_user is None else str(run.created_by_user),
             assistant=run.assistant_id,
             thread=run.thread_id,
             run=run.id,

@@ -18,6 +18,7 @@ import structlog
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from inference import gateway
 from runs.worker.process import Companion, reap_until, work_until
 from sovereign.core import bus
 from sovereign.management.local_engine import run_local_engine
@@ -98,5 +99,6 @@ class Product:
             await asyncio.gather(self._work, return_exceptions=True)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._server.requests_end(), REQUESTS_END)
+        await gateway.close()  # which writes down what the last model calls took
         await bus.stop_bridge()
         self._reactor.stop()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client import REGISTRY
 
-from inference import gateway
+from inference import gateway, services
 from inference.adapters import transport as transport_module
+from inference.adapters.openai_compatible import OpenAICompatible
 from inference.adapters.transport import transport
-from inference.chat import EngineUnavailable, Finished, InferenceError, TextDelta, Usage
-from inference.models import Engine
+from inference.chat import Delta, EngineUnavailable, Finished, InferenceError, TextDelta, Usage
+from inference.gateway import breaker
+from inference.models import Engine, RegisteredModel, UsageRecord
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, in_database, plain, request_for, until
 from tests.inference.helpers import age, ready_engine
 
@@ -101,3 +104,50 @@ async def test_a_closed_gateway_opens_again(upstream: Upstream) -> None:
     await gateway.close()
     assert (await collect(gateway.stream(request_for())))[0] == "Hello"
     assert await in_database(Engine.objects.count) == 1
+
+
+async def test_fallbacks_passing_over_and_circuits_are_counted(upstream: Upstream) -> None:
+    engine = await in_database(ready_engine, upstream.url, "tiny")
+    breaker.reset()
+    labels = {"model": "away", "fallback": "tiny"}
+    fallbacks = counted("sovereign_model_fallbacks_total", **labels)
+    await in_database(_fall_back, "away", "tiny")
+    await collect(gateway.stream(request_for(model="away")))
+    assert counted("sovereign_model_fallbacks_total", **labels) == fallbacks + 1
+    upstream.answers(plain(500, b"{}"))
+    for _ in range(breaker.FAILURES):
+        with pytest.raises(InferenceError):
+            await collect(gateway.stream(request_for()))
+    assert counted("sovereign_engine_circuit_open", engine=engine.id) == 1
+    assert counted("sovereign_model_calls_passed_over_total", model="tiny") >= breaker.FAILURES
+    breaker.reset()
+    assert counted("sovereign_engine_circuit_open", engine=engine.id) == 0
+
+
+def _fall_back(model: str, fallback: str) -> None:
+    services.register_models(names=[(model, "", None)])
+    rows = [RegisteredModel.objects.get(name=name) for name in (model, fallback)]
+    services.set_fallbacks(model=rows[0], fallbacks=rows[1:])
+
+
+async def test_an_error_of_our_own_is_no_answer_that_somebody_left(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    monkeypatch.setattr(OpenAICompatible, "stream", _broken)
+    with pytest.raises(ZeroDivisionError):
+        await collect(gateway.stream(request_for()))
+    await gateway.close()
+    assert [row.outcome for row in await in_database(lambda: list(UsageRecord.objects.all()))] == ["server_error"]
+    assert counted("sovereign_model_calls_active") == 0
+
+
+async def _broken(*_: object) -> AsyncIterator[Delta]:
+    yield TextDelta("a")
+    raise ZeroDivisionError
+
+
+async def test_the_shortest_context_is_what_can_be_counted_on(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny", served=[{"id": "tiny", "context_length": 900}])
+    await in_database(ready_engine, upstream.url + "/", "tiny", name="second")
+    assert (await in_database(gateway.availability, "tiny")).capabilities.context_length == 512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from sovereign.accounts.models import Project
 from sovereign.accounts.services import quotas
 from sovereign.accounts.services.quotas import Limits
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, in_database, plain, request_for, until
-from tests.inference.helpers import ready_engine
+from tests.inference.helpers import ready_engine, threads_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -171,12 +172,12 @@ async def test_calls_that_run_keep_their_place(
 async def test_where_a_provider_has_nothing_left_another_engine_is_asked(upstream: Upstream) -> None:
     other = Upstream()
     await other.start()
-    await in_database(ready_engine, upstream.url, "tiny", provider={"requests_per_minute": 2})
-    await in_database(ready_engine, other.url, "tiny", name="second")
-    for number in range(10):
-        asked = request_for(attribution=Attribution(thread=str(number)))
+    first = await in_database(ready_engine, upstream.url, "tiny", provider={"requests_per_minute": 2})
+    second = await in_database(ready_engine, other.url, "tiny", name="second")
+    for thread in islice(threads_of(first, second), 5):
+        asked = request_for(attribution=Attribution(thread=thread))
         assert (await collect(gateway.stream(asked)))[0] == "Hello"
-    assert len(upstream.requests) == 2
+    assert (len(upstream.requests), len(other.requests)) == (2, 3)
     await gateway.close()
     await other.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from inference.gateway import balance, breaker
 from inference.models import Engine, RegisteredModel
 from sovereign.accounts.models import Project
 from tests.inference.conftest import HEAD, Asked, Upstream, answer, collect, event, in_database, plain, request_for
-from tests.inference.helpers import ready_engine, supervised_engine
+from tests.inference.helpers import ready_engine, supervised_engine, threads_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,8 +100,9 @@ async def test_two_engines_share_the_load(engines: list[Engine], upstream: Upstr
 async def test_a_conversation_stays_where_its_beginning_is_cached(
     engines: list[Engine], upstream: Upstream, other: Upstream
 ) -> None:
-    places = {thread: await engine_of(thread, upstream) for thread in map(str, range(12))}
-    assert set(places.values()) == {True, False}, "threads are spread"
+    mine, others = islice(threads_of(*engines), 3), islice(threads_of(*reversed(engines)), 3)
+    places = {thread: await engine_of(thread, upstream) for thread in (*mine, *others)}
+    assert list(places.values()) == [True] * 3 + [False] * 3
     for thread, place in places.items():
         assert await engine_of(thread, upstream) is place
 
@@ -130,7 +132,7 @@ async def test_a_conversation_leaves_an_engine_that_has_much_more_to_do(
 async def test_a_dead_engine_is_passed_over(engines: list[Engine], upstream: Upstream, other: Upstream) -> None:
     other.answers(answer("a", "b", "c"))
     await upstream.stop()
-    for thread in map(str, range(6)):
+    for thread in islice(threads_of(*engines), 3):
         text, last, _ = await collect(gateway.stream(asked_in(thread)))
         assert (text, last is not None) == ("abc", True)
     await in_database(engines[0].refresh_from_db)
@@ -155,9 +157,9 @@ async def test_what_failed_before_the_first_piece_is_asked_of_another(
     engines: list[Engine], upstream: Upstream, other: Upstream, status: int
 ) -> None:
     upstream.answers(plain(status, b"{}"))
-    for thread in map(str, range(4)):
+    for thread in islice(threads_of(*engines), 4):
         assert (await collect(gateway.stream(asked_in(thread))))[0] == "Hello"
-    assert upstream.requests
+    assert len(upstream.requests) == 4
     await in_database(engines[0].refresh_from_db)
     assert engines[0].state == "ready", "it answers"
 
