@@ -82,6 +82,7 @@ class Supervisor:
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
             await self.process.end()
+            self._turn.release()
             with contextlib.suppress(DatabaseError):
                 await in_database(services.close_engine, engine_id=self._engine_id)
             log.info("engine_stopped", engine=self.launch.name)
@@ -178,7 +179,6 @@ class Supervisor:
                 return None
             return next(task.result() for task in tasks if task in done)
         finally:
-            self._turn.release()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -284,6 +284,7 @@ class Supervisor:
         log.warning("engine_failed", engine=self.launch.name, reason=reason, next_try=delay, circuit_open=circuit)
         transport().abort(self._engine_id, f"The engine failed: {reason}")
         await self.process.end(at_once=reason in (HUNG, STUCK))
+        self._turn.release()
         await _pause(stop, delay)
 
     async def _drain(self) -> None:
@@ -294,10 +295,10 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.timing.drain):
                 while self.process.alive():
+                    await asyncio.sleep(self.timing.poll)  # in which the registry is told, too
                     await self._pulse.look()
                     if self._pulse.load is None or self._pulse.load.idle:
                         return
-                    await asyncio.sleep(self.timing.poll)
 
     # reporting
 

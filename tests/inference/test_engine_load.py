@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference.engines import vllm
+from inference.adapters.base import Endpoint
+from inference.engines import pulse, vllm
+from inference.engines.circuit import Timing
 from inference.engines.load import Load, parse_metrics
 
 METRICS = """\
@@ -53,6 +56,69 @@ def test_absurd_values_count_as_nothing() -> None:
         "vllm:generation_tokens_total 1e999\n"
     )
     assert load == Load(running=0, waiting=0, cache_usage=1.0, finished=0, tokens=0)
+
+
+# whether somebody wants it
+
+
+def a_load(running: int, finished: int, tokens: int = 0) -> Load:
+    return Load(running=running, waiting=0, cache_usage=0.0, finished=finished, tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("loads", "asked"),
+    [
+        ([a_load(0, 1)], False),
+        ([a_load(1, 1)], True),
+        ([a_load(0, 2)], True),
+        ([a_load(0, 1), a_load(0, 1)], False),
+    ],
+)
+async def test_our_own_canaries_are_nobodys_wish(
+    monkeypatch: pytest.MonkeyPatch, loads: list[Load], asked: bool
+) -> None:
+    told = iter([a_load(0, 1), *loads])
+
+    async def read(endpoint: Endpoint) -> Load:
+        return next(told)
+
+    async def token(endpoint: Endpoint) -> None:
+        pass
+
+    monkeypatch.setattr(pulse, "read_load", read)
+    monkeypatch.setattr(pulse, "_token", token)
+    endpoint = Endpoint(engine_id="", kind="vllm", base_url="http://127.0.0.1:1/v1", model="tiny")
+    watched = pulse.Pulse(endpoint, lambda: "", lambda: 0.0, Timing())
+    await watched.first_token()
+    await watched.look()  # one request is done, and it was ours
+    before = watched._asked_at
+    for _ in loads:
+        await watched.look()
+    assert (watched._asked_at > before) is asked
+
+
+async def test_a_canary_under_way_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(endpoint: Endpoint) -> Load:
+        return a_load(1 if begun.is_set() and not go_on.is_set() else 0, 0)
+
+    async def token(endpoint: Endpoint) -> None:
+        begun.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(pulse, "read_load", read)
+    monkeypatch.setattr(pulse, "_token", token)
+    endpoint = Endpoint(engine_id="", kind="vllm", base_url="http://127.0.0.1:1/v1", model="tiny")
+    watched = pulse.Pulse(endpoint, lambda: "", lambda: 0.0, Timing())
+    await watched.look()
+    before = watched._asked_at
+    probe = asyncio.create_task(watched._canary(5.0))
+    await begun.wait()
+    await watched.look()
+    assert watched._asked_at == before
+    go_on.set()
+    await probe
 
 
 # the door
