@@ -191,7 +191,7 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if role == "assistant":
             if function := message.get("function_call"):
                 called = f"call_function_{index}"
-                call = {"id": called, "type": "function", "function": dict(function)}
+                call = {"id": called, "function": function}
                 message = {**message, "tool_calls": [call]}
             yield _answer(message)
         elif role == "function":
@@ -216,8 +216,14 @@ def _answer(message: dict[str, Any]) -> dict[str, Any]:
     calls = message.get("tool_calls")
     answer: dict[str, Any] = {"role": "assistant", "content": content if calls or content is not None else ""}
     if calls:
-        answer["tool_calls"] = [{**call, "function": dict(call["function"])} for call in calls]
+        answer["tool_calls"] = [
+            {"id": call["id"], "type": "function", "function": _called(call["function"])} for call in calls
+        ]
     return answer
+
+
+def _called(function: dict[str, Any]) -> dict[str, str]:
+    return {"name": function["name"], "arguments": function["arguments"]}
 
 
 def _joined(content: Any) -> Any:

@@ -136,9 +136,20 @@ class _Part(StrictField):
         return PARTS[kind].checked(data)
 
 
+class Whatever(StrictField):
+    """Something that SDKs have in their answers and send back; it is not looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
 class FunctionCallText(StrictSerializer):
     name = StrictString(max_length=256)
     arguments = StrictString()
+    parsed_arguments = Whatever()
 
 
 class ChatToolCall(StrictSerializer):
@@ -147,6 +158,7 @@ class ChatToolCall(StrictSerializer):
     id = StrictString(min_length=1, max_length=256)
     type = StrictChoice(choices=["function"])
     function = FunctionCallText()
+    index = Whatever()
 
 
 class SystemMessage(StrictSerializer):
@@ -169,13 +181,6 @@ class UserMessage(StrictSerializer):
     name = StrictString(max_length=64, required=False, allow_null=True)
 
 
-class Whatever(StrictField):
-    """Something that answers hold and clients send back; it is not looked at."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-
 class AssistantMessage(StrictSerializer):
     """An earlier answer, as it was given."""
 
@@ -185,9 +190,10 @@ class AssistantMessage(StrictSerializer):
     name = StrictString(max_length=64, required=False, allow_null=True)
     tool_calls = StrictList(child=ChatToolCall(), maximum=MAXIMUM_CALLS, required=False, allow_null=True)
     function_call = FunctionCallText(required=False, allow_null=True)
-    annotations = Whatever(required=False, allow_null=True)
-    reasoning_content = Whatever(required=False, allow_null=True)
-    audio = Whatever(required=False, allow_null=True)
+    annotations = Whatever()
+    reasoning_content = Whatever()
+    parsed = Whatever()
+    audio = Whatever()
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         if attributes.get("audio"):

@@ -290,6 +290,9 @@ WORDS = {
     "EmbeddingList.usage": "The tokens spent.",
     "ChatChunkObject.usage": "The tokens spent: in the last chunk, where that was asked for.",
     "CompletionObject.usage": "The tokens spent; of a stream in its last chunk, where that was asked for.",
+    "parsed": "Taken back as SDKs have it, and not used.",
+    "parsed_arguments": "Taken back as SDKs have it, and not used.",
+    "ChatToolCall.index": "Taken back as SDKs have it, and not used.",
 }
 
 

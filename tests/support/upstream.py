@@ -11,6 +11,7 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     hang=N       say nothing more before token N    key=NAME  under which ``GET /stats`` counts the request
     rounds=N     call the tool that many times (1)  say=N     so many tokens of text before a call (0)
     keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
+    text=T       say T, which has no space and no bracket, in pieces of four characters
     with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second
 
 ``POST /lines`` with ``{text: tags}`` teaches what a text means that cannot hold its tags itself.
@@ -54,6 +55,7 @@ class Script:
     rounds: int = 1
     say: int = 0
     keep: int = 0
+    text: str = ""
     with_: str = ""
 
     @classmethod
@@ -206,6 +208,11 @@ class Connection:
         served.outcome = "completed"
 
     async def _say(self, body: dict[str, Any], script: Script, served: Served) -> str | None:
+        if script.text:
+            pieces = [script.text[start : start + 4] for start in range(0, len(script.text), 4)]
+            self._writer.write(b"".join(_chunk({"content": piece}) for piece in pieces))
+            served.sent += len(pieces)
+            return "stop"
         limit = body.get("max_tokens")
         end = script.tokens if limit is None else min(script.tokens, served.start + limit)
         batch = 1 if script.rate or max(script.hold, script.drop, script.hang) != -1 or end < BATCH else BATCH

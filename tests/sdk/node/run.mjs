@@ -137,6 +137,33 @@ const stories = {
     });
     await stream.done().catch((error) => tell("thrown", error.constructor.name));
   },
+
+  // A chat: whole, in chunks, through the helper that runs tools, and kept
+  async chat() {
+    const body = { model, messages: [{ role: "user", content: text }] };
+    const whole = await client.chat.completions.create({ ...body, store: true, metadata: { of: text } });
+    tell("whole", whole.choices[0].message.content);
+    let streamed = "";
+    for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
+      streamed += chunk.choices[0]?.delta?.content ?? "";
+    }
+    tell("streamed", streamed);
+    for await (const one of await client.models.list()) tell("model", one.id);
+    if (older) return;
+    for await (const one of await client.chat.completions.list({ metadata: { of: text } })) tell("kept", one.id === whole.id);
+    for await (const one of await client.chat.completions.messages.list(whole.id)) tell("said", one.content === text);
+    tell("deleted", (await client.chat.completions.delete(whole.id)).deleted);
+  },
+
+  async chatTools() {
+    const chat = older ? client.beta.chat.completions : client.chat.completions;
+    const look_up = { name: "look_up", parameters: { type: "object", properties: {} }, parse: JSON.parse, function: () => "42" };
+    const tools = [{ type: "function", function: look_up }];
+    const runner = chat.runTools({ model, messages: [{ role: "user", content: text }], tools, stream: true });
+    runner.on("functionToolCall", ({ name }) => tell("called", name));
+    runner.on("functionCall", ({ name }) => older && tell("called", name));
+    tell("final", await runner.finalContent());
+  },
 };
 
 await stories[story]();
