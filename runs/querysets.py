@@ -32,12 +32,17 @@ class RunQuerySet(models.QuerySet[Any]):
         """Runs that no living worker holds."""
         return self.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now()))
 
-    def claimable(self, *, except_models: Collection[tuple[str, str]] = ()) -> RunQuerySet:
+    def claimable(
+        self, *, except_models: Collection[tuple[str, str]] = (), except_keys: Collection[str] = ()
+    ) -> RunQuerySet:
         """Runs a worker may take: queued ones whose model can be served, and started ones whose worker is gone.
 
-        :param except_models: a project and a model each, which nothing serves for it.
+        :param except_models: a project and a model each, which nothing serves for it now.
+        :param except_keys: of which no further model call may run now.
         """
         waiting = Q(status=Status.QUEUED)
+        if except_keys:
+            waiting &= ~Q(created_by_key__in=list(except_keys))
         for project_id, model in sorted(except_models):
             waiting &= ~Q(project_id=project_id, model=model)
         orphaned = Q(status=Status.IN_PROGRESS) & ~self.is_poison()

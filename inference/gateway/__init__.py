@@ -12,6 +12,7 @@ from inference import resolution
 from inference.adapters.transport import close_transport
 from inference.chat import Availability
 from inference.gateway import routing
+from inference.gateway.allowances import crowded
 from inference.gateway.calls import complete, embed, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
 from inference.gateway.ledger import close_ledger
@@ -24,6 +25,7 @@ __all__ = [
     "check_model",
     "close",
     "complete",
+    "crowded",
     "default_model",
     "embed",
     "meanings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ MOST_WITHOUT_BOUND = 4_096  # tokens of an answer, where tokens are limited and 
 BYTES_OF_TOKEN = 3  # fewer than most texts have for a token, so that an estimate is rather too high
 TOKENS_OF_MESSAGE = 4  # what a chat's template puts around each
 TOKENS_OF_PICTURE = 1_000
+CALLS = "concurrent_calls"  # the limit's field
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,19 @@ def limits_of(provider: Provider) -> Limits:
         tokens_per_minute=provider.tokens_per_minute,
         concurrent_calls=provider.concurrent_calls,
     )
+
+
+def crowded(attributions: Collection[Attribution]) -> set[Subject]:
+    """Of their keys and projects those of which as many model calls run as may at once; a small query, mostly."""
+    subjects = {subject for attribution in attributions for subject in owners_of(attribution)}
+    limited = {
+        name: limits for name, limits in quotas.limits_of(subjects).items() if limits.concurrent_calls is not None
+    }
+    accounts = quotas.look(limited)
+    full = {
+        name for name in limited if accounts[name].used("concurrent_calls") >= (limited[name].concurrent_calls or 0)
+    }
+    return {subject for subject in subjects if subject.name in full}
 
 
 # ----------------------------------------------------------------------------------------- estimates

@@ -9,17 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 
 from inference import gateway
+from inference.chat import Attribution
 from runs.events import EventLog
 from runs.models import Run
 from runs.querysets import RunQuerySet
 from runs.services.recorder import Recorder
 from runs.states import Status
+from sovereign.accounts.services.quotas import Subject
 from sovereign.core.database import now, service
 
 LEASE = timedelta(seconds=6)  # more than twice the heartbeat
 HEARTBEAT = 2.0  # seconds
+CROWDED = "As many model calls of this {} run as may at once."
+NOT_SERVED = "Nothing serves the model now."
+
+
+class HeldBack(TypedDict):
+    """As ``RunQuerySet.claimable`` takes it."""
+
+    except_models: set[tuple[str, str]]
+    except_keys: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,7 @@ class Lease:
 
 
 def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> list[Lease]:
-    """Take up to ``limit`` runs: the oldest first, and only those whose model can be served now.
+    """Take up to ``limit`` runs: the oldest first, and only those whose model can be called now.
 
     The rest stay queued and say why. Looks before it locks, so that an idle worker never takes the writer's lock.
 
@@ -39,18 +51,16 @@ def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> lis
     """
     if limit < 1 or not Run.objects.claimable().exclude(pk__in=executing).exists():
         return []
-    unserved = _unserved_models()
-    if not Run.objects.claimable(except_models=unserved).exclude(pk__in=executing).exists():
+    held_back = _held_back()
+    if not Run.objects.claimable(**held_back).exclude(pk__in=executing).exists():
         return []
-    return _claim(worker_id, limit, unserved, executing)
+    return _claim(worker_id, limit, held_back, executing)
 
 
 @service
-def _claim(
-    worker_id: str, limit: int, unserved: Collection[tuple[str, str]], executing: Collection[str]
-) -> list[Lease]:
+def _claim(worker_id: str, limit: int, held_back: HeldBack, executing: Collection[str]) -> list[Lease]:
     rows = (
-        Run.objects.claimable(except_models=unserved)
+        Run.objects.claimable(**held_back)
         .exclude(pk__in=executing)
         .select_related("configuration")
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
@@ -70,17 +80,35 @@ def _claim(
     return leases
 
 
-def _unserved_models() -> set[tuple[str, str]]:
-    """Projects and models of waiting runs that nothing serves now; the runs are told the reason."""
-    unserved = set()
-    queued = Run.objects.claimable().filter(status=Status.QUEUED)
-    for project_id, model in set(queued.values_list("project_id", "model")):
-        availability = gateway.availability(model, project_id=project_id)
-        if not availability.ready:
-            unserved.add((project_id, model))
-            waiting = Run.objects.filter(status=Status.QUEUED, project_id=project_id, model=model)
-            waiting.exclude(waiting_reason=availability.reason[:500]).update(waiting_reason=availability.reason[:500])
-    return unserved
+def _held_back() -> HeldBack:
+    """Which waiting runs are left where they are: nothing serves their model now, or as many calls of their project or
+    key run as may at once. The runs are told the reason.
+    """
+    queued = Run.objects.claimable().filter(status=Status.QUEUED).order_by()
+    waiting = set(queued.values_list("project_id", "created_by_key", "model"))
+    full = gateway.crowded([Attribution(project=project_id, key=key) for project_id, key, _ in waiting])
+    models: set[tuple[str, str]] = set()
+    for project_id, model in {(project_id, model) for project_id, _, model in waiting}:
+        reason = _why_not(project_id, model, full)
+        if reason:
+            models.add((project_id, model))
+            _tell(Run.objects.filter(project_id=project_id, model=model), reason)
+    keys = {key for _, key, _ in waiting if key is not None and Subject("key", key) in full}
+    if keys:
+        _tell(Run.objects.filter(created_by_key__in=keys), CROWDED.format("API key"))
+    return {"except_models": models, "except_keys": keys}
+
+
+def _why_not(project_id: str, model: str, full: Collection[Subject]) -> str:
+    if Subject("project", project_id) in full:
+        return CROWDED.format("project")
+    availability = gateway.availability(model, project_id=project_id)
+    return "" if availability.ready else availability.reason or NOT_SERVED
+
+
+def _tell(runs: RunQuerySet, reason: str) -> None:
+    reason = reason[:500]
+    runs.filter(status=Status.QUEUED).exclude(waiting_reason=reason).update(waiting_reason=reason)
 
 
 @service

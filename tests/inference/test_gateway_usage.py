@@ -16,6 +16,7 @@ from inference.gateway import ledger as ledger_module
 from inference.gateway.ledger import ledger
 from inference.models import Provider, UsageRecord
 from inference.usage import Ended
+from sovereign.accounts.services import quotas
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, in_database, plain, request_for, until
 from tests.inference.helpers import ready_engine, supervised_engine
 
@@ -256,3 +257,27 @@ def test_a_row_is_its_calls_own() -> None:
         usage.record([Ended(first)])
     usage.record([Ended(first)], again=True)
     assert UsageRecord.objects.count() == 1
+
+
+def test_the_row_and_what_is_settled_are_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OperationalError("killed")
+
+    row = UsageRecord(id="call_1", model="x", outcome="stop", day=date(2026, 1, 1), created_at="2026-01-01T00:00Z")
+    with monkeypatch.context() as patch:
+        patch.setattr(quotas, "settle", failing)
+        with pytest.raises(OperationalError):
+            usage.record([Ended(row)])
+    assert not UsageRecord.objects.exists()
+    usage.record([Ended(row)], again=True)
+    assert UsageRecord.objects.count() == 1
+
+
+def test_what_was_settled_is_not_settled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[Any] = []
+    monkeypatch.setattr(quotas, "settle", settled.extend)
+    row = UsageRecord(id="call_1", model="x", outcome="stop", day=date(2026, 1, 1), created_at="2026-01-01T00:00Z")
+    ended = Ended(row, reserved=(quotas.Reservation("r"),), tokens=5)
+    usage.record([ended])
+    usage.record([ended, Ended(None, reserved=(quotas.Reservation("s"),))], again=True)
+    assert settled == [(quotas.Reservation("r"), 5)]

@@ -14,7 +14,7 @@ from runs.models import Run
 from runs.services import creation
 from runs.worker import execution
 from sovereign.accounts import services as accounts
-from sovereign.accounts.models import Project
+from sovereign.accounts.models import ApiKey, Project
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.services.quotas import Limits
 from sovereign.core.database import in_database
@@ -93,3 +93,40 @@ async def test_without_tokens_a_run_fails_and_says_so(
     assert run.last_error["code"] == "rate_limit_exceeded"
     assert "tokens per min" in run.last_error["message"]
     assert not engine.requests
+
+
+@pytest.mark.parametrize("whose", ["project", "API key"])
+async def test_runs_that_have_to_wait_are_left_in_the_queue(
+    engine: Upstream, start: Callable[[], Run], project: Project, principal: Principal, whose: str
+) -> None:
+    """One project's crowd must not fill the workers' places."""
+    await in_database(limit_calls, project, principal, whose)
+    opened = asyncio.Event()
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await opened.wait()
+        writer.write(answer("Hello"))
+
+    engine.script = script
+    first = await in_database(start)
+    async with working():
+        await until(lambda: engine.requests)
+        second = await in_database(start)
+
+        async def told() -> bool:
+            await in_database(second.refresh_from_db)
+            return bool(second.waiting_reason)
+
+        await until(told)
+        assert (second.status, second.lease_owner) == ("queued", None)
+        assert second.waiting_reason == f"As many model calls of this {whose} run as may at once."
+        opened.set()
+        assert await ended(first, second) == ["completed", "completed"]
+
+
+def limit_calls(project: Project, principal: Principal, whose: str) -> None:
+    limits = Limits(concurrent_calls=1)
+    if whose == "project":
+        accounts.set_project_limits(project=project, limits=limits)
+    else:
+        accounts.set_key_limits(key=ApiKey.objects.get(pk=principal.key_id), limits=limits)
