@@ -303,7 +303,7 @@ class ProviderAdmin(HouseAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "projects":
-            kwargs["queryset"] = Project.objects.active().order_by("name") if is_superuser(request) else None
+            kwargs["queryset"] = Project.objects.order_by("name")  # archived ones keep what they were given
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
 
 from inference.models import Provider
 from inference.services.providers import checked_address, keep_engine, restart_engine
+from inference.services.registry import forget_catalogue
 from sovereign.core.configuration import Configuration
 from sovereign.core.database import now, service
 from sovereign.core.errors import ApiError
@@ -65,6 +68,15 @@ def ollama_address(host: str) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{port}{parts.path}"
 
 
+@register()
+def check_addresses(**_: Any) -> Iterable[CheckMessage]:
+    """What ``synchronise_environment`` would stumble over, said before anything starts."""
+    try:
+        configured_providers(settings.SOVEREIGN)
+    except ApiError as error:
+        yield Error(f"SOVEREIGN_ENGINE_URL or OLLAMA_HOST: {error.message}", id="sovereign.E009")
+
+
 @service
 def synchronise_environment() -> None:
     """Make the registry say what the environment says now: nothing of an earlier setting is asked any more.
@@ -73,7 +85,9 @@ def synchronise_environment() -> None:
     """
     wanted = configured_providers(settings.SOVEREIGN)
     of_environment = Provider.objects.filter(source=Provider.Source.ENVIRONMENT)
-    of_environment.exclude(name__in=wanted).delete()
+    for gone in of_environment.exclude(name__in=wanted):
+        forget_catalogue(keep_engine(gone))
+        gone.delete()
     known = {provider.name: provider for provider in of_environment.select_for_update(no_key=True)}
     for name, described in wanted.items():
         row = {**described, "enabled": True, "all_projects": True, "sealed_key": ""}

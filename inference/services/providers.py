@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 
 from inference.models import Engine, Provider
 from inference.secrets import seal
+from inference.services.registry import forget_catalogue
 from sovereign.accounts import audit
 from sovereign.accounts.models import Project
 from sovereign.core.database import now, service
@@ -160,12 +161,13 @@ def set_enabled(*, provider: Provider, enabled: bool, user_id: int | None = None
 
 @service
 def delete_provider(*, provider: Provider, user_id: int | None = None) -> None:
-    """Its engine, its key and its prices go with it; the names of its models stay known.
+    """Its engine, its key and its prices go with it, and a hosted one's models that nobody else has.
 
     :raises ApiError: a provider of the environment.
     """
     _refuse_environment(provider)
     audit.record_of_person(user_id, "provider.deleted", provider, **_told(provider))
+    forget_catalogue(keep_engine(provider))
     provider.delete()
 
 

@@ -119,6 +119,22 @@ def delete_model(*, model: RegisteredModel, user_id: int | None = None, principa
     model.delete()
 
 
+def forget_catalogue(engine: Engine) -> None:
+    """Names that nobody but this engine of a hosted provider serves are unknown once it is gone.
+
+    OpenAI's names are old clients' names for the default model, and would otherwise wait for an engine for ever. What
+    an administrator did something with stays, and so do names that came from a server of the house.
+    """
+    if engine.kind not in (Engine.Kind.OPENAI, Engine.Kind.ANTHROPIC):
+        return
+    others = Engine.objects.exclude(pk=engine.pk).values_list("served", flat=True)
+    elsewhere = {entry["id"] for served in others for entry in served}
+    named = {entry["id"] for entry in engine.served} - elsewhere
+    used = ModelFallback.objects.values("fallback")
+    idle = RegisteredModel.objects.filter(name__in=named, source="", is_default=False, aliases=None, fallbacks=None)
+    idle.exclude(pk__in=used).delete()
+
+
 @service
 def remove(obj: Engine | ModelAlias, *, user_id: int | None = None) -> None:
     """Delete an alias, or the row of an engine that is supervised here; one that still works reports again.

@@ -14,7 +14,7 @@ from inference.endpoints import endpoint_of
 from inference.engines.status import destination, destinations
 from inference.models import Engine, ModelFallback, Provider, RegisteredModel
 from inference.secrets import seal, unseal
-from inference.services.environment import ollama_address
+from inference.services.environment import check_addresses, ollama_address
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.core.errors import ApiError
 from tests.inference.helpers import age, configured, provider_engine, ready_engine
@@ -126,6 +126,31 @@ def test_variables_that_hold_no_address_are_refused(variables: dict[str, str]) -
     with pytest.raises(ApiError):
         synchronised(**variables)
     assert not Provider.objects.exists()
+
+
+def test_an_address_that_is_none_is_said_before_the_start() -> None:
+    with configured(**{**NOTHING, "engine_url": "gpu:8000/v1"}):
+        [error] = check_addresses()
+    assert (error.id, "SOVEREIGN_ENGINE_URL" in error.msg) == ("sovereign.E009", True)
+    with configured(**NOTHING):
+        assert list(check_addresses()) == []
+
+
+def test_the_catalogue_of_a_hosted_provider_is_forgotten_with_it() -> None:
+    """Else a gpt-4o of an old client would wait for OpenAI for ever, and not mean the default model."""
+    synchronised(openai_api_key="sk-1")
+    engine = Engine.objects.get()
+    names = ["gpt-4o", "gpt-4o-mini", "o3", "shared"]
+    served = [{"id": name, "context_length": None} for name in names]
+    services.record_probe(engine=engine, served=served, capabilities={}, token=False)
+    ready_engine("http://127.0.0.1:9/v1", "shared", "ours")
+    model = {row.name: row for row in RegisteredModel.objects.all()}
+    services.add_alias(alias="house", model=model["gpt-4o-mini"])
+    services.set_fallbacks(model=model["ours"], fallbacks=[model["o3"]])
+    synchronised()
+    assert set(RegisteredModel.objects.values_list("name", flat=True)) == {"gpt-4o-mini", "o3", "shared", "ours"}
+    services.delete_provider(provider=Provider.objects.get(name="upstream"))
+    assert RegisteredModel.objects.filter(name="ours").exists(), "a server of the house may come back"
 
 
 def test_a_provider_of_the_environment_is_changed_there() -> None:
