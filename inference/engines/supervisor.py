@@ -316,6 +316,8 @@ class Supervisor:
                 await self._report()
             except (DatabaseError, OSError) as error:  # a database or disk that comes back
                 log.warning("engine_heartbeat_failed", engine=self.launch.name, error=type(error).__name__)
+            except Exception:  # without a heartbeat the guard would end an engine that works
+                log.exception("engine_heartbeat_failed", engine=self.launch.name)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.timing.heartbeat):
                     await self._changed.wait()

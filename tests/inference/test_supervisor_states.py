@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.db import DatabaseError
 
-from inference import gateway
+from inference import gateway, services
 from inference.chat import InferenceError
 from inference.engines import vllm
 from inference.engines.memory import Memory
@@ -165,3 +166,24 @@ async def test_whoever_leaves_sends_others_elsewhere_if_there_is_an_elsewhere(
         async with supervised(control()):
             await engine_with(pk=first.pk, state="down", reason="It is being stopped.")
             assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
+
+
+# heartbeats
+
+
+async def test_a_heartbeat_that_fails_is_followed_by_others(
+    data_dir: Path, control: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever went wrong: without one the guard would end an engine that works."""
+    failures = iter([DatabaseError("away"), OSError("full"), RuntimeError("odd")])
+    real = services.report_engine
+
+    def fail_at_first(**report: object) -> bool:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return bool(real(**report))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(services, "report_engine", fail_at_first)
+    async with supervised(control()):
+        await engine_with(state="ready")
+        assert next(failures, None) is None
