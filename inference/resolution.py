@@ -196,12 +196,10 @@ class Registry:
         """See :func:`default_model`."""
         if configured := configured_model():
             return self.find(configured) or configured
-        registered = _flagged(RegisteredModel.objects.all(), self._project_id)
-        names = [
-            (name, is_default)
-            for name, is_default, guarded, _ in registered.values_list("name", "is_default", "guarded", "peculiar")
-            if not guarded or self.may_use(name)
-        ]
+        with connection.cursor() as cursor:
+            cursor.execute(*_all(self._project_id))
+            rows = cursor.fetchall()
+        names = [(name, is_default) for name, is_default, guarded in rows if not guarded or self.may_use(name)]
         models = [(name, chosen) for name, chosen in names if chosen or self.is_able(Target(name), "chat")]
         if chosen := [name for name, is_default in models if is_default]:
             return chosen[0]
@@ -343,6 +341,19 @@ def _rows_called(name: str, configured: str, project_id: str | None) -> QuerySet
 
 _CALLED = Prepared(lambda name, configured, project: _rows_called(name, configured, project))
 _CALLED_BY_HOUSE = Prepared(lambda name, configured: _rows_called(name, configured, None))
+
+
+def _rows_of_all(project_id: str | None) -> QuerySet[RegisteredModel, Any]:
+    return _flagged(RegisteredModel.objects.all(), project_id).values_list("name", "is_default", "guarded")
+
+
+_ALL = Prepared(lambda project: _rows_of_all(project))
+_ALL_OF_HOUSE = Prepared(lambda: _rows_of_all(None))
+
+
+def _all(project_id: str | None) -> tuple[str, list[Any]]:
+    """The query for the names and flags of all models."""
+    return _ALL_OF_HOUSE.with_values() if project_id is None else _ALL.with_values(project_id)
 
 
 _USABLE = Prepared(lambda project: Engine.objects.usable_by(project))
