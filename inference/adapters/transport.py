@@ -323,7 +323,8 @@ def _spoken(seconds: float) -> str:
 
 async def _kept(session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
     """A call goes over a connection that is not new."""
-    context.trace_request_ctx.on_kept_connection = True
+    if context.trace_request_ctx is not None:  # the request belongs to no call: somebody looks at an engine
+        context.trace_request_ctx.on_kept_connection = True
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
