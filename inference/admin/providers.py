@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
@@ -161,7 +162,8 @@ class ProviderAdmin(HouseAdmin):
         return not _is_of_environment(obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return not _is_of_environment(obj) and super().has_delete_permission(request, obj)
+        is_set = isinstance(obj, Provider) and obj.enabled  # of the environment: whether its variable is
+        return not (is_set and _is_of_environment(obj)) and super().has_delete_permission(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Its engine and its prices go with it, whoever may delete those by themselves."""
@@ -229,7 +231,7 @@ class ProviderAdmin(HouseAdmin):
         return is_superuser(request) and pullable.exists()
 
     @action(description="Pull a model", url_path="pull", permissions=["pull"], icon="download")
-    def pull_model(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def pull_model(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return pull_page(request, unquote(object_id), self.admin_site)
 
     def _test(self, request: HttpRequest, provider: Provider) -> None:

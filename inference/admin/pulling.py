@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -27,7 +28,7 @@ class PullForm(forms.Form):
     )
 
 
-def pull_page(request: HttpRequest, provider_id: str, site: UnfoldAdminSite) -> HttpResponse:
+def pull_page(request: HttpRequest, provider_id: str, site: UnfoldAdminSite) -> HttpResponseBase:
     """The page; a ``POST`` from it starts the pull and streams its progress for as long as it is read.
 
     :raises PermissionDenied: no superuser.
@@ -48,7 +49,7 @@ def pull_page(request: HttpRequest, provider_id: str, site: UnfoldAdminSite) -> 
         return TemplateResponse(request, "admin/inference/pull.html", context)
     form = PullForm(request.POST)
     if not form.is_valid():
-        return JsonResponse({"message": " ".join(form.errors["model"])}, status=400)
+        return JsonResponse({"message": " ".join(map(str, form.errors["model"]))}, status=400)
     try:
         endpoint = endpoint_of(Engine.objects.select_related("provider").get(provider=provider), "")
     except EngineUnavailable as error:

@@ -86,8 +86,7 @@ def synchronise_environment() -> None:
     wanted = configured_providers(settings.SOVEREIGN)
     of_environment = Provider.objects.filter(source=Provider.Source.ENVIRONMENT)
     for gone in of_environment.exclude(name__in=wanted):
-        forget_catalogue(keep_engine(gone))
-        gone.delete()
+        _let_go(gone)
     known = {provider.name: provider for provider in of_environment.select_for_update(no_key=True)}
     for name, described in wanted.items():
         row = {**described, "enabled": True, "all_projects": True, "sealed_key": ""}
@@ -103,3 +102,14 @@ def synchronise_environment() -> None:
                 setattr(provider, field, value)
             provider.save()
             restart_engine(provider)
+
+
+def _let_go(provider: Provider) -> None:
+    """Its variable is gone. Prices that somebody typed in outlive a start without it: then it is only disabled."""
+    forget_catalogue(keep_engine(provider))
+    if not provider.prices.exists():
+        provider.delete()
+    elif provider.enabled:
+        provider.enabled = False
+        provider.save(update_fields=["enabled"])
+        restart_engine(provider)

@@ -163,9 +163,10 @@ def set_enabled(*, provider: Provider, enabled: bool, user_id: int | None = None
 def delete_provider(*, provider: Provider, user_id: int | None = None) -> None:
     """Its engine, its key and its prices go with it, and a hosted one's models that nobody else has.
 
-    :raises ApiError: a provider of the environment.
+    :raises ApiError: a provider of the environment whose variable is set.
     """
-    _refuse_environment(provider)
+    if provider.enabled:
+        _refuse_environment(provider)
     audit.record_of_person(user_id, "provider.deleted", provider, **_told(provider))
     forget_catalogue(keep_engine(provider))
     provider.delete()

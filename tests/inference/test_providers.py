@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_the_ways_to_write_ollama_host(host: str, address: str) -> None:
 def test_variables_that_hold_no_address_are_refused(variables: dict[str, str]) -> None:
     with pytest.raises(ApiError):
         synchronised(**variables)
+    assert not Provider.objects.exists()
+
+
+def test_prices_outlive_a_start_without_the_variable() -> None:
+    row = synchronised(openai_api_key="sk-1")["openai"]
+    services.set_price(model="gpt-4o", provider=row, valid_from=date(2026, 11, 1), prompt=2_500, completion=10_000)
+    gone = synchronised()["openai"]
+    assert (gone.enabled, gone.prices.count(), list(Engine.objects.of_providers())) == (False, 1, [])
+    back = synchronised(openai_api_key="sk-1")["openai"]
+    assert (back.pk, back.enabled, back.prices.count()) == (row.pk, True, 1)
+    with pytest.raises(ApiError, match="environment variables"):
+        services.delete_provider(provider=back)
+    services.delete_provider(provider=synchronised()["openai"])
     assert not Provider.objects.exists()
 
 
