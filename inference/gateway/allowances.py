@@ -167,13 +167,9 @@ def limits_of(provider: Provider) -> Limits:
 def crowded(attributions: Collection[Attribution]) -> set[Subject]:
     """Of their keys and projects those of which as many model calls run as may at once; a small query, mostly."""
     subjects = {subject for attribution in attributions for subject in owners_of(attribution)}
-    limited = {
-        name: limits for name, limits in quotas.limits_of(subjects).items() if limits.concurrent_calls is not None
-    }
-    accounts = quotas.look(limited)
-    full = {
-        name for name in limited if accounts[name].used("concurrent_calls") >= (limited[name].concurrent_calls or 0)
-    }
+    most = {name: limits.concurrent_calls for name, limits in quotas.limits_of(subjects).items()}
+    limited = {name: calls for name, calls in most.items() if calls is not None}
+    full = {name for name, account in quotas.look(limited).items() if account.used(CALLS) >= limited[name]}
     return {subject for subject in subjects if subject.name in full}
 
 
