@@ -138,7 +138,10 @@ class _Watch:
         begun = time.monotonic()
         try:
             served = await list_models(endpoint, engine.address)
-        except Limited:  # what it serves was seen before, or will be
+        except Limited as limited:  # alive, and what it serves was seen before: else it is not known to work
+            if not engine.served:
+                await self._failed(engine, str(limited))
+                return
             served = Served(engine.served, engine.capabilities)
         except ProbeFailed as failure:
             await self._failed(engine, str(failure))

@@ -85,6 +85,7 @@ async def test_an_engine_that_refuses_the_canary_on_purpose_is_alive(upstream: U
         (plain(200, b'{"data": [{"id": 7}]}'), "{} sent a list of models that is not in OpenAI's format."),
         (plain(200, b'{"data": []}'), "{} serves no models."),
         (plain(500, b""), "{} answered with status 500."),
+        (plain(429, b'{"error": {"message": "slow down"}}'), "{} is over its limit: slow down"),
         (plain(401, b""), "{} refused our key."),
         (b"garbage\r\n\r\n", "{}: The engine's answer is not HTTP."),
     ],
