@@ -54,14 +54,16 @@ def metrics() -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept, as vLLM's are
+
     def log_message(self, *args: Any) -> None:
         pass
 
     def allowed(self) -> bool:
         if self.headers["Authorization"] == f"Bearer {os.environ['VLLM_API_KEY']}":
             return True
-        self.send_response(401)
-        self.end_headers()
+        self.close_connection = True
+        self.send(b"", status=401)
         return False
 
     def send(self, body: bytes, status: int = 200, kind: str = "application/json") -> None:
@@ -116,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, messages: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
         self.end_headers()
         self.say({"delta": {"content": f"I am {os.getpid()}"}})
         if "cut" in messages:

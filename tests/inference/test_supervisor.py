@@ -204,7 +204,7 @@ async def test_a_killed_supervisor_is_replaced_and_adopts_the_loaded_engine(
     assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am"), (
         "it serves without a supervisor"
     )
-    beat = engine.heartbeat_at
+    beat = (await in_database(Engine.objects.get)).heartbeat_at  # the last one of the first supervisor
     second = start_supervisor(data_dir, control(), database_url())
     try:
         adopted = await engine_with(heartbeat_at__gt=beat)
