@@ -22,6 +22,7 @@ from inference.engines.options import Options
 from inference.engines.parsers import parsers_for
 from inference.engines.versions import Build, read_build
 from inference.resolution import MAXIMUM_NAME, STARTER, model_folder, served_name
+from sovereign.core.egress import EgressRefused, check_url
 
 LOOPBACK = "127.0.0.1"
 INSIDE = Path(__file__).resolve().parent / "inside"
@@ -167,6 +168,10 @@ def split_address(advertise: str) -> tuple[str, int | None]:
         everywhere = False
     if everywhere:
         raise EngineCannotRun(f"--advertise takes the address that others know this machine by, and {host} is none.")
+    try:
+        check_url(f"http://[{host}]" if ":" in host else f"http://{host}", inner_network=True)
+    except EgressRefused as refused:
+        raise EngineCannotRun(f"--advertise takes an address that can be asked: {refused}") from None
     return host, port
 
 
