@@ -347,3 +347,10 @@ async def test_what_openai_lists_is_told_apart_by_name(server: Server) -> None:
 async def test_a_bare_answer_is_enough(upstream: Upstream) -> None:
     upstream.answers(answer("x"))
     assert (await stream(upstream))[0] == TextDelta("x")
+
+
+async def test_arguments_that_are_no_json_are_passed_on_as_the_model_wrote_them(upstream: Upstream) -> None:
+    """As OpenAI does: whoever runs the tool can tell the model; only their shape is the engine's business."""
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a": '}}
+    upstream.answers(HEAD, choice({"tool_calls": [call]}), event(reason="tool_calls"))
+    assert (await stream(upstream))[0] == ToolCallDelta(0, "c", "f", '{"a": ')
