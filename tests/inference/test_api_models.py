@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference import services
+from inference.embedder import OWN_NAME
 from inference.models import Engine, RegisteredModel
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import AuditEvent, Project
@@ -31,7 +32,7 @@ async def test_models_and_aliases_are_listed_as_the_original_does(asker: Asker) 
     for path in ("/v1/models", "/api/v1/models"):
         body = (await asker.get(path)).body
         assert body["object"] == "list"
-        assert {entry["id"] for entry in body["data"]} == {"tiny", "Qwen/Qwen3-8B", "house"}
+        assert {entry["id"] for entry in body["data"]} == {"tiny", "Qwen/Qwen3-8B", "house", OWN_NAME}
         for entry in body["data"]:
             assert list(entry) == ["id", "object", "created", "owned_by"]
             assert (entry["object"], type(entry["created"])) == ("model", int)
