@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import tracemalloc
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,96 +12,16 @@ import pytest
 
 from inference.adapters import adapter_for
 from inference.adapters import transport as transport_module
-from inference.adapters.base import Endpoint, Patience
+from inference.adapters.base import Patience
 from inference.adapters.transport import transport
-from inference.calls import EmbeddingRequest
-from inference.chat import Capabilities, EngineUnavailable, Finished, InferenceError, TextDelta
-from tests.inference import conftest
+from inference.chat import EngineUnavailable, Finished, InferenceError, TextDelta
 from tests.inference.conftest import Asked, Upstream, collect, plain, request_for
-from tests.inference.upstreams import anthropic, ollama
+from tests.inference.upstreams.dialects import DIALECTS, MEMORY, Dialect, Endless, endpoint
 
 CUT = "The engine closed the connection in the middle of the answer."
 TOO_LONG = "The engine sent a longer answer than is accepted."
 BLOCK = b"x" * 65_536
-MEMORY = 24 * 1024 * 1024  # bytes that a call and its server together may take in these tests
 SECRET = "k-secret-1"
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a provider would say things."""
-
-    kind: str
-    head: bytes
-    start: bytes
-    token: bytes  # a piece of text, "a"
-    end: bytes  # with usage: prompt and completion are put in
-    absurd: bytes  # an end with numbers that cannot be
-    tool_call: bytes  # one that breaks the format
-    garbage: Callable[[bytes], bytes]  # a document of the stream, whatever it holds
-    failure: Callable[[str], bytes]  # told inside the stream
-    path: str = "/v1"
-
-
-def _event(data: bytes) -> bytes:
-    return b"data: " + data + b"\n\n"
-
-
-def _openai(kind: str) -> Dialect:
-    usage = {"prompt_tokens": 10**30, "completion_tokens": -4, "prompt_tokens_details": {"cached_tokens": 10**40}}
-    call = {"tool_calls": [{"index": 0, "function": {"name": {"a": 1}, "arguments": [1]}}]}
-    return Dialect(
-        kind=kind,
-        head=conftest.HEAD,
-        start=b"",
-        token=conftest.event({"content": "a"}),
-        end=conftest.event(reason="stop") + b"data: [DONE]\n\n",
-        absurd=_number_too_large(usage, lambda text: conftest.event(reason="stop") + _event(text)),
-        tool_call=conftest.event(call),
-        garbage=_event,
-        failure=lambda said: _event(orjson.dumps({"error": {"message": said}})),
-    )
-
-
-def _number_too_large(usage: dict[str, Any], wrap: Callable[[bytes], bytes]) -> bytes:
-    text = str({"choices": [], "usage": usage}).replace("'", '"')
-    return wrap(text.encode())
-
-
-def _claude(kind: str, **fields: Any) -> bytes:
-    return anthropic.event(kind, **fields)
-
-
-ANTHROPIC = Dialect(
-    kind="anthropic",
-    head=conftest.HEAD,
-    start=_claude("message_start", message={"usage": {}})
-    + _claude("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-    token=_claude("content_block_delta", index=0, delta={"type": "text_delta", "text": "a"}),
-    end=_claude("message_delta", delta={"stop_reason": "end_turn"}, usage={}) + _claude("message_stop"),
-    absurd=_event(
-        b'{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"input_tokens": 1e300, '
-        b'"output_tokens": -4, "cache_read_input_tokens": 99999999999999999999}}'
-    ),
-    tool_call=_claude("content_block_start", index=1, content_block={"type": "tool_use", "id": 7, "name": ["f"]}),
-    garbage=_event,
-    failure=lambda said: _claude("error", error={"type": "api_error", "message": said}),
-    path="",
-)
-OLLAMA = Dialect(
-    kind="ollama",
-    head=ollama.HEAD,
-    start=b"",
-    token=ollama.chat("a"),
-    end=ollama.end(),
-    absurd=b'{"message": {"content": ""}, "done": true, "prompt_eval_count": 99999999999999999999999, '
-    b'"eval_count": -4}\n',
-    tool_call=ollama.chat(tool_calls=[{"function": {"name": "f", "arguments": '{"a": '}}]),
-    garbage=lambda data: data + b"\n",
-    failure=lambda said: ollama.line(error=said),
-    path="",
-)
-DIALECTS = [_openai("openai_compatible"), _openai("openai"), ANTHROPIC, OLLAMA]
 
 
 @pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.kind)
@@ -115,11 +33,6 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "TICK", 0.02)
-
-
-def endpoint(upstream: Upstream, dialect: Dialect, **changes: Any) -> Endpoint:
-    base = {"kind": dialect.kind, "base_url": upstream.url.removesuffix("/v1") + dialect.path}
-    return upstream.endpoint(**{**base, "capabilities": Capabilities(), **changes})
 
 
 async def stream(upstream: Upstream, dialect: Dialect, **changes: Any) -> list[Any]:
@@ -150,27 +63,6 @@ def everything(upstream: Upstream, *pieces: bytes) -> None:
     """Answer every request with these bytes, lists of models too."""
     upstream.answers(*pieces)
     upstream.lists = False
-
-
-class Endless:
-    """Writes blocks until the client goes, and counts what it got rid of."""
-
-    def __init__(self, upstream: Upstream, head: bytes, block: bytes) -> None:
-        self.sent = 0
-        self._head, self._block = head, block
-        upstream.script, upstream.lists = self._answer, False
-        self.ended = asyncio.Event()
-
-    async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
-        writer.write(self._head)
-        try:
-            while not asked.gone.is_set():
-                writer.write(self._block)
-                await writer.drain()
-                self.sent += len(self._block)
-                await asyncio.sleep(0)
-        finally:
-            self.ended.set()
 
 
 async def test_a_control(upstream: Upstream, dialect: Dialect) -> None:
@@ -473,79 +365,3 @@ async def test_a_list_with_too_many_models(upstream: Upstream, dialect: Dialect)
 async def test_lists_of_models_that_are_none(upstream: Upstream, dialect: Dialect, body: bytes) -> None:
     everything(upstream, plain(200, body))
     assert "a list of models that is not in" in (await list_failure(upstream, dialect)).message
-
-
-EMBEDDERS = [dialect for dialect in DIALECTS if dialect.kind != "anthropic"]
-
-
-def _vectors(*vectors: str) -> bytes:
-    """The same vectors as both dialects have them, written as they are given."""
-    data = ", ".join(f'{{"index": {index}, "embedding": {vector}}}' for index, vector in enumerate(vectors))
-    return plain(200, f'{{"data": [{data}], "embeddings": [{", ".join(vectors)}]}}'.encode())
-
-
-@pytest.mark.parametrize("dialect", EMBEDDERS, ids=lambda dialect: dialect.kind)
-@pytest.mark.parametrize(
-    ("vectors", "words"),
-    [
-        (["[NaN]", "[1.0]"], "is not JSON"),
-        (["[1.0]", "[Infinity]"], "is not JSON"),
-        (["[1e999]", "[1.0]"], "is not JSON|not finite"),
-        (["[1e308, 1e308, 1e308]", "[1, 1, 1]"], "not finite"),
-        (["[1.0]"], "1 of them for 2 texts"),
-        (["[1.0]"] * 3, "3 of them for 2 texts"),
-        ([], "0 of them for 2 texts"),
-        (["[1.0]", "[1.0, 2.0]"], "differ in width"),
-        (["[]", "[]"], "a width of 0"),
-        (['["a"]', "[1.0]"], "something in them is no number"),
-        (["[true]", "[1.0]"], "something in them is no number"),
-        (["[[1.0]]", "[1.0]"], "something in them is no number"),
-        (["7", "[1.0]"], "not in"),
-        (["null", "[1.0]"], "not in"),
-        ([f"[{'1,' * 20_000}1]"] * 2, "a width of 20001"),
-        (["[1.0, 2.0]"] * 2, "2 numbers wide where 1 were asked for"),
-    ],
-)
-async def test_vectors_that_cannot_be_used(
-    upstream: Upstream, dialect: Dialect, vectors: list[str], words: str
-) -> None:
-    upstream.answers(_vectors(*vectors))
-    dimensions = 1 if "asked for" in words else None
-    request = EmbeddingRequest(model="tiny", texts=["a", "b"], dimensions=dimensions)
-    with pytest.raises(InferenceError, match=words):
-        await adapter_for(dialect.kind).embed(endpoint(upstream, dialect), request)
-
-
-@pytest.mark.parametrize(
-    ("vector", "words"),
-    [
-        ('"AADAfw=="', "not finite"),  # NaN
-        ('"AACAfw=="', "not finite"),  # infinity
-        ('"AAA="', "not in OpenAI's format"),  # half a number
-        ('"***"', "not in OpenAI's format"),
-    ],
-)
-async def test_packed_vectors_that_cannot_be_used(upstream: Upstream, vector: str, words: str) -> None:
-    upstream.answers(_vectors(vector))
-    with pytest.raises(InferenceError, match=words):
-        await adapter_for("openai").embed(endpoint(upstream, DIALECTS[0]), EmbeddingRequest(model="t", texts=["a"]))
-
-
-@pytest.mark.parametrize("indexes", [[0, 0], [0, 2], [-1, 0], ["0", "1"]])
-async def test_vectors_in_places_that_are_none(upstream: Upstream, indexes: list[Any]) -> None:
-    data = [{"index": index, "embedding": [1.0]} for index in indexes]
-    upstream.answers(plain(200, orjson.dumps({"data": data})))
-    with pytest.raises(InferenceError, match=r"one after the other|not in OpenAI's format"):
-        await adapter_for("openai").embed(
-            endpoint(upstream, DIALECTS[0]), EmbeddingRequest(model="t", texts=["a", "b"])
-        )
-
-
-@pytest.mark.parametrize("dialect", EMBEDDERS, ids=lambda dialect: dialect.kind)
-async def test_vectors_without_end(upstream: Upstream, dialect: Dialect) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-    endless = Endless(upstream, head + b'{"data": [', b"1.0," * 16_384)
-    with pytest.raises(InferenceError, match="longer answer than is accepted"):
-        await adapter_for(dialect.kind).embed(endpoint(upstream, dialect), EmbeddingRequest(model="tiny", texts=["a"]))
-    await asyncio.wait_for(endless.ended.wait(), 10)
-    assert endless.sent < MEMORY
