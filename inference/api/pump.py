@@ -9,6 +9,7 @@ from contextlib import aclosing
 from inference.chat import Delta
 
 FULL = 1_024  # deltas that may wait for a slow reader; then nothing more is read from the engine
+AT_ONCE = 64  # calls of one request; the others wait for their turn
 
 
 class Pump:
@@ -22,6 +23,7 @@ class Pump:
         self._arrived: list[tuple[int, Delta]] = []
         self._news = asyncio.Event()
         self._room = asyncio.Event()
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._failure: Exception | None = None
         self._running = len(sources)
         self._tasks = [asyncio.create_task(self._take(number, source)) for number, source in enumerate(sources)]
@@ -48,7 +50,7 @@ class Pump:
 
     async def _take(self, number: int, source: AsyncGenerator[Delta, None]) -> None:
         try:
-            async with aclosing(source):
+            async with self._turn, aclosing(source):
                 async for delta in source:
                     self._arrived.append((number, delta))
                     self._news.set()

@@ -94,6 +94,14 @@ async def test_no_beta_header_is_needed_and_the_sidecars_names_are_the_same(aske
     assert always.chunks[-1] == "[DONE]"
 
 
+async def test_a_call_is_made_as_often_as_it_is_sent(asker: Asker, upstream: Upstream) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
+    answers = [await asker.ask("POST", "/v1/chat/completions", body, **{"idempotency-key": "k"}) for _ in range(2)]
+    assert len({one.body["id"] for one in answers}) == 2
+    assert len(upstream.requests) == 2
+    assert not any("idempotent-replayed" in one.headers for one in answers)
+
+
 async def test_every_parameter_reaches_the_engine(asker: Asker, upstream: Upstream) -> None:
     given = {
         "temperature": 0.5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from inference import gateway
+from inference.api.pump import AT_ONCE
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
 from inference.chat import Finished, InferenceError, TextDelta, Usage
 from tests.inference.asking import Asker
@@ -66,6 +68,25 @@ async def test_several_prompts_and_answers_stand_in_their_order(asker: Asker, co
     assert [choice["text"] for choice in got["choices"]] == ["a1", "a2", "b1", "b2"]
     assert got["usage"]["prompt_tokens"] == 6
     assert {request.max_tokens for request in asked} == {4}
+
+
+async def test_a_request_has_a_bounded_number_of_calls_at_once(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    going, most, everybody = 0, 0, asyncio.Event()
+
+    async def complete(_: CompletionRequest) -> Any:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        if going == AT_ONCE:
+            everybody.set()
+        await everybody.wait()
+        going -= 1
+        yield Finished("stop", Usage(1, 0))
+
+    monkeypatch.setattr(gateway, "complete", complete)
+    got = await asker.post("/v1/completions", model="m", prompt=["x"] * 200)
+    assert len(got.body["choices"]) == 200
+    assert most == AT_ONCE
 
 
 @pytest.mark.parametrize(("prompt", "asked_for"), [([1, 2], [[1, 2]]), ([[1], [2, 3]], [[1], [2, 3]]), ("", [""])])
