@@ -255,9 +255,7 @@ def test_a_port_and_a_certificate_of_the_operators(folder: Path) -> None:
     assert (launch.port, launch.url(9100)) == (9100, "https://gpu-1:9100/v1")
 
 
-@pytest.mark.parametrize(
-    "given", ["0.0.0.0", "::", "http://host", "me@host", "host/path", "host:port", "a b", "1.2.3"]
-)
+@pytest.mark.parametrize("given", ["0.0.0.0", "::", "http://host", "me@host", "host/path", "host:port", "a b", "1.2.3"])
 def test_an_address_that_nobody_can_reach(folder: Path, given: str) -> None:
     with pytest.raises(EngineCannotRun, match="--advertise takes"):
         vllm.plan(str(folder), python=PYTHON, advertise=given)
