@@ -48,6 +48,11 @@ class Wish:
         limits = limits_of(self.provider)
         return (Subject("provider", self.provider.pk, limits),) if limits != quotas.NONE else ()
 
+    @property
+    def lacks_bound(self) -> bool:
+        """Whether its answer may have as many tokens as it likes."""
+        return isinstance(self.request, ChatRequest | CompletionRequest) and self.request.max_tokens is None
+
     @cached_property
     def prompt(self) -> int:
         return prompt_tokens(self.request)
@@ -89,7 +94,7 @@ def grant(wishes: Sequence[Wish]) -> list[Grant | Denial]:
     limits = quotas.limits_of({subject for wish in wishes for subject in (*wish.owners, *wish.providers)})
     if not limits:
         return [Grant() for _ in wishes]
-    left = _tokens_left(limits)
+    left = _tokens_left(limits, wanted=any(wish.lacks_bound for wish in wishes))
     return _reserve([(wish, _tokens_of(wish, left)) for wish in wishes])
 
 
@@ -117,9 +122,11 @@ def _reserve(wishes: Sequence[tuple[Wish, tuple[int, int | None]]]) -> list[Gran
     return answers
 
 
-def _tokens_left(limits: Mapping[str, Limits]) -> dict[str, int]:
-    """By the names of those whose tokens are limited."""
+def _tokens_left(limits: Mapping[str, Limits], *, wanted: bool) -> dict[str, int]:
+    """By the names of those whose tokens are limited; nobody looks how many it is where no answer needs a bound."""
     limited = {name: given for name, given in limits.items() if _limits_tokens(given)}
+    if not wanted:
+        return dict.fromkeys(limited, 0)
     left = {}
     for name, account in quotas.look(limited).items():
         allowances = [account.allowance(metric, limited[name]) for metric in quotas.METRICS if metric.type == "tokens"]
