@@ -34,10 +34,10 @@ class Batches(Generic[Item, Answer]):
             self._task = asyncio.create_task(self._run(), name=self._name)
         return future
 
-    async def drain(self) -> None:
-        """Wait until nothing is under way."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is under way, but no longer than that."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
 
     async def _run(self) -> None:
         try:

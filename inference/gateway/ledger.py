@@ -43,6 +43,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._wishes: Batches[Wish, Grant | Denial] = Batches(grant, "quotas")
+        self._abandoned: set[asyncio.Future[Grant | Denial]] = set()  # wishes of calls that were given up meanwhile
         self._held: dict[str, Reservation] = {}  # of calls that run, by their ids
         self._ended: deque[Entry] = deque()
         self._in_hand: list[Entry] = []  # of them, being written
@@ -58,6 +59,7 @@ class Ledger:
         try:
             given = await asyncio.shield(answer)
         except asyncio.CancelledError:
+            self._abandoned.add(answer)
             answer.add_done_callback(self._give_back)
             raise
         for reservation in reservations_of(given):
@@ -66,6 +68,7 @@ class Ledger:
 
     def _give_back(self, answer: asyncio.Future[Grant | Denial]) -> None:
         """Nobody is there any more to use it."""
+        self._abandoned.discard(answer)
         if not answer.cancelled() and answer.exception() is None and (given := reservations_of(answer.result())):
             self.write(Ended(None, reserved=given))
 
@@ -148,7 +151,9 @@ class Ledger:
 
     async def close(self) -> None:
         """Write what is open; what cannot be written in a few seconds is lost, and said so."""
-        await self._wishes.drain()
+        await self._wishes.drain(CLOSING)
+        while any(answer.done() for answer in self._abandoned):  # their callbacks come with the loop's next turn
+            await asyncio.sleep(0)
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=CLOSING)
         tasks = [task for task in (self._writing, self._renewing) if task is not None]
