@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 from inference import services
 from inference.admin.base import HouseAdmin
 from inference.models import ModelPrice
+from inference.services.prices import LARGEST as LARGEST_PRICE
 from sovereign.core.database import now
 
 NANO_UNITS = 1_000  # for one token, of a price of 1 for a million
@@ -24,7 +25,11 @@ class MillionField(forms.DecimalField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            min_value=0, max_value=10**9, decimal_places=3, widget=UnfoldAdminDecimalFieldWidget, **options
+            min_value=0,
+            max_value=LARGEST_PRICE // NANO_UNITS,
+            decimal_places=3,
+            widget=UnfoldAdminDecimalFieldWidget,
+            **options,
         )
 
     def clean(self, value: Any) -> Any:

@@ -12,7 +12,7 @@ from sovereign.accounts import audit
 from sovereign.core.database import service
 from sovereign.core.errors import ApiError
 
-LARGEST = 10**12  # nano-units for one token: 1,000 of the currency
+LARGEST = 10**11  # nano-units for one token: 100 of the currency, so that a call costs less than the column holds
 
 
 @service
@@ -37,7 +37,7 @@ def set_price(
         raise ApiError("A model's name is 1 to 200 printable characters.", param="model")
     for name, value in (("prompt", prompt), ("completion", completion), ("cached", cached)):
         if value is not None and not 0 <= value <= LARGEST:
-            raise ApiError("A price is 0 to 1,000 for a token.", param=name)
+            raise ApiError("A price is 0 to 100 for a token.", param=name)
     row = price or ModelPrice()
     row.model, row.provider, row.valid_from = model, provider, valid_from
     row.prompt, row.cached, row.completion = prompt, cached, completion

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 
 from inference.querysets import UsageQuerySet
 
 #: what may be added up by: a word for people → the column
 BY = {"project": "project_id", "key": "key_id", "assistant": "assistant_id", "model": "model", "day": "day"}
-SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "cost")
+SUMS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+UNIT = 10**9  # nano-units. SQLite adds up in 64 bits, which a few large costs would fill: whole units and rests do not
+COST = {"cost_units": Sum(F("cost") / UNIT, default=0), "cost_rests": Sum(F("cost") % UNIT, default=0)}
+DEAREST_FIRST = ((F("cost_units") + F("cost_rests") / UNIT).desc(), (F("cost_rests") % UNIT).desc())
 NOT_FAILED = ("stop", "length", "tool_calls", "content_filter", "cancelled")
 
 
@@ -37,7 +40,7 @@ def totals(rows: UsageQuerySet, *by: str, limit: int | None = None) -> list[Tota
     :raises KeyError: an unknown word in ``by``.
     """
     columns = [BY[word] for word in by]
-    sums: dict[str, Any] = {f"total_{name}": Sum(name, default=0) for name in SUMS}
+    sums: dict[str, Any] = {f"total_{name}": Sum(name, default=0) for name in SUMS} | COST
     failed = Count("pk", filter=~Q(outcome__in=NOT_FAILED))
     if not columns:
         return [_total((), rows.order_by().aggregate(calls=Count("pk"), failed=failed, **sums))]
@@ -46,12 +49,13 @@ def totals(rows: UsageQuerySet, *by: str, limit: int | None = None) -> list[Tota
     return [_total(tuple(group[column] for column in columns), group) for group in ordered]
 
 
-def _order(columns: Sequence[str]) -> list[str]:
+def _order(columns: Sequence[str]) -> list[Any]:
     if columns[0] == "day":
-        return ["day", "-total_cost", *columns[1:]]
-    return ["-total_cost", "-total_completion_tokens", *columns]
+        return ["day", *DEAREST_FIRST, *columns[1:]]
+    return [*DEAREST_FIRST, "-total_completion_tokens", *columns]
 
 
 def _total(key: tuple[Any, ...], group: dict[str, Any]) -> Total:
     sums = {name: int(group[f"total_{name}"]) for name in SUMS}
-    return Total(key=key, calls=group["calls"], failed=group["failed"], **sums)
+    cost = int(group["cost_units"]) * UNIT + int(group["cost_rests"])
+    return Total(key=key, calls=group["calls"], failed=group["failed"], cost=cost, **sums)

@@ -21,12 +21,13 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
+from django.db import InterfaceError, OperationalError
 from django.http import FileResponse, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from sovereign.core.database import DatabaseExecutor
-from sovereign.core.errors import ApiError, server_error, unavailable
+from sovereign.core.errors import ApiError, database_unavailable, server_error, unavailable
 from sovereign.core.ids import new_request_id
 from sovereign.core.sse import EventStream
 
@@ -60,11 +61,13 @@ class LaterResponse(HttpResponseBase):
         try:
             response = await self._work()
         except ApiError as error:
-            response = JsonResponse(error.body(), status=error.status, headers=error.headers)
+            response = _refusal(error)
+        except (OperationalError, InterfaceError) as error:
+            log.error("database_unavailable", exc_info=error)
+            response = _refusal(database_unavailable())
         except Exception as error:
             log.error("unexpected_exception", exc_info=error)
-            failure = server_error(self.get("x-request-id", "unknown"))
-            response = JsonResponse(failure.body(), status=failure.status)
+            response = _refusal(server_error(self.get("x-request-id", "unknown")))
         for name, value in self.items():
             response.headers.setdefault(name, value)
         if isinstance(response, HttpResponse):
@@ -190,6 +193,10 @@ async def _unless_cancelled(answering: Future[Any]) -> Any:
 def _close_unsent(answering: Future[Any]) -> None:
     if not answering.cancelled() and answering.exception() is None and (response := answering.result()).streaming:
         response.close()
+
+
+def _refusal(error: ApiError) -> JsonResponse:
+    return JsonResponse(error.body(), status=error.status, headers=error.headers)
 
 
 def _too_busy(scope: Any) -> JsonResponse:

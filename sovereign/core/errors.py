@@ -85,6 +85,10 @@ def unauthorized(message: str, code: str | None = None) -> ApiError:
     return ApiError(message, status=HTTPStatus.UNAUTHORIZED, code=code, headers={"WWW-Authenticate": "Bearer"})
 
 
+def database_unavailable() -> ApiError:
+    return unavailable("The database is not available at the moment. Please retry.")
+
+
 def unavailable(message: str, retry_after: int = 1) -> ApiError:
     return ApiError(
         message,

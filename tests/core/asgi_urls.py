@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
+from django.db import OperationalError
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
@@ -155,6 +156,13 @@ def later_broken(request: HttpRequest) -> LaterResponse:
     return LaterResponse(work)
 
 
+def later_away(request: HttpRequest) -> LaterResponse:
+    async def work() -> HttpResponse:
+        raise OperationalError("a secret")
+
+    return LaterResponse(work)
+
+
 def later_held(request: HttpRequest) -> LaterResponse:
     async def work() -> HttpResponse:
         going.set()
@@ -178,6 +186,7 @@ urlpatterns = [
     path("later", later),
     path("later_refused", later_refused),
     path("later_broken", later_broken),
+    path("later_away", later_away),
     path("later_held", later_held),
     path("later_stream", later_stream),
     path("echo", echo),

@@ -308,6 +308,13 @@ async def test_later_work_that_fails_is_a_500_without_its_text(later_handler: On
     assert b"secret" not in answer.body
 
 
+async def test_later_work_without_the_database_is_to_be_asked_for_again(later_handler: OneHopHandler) -> None:
+    answer = await Connection("/later_away").through(later_handler)
+    assert (answer.status, headers_of(answer)["retry-after"]) == (503, "1")
+    assert json.loads(answer.body)["error"]["code"] == "service_unavailable"
+    assert b"secret" not in answer.body
+
+
 @pytest.mark.parametrize("stops", [False, True])
 async def test_later_work_ends_with_its_client_and_with_the_server(later_handler: OneHopHandler, stops: bool) -> None:
     connection = Connection("/later_held")

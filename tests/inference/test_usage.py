@@ -10,6 +10,7 @@ import pytest
 from inference import services, usage
 from inference.models import Provider, UsageRecord
 from inference.usage import Ended, Price, cost, totals
+from sovereign.core.errors import ApiError
 from tests.inference.helpers import provider_engine
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +108,28 @@ def test_totals() -> None:
     assert [group.calls for group in totals(everything.between(DAY, DAY))] == [3]
     with pytest.raises(KeyError):
         totals(everything, "outcome")
+
+
+def test_large_costs_are_added_up_exactly() -> None:
+    """Whatever an upstream says of its tokens: the column's largest value, more than once."""
+    for number, (model, paid) in enumerate(
+        (("big", 2**63 - 1), ("big", 2**63 - 1), ("near", 2**63 - 1), ("near", 2**63 - 2), ("small", 10**9 + 1))
+    ):
+        record(number, model=model)
+        UsageRecord.objects.filter(pk=f"call_{number}").update(cost=paid)
+    everything = UsageRecord.objects.all()
+    assert totals(everything)[0].cost == 4 * 2**63 - 5 + 10**9 + 1
+    assert [(group.key, group.cost) for group in totals(everything, "model")] == [
+        (("big",), 2**64 - 2),
+        (("near",), 2**64 - 3),
+        (("small",), 10**9 + 1),
+    ]
+
+
+def test_a_price_has_its_bounds() -> None:
+    assert priced(prompt=10**11).prompt == 10**11
+    with pytest.raises(ApiError, match="0 to 100 for a token"):
+        priced(completion=10**11 + 1)
 
 
 def test_nothing_adds_up_to_nothing() -> None:

@@ -53,7 +53,7 @@ def as_api_error(exception: Exception, context: dict[str, Any]) -> errors.ApiErr
             return errors.ApiError("The request was refused because it exceeds a limit of this server.")
         case OperationalError() | InterfaceError():
             log.error("database_unavailable", exc_info=exception)
-            return errors.unavailable("The database is not available at the moment. Please retry.")
+            return errors.database_unavailable()
     request_id = getattr(request, "request_id", "unknown")
     log.error("unexpected_exception", exc_info=exception)
     return errors.server_error(request_id)
