@@ -101,13 +101,10 @@ class Attention(nn.Module):
         mixed = blockwise(rotate(q, cos, sin), rotate(k, cos, sin), v)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, size))
 
-
     def at(self, x: Tensor, cos: Tensor, sin: Tensor, places: Tensor) -> Tensor:
         """As :meth:`forward`, for the ``places`` [batch, count] of the length alone: [batch, count, hidden]."""
         batch, length, size = x.shape
-        k, v = (
-            p(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2) for p in (self.k_proj, self.v_proj)
-        )
+        k, v = (p(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2) for p in (self.k_proj, self.v_proj))
         asking = self.q_proj(x.gather(1, places[..., None].expand(-1, -1, size)))
         q = asking.view(batch, -1, self.heads, self.head_dim).transpose(1, 2)
         q = rotate(q, cos[places][:, None], sin[places][:, None]) * self.head_dim**-0.5

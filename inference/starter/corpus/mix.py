@@ -54,6 +54,8 @@ LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "p
 CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "passage": 0.03, "persona": 0.01}
 COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, "passage": 0.17, "persona": 0.03}
 WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "passage": 0.29, "persona": 0.08}
+SETTLED = {"knowledge": 0.24, "tools": 0.42, "copying": 0.07, "unfitting": 0.07, "passage": 0.13, "persona": 0.07}
+FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "passage": 0.08, "persona": 0.06}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -66,7 +68,9 @@ CURRICULUM = (
     # From here on optimizers that began anew: copying was still half right.
     Phase("copies", 12_288, COPIES),
     # Tools of thousands of kinds, passages of up to 200 words, personas that greet.
-    Phase("wide", 10**9, WIDE),
+    Phase("wide", 9_216, WIDE),
+    Phase("settled", 6_144, SETTLED),
+    Phase("firm", 10**9, FIRM),
 )
 
 

@@ -25,7 +25,7 @@ VERBS = (
     "return replace enable disable tune calibrate"
 ).split()
 NOUNS = sorted(set(THINGS + TOPICS))
-COMPOSED_SHARE = 0.55
+COMPOSED_SHARE = 0.25
 Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 RESULTS = ("ok", "done", "accepted", "not found", "queued", "true", "finished")
 
