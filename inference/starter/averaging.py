@@ -9,20 +9,18 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import Any
 
 FILE = "model.safetensors"
 
 
-def averaged(parts: list[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
+def averaged(parts: list[tuple[dict[str, Any], float]]) -> dict[str, Any]:
     """Tensors of the same names and shapes, weighted by shares that need not add up to one."""
     total = sum(share for _, share in parts)
     if total <= 0:
         raise ValueError("The shares add up to nothing.")
     names = parts[0][0].keys()
-    return {name: sum(tensors[name] * (share / total) for tensors, share in parts).contiguous() for name in names}
+    return {name: sum(tensors[name] * (share / total) for tensors, share in parts) for name in names}
 
 
 def part(text: str) -> tuple[Path, float]:
@@ -33,6 +31,8 @@ def part(text: str) -> tuple[Path, float]:
 
 def main() -> None:
     """Write the averaged folder; all but the weights are the last folder's."""
+    from safetensors.torch import load_file, save_file
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("parts", type=part, nargs="+", metavar="FOLDER=SHARE")
