@@ -145,7 +145,11 @@ class InferenceError(Exception):
     :ivar param: the request's field that was refused, where one was.
     :ivar retry_after: seconds after which another try makes sense, where that is known.
     :ivar type: what there was too much of, where there was: ``requests`` or ``tokens``.
+    :ivar detail: the message for those who run the house, where it may name hosts and variables.
+    :ivar is_answer: the engine said so itself, in a whole answer: it lives.
     """
+
+    is_answer = False
 
     def __init__(
         self,
@@ -156,8 +160,10 @@ class InferenceError(Exception):
         retry_after: float | None = None,
         headers: dict[str, str] | None = None,
         type: str = "requests",
+        detail: str = "",
     ) -> None:
         super().__init__(message)
+        self.detail = detail or message
         self.message = message
         self.code = code
         self.param = param

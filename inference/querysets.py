@@ -9,18 +9,11 @@ from django.db import models
 from django.db.models import Q
 
 if TYPE_CHECKING:
-    from inference.models import Engine, Provider, RegisteredModel, StoredCompletion, UsageRecord  # noqa: F401
+    from inference.models import Engine, StoredCompletion, UsageRecord  # noqa: F401
     from sovereign.accounts.principals import Principal
 
 #: a supervised engine is ended by its guard after 60 s without a supervisor: older rows describe nothing
 SUPERVISOR_GONE = timedelta(seconds=75)
-
-
-class ProviderQuerySet(models.QuerySet["Provider"]):
-    def enabled_for(self, project_id: str) -> Self:
-        """Those that may be sent the words of a project."""
-        granted = self.model._default_manager.filter(projects=project_id).values("pk")
-        return self.filter(Q(all_projects=True) | Q(pk__in=granted), enabled=True)
 
 
 class EngineQuerySet(models.QuerySet["Engine"]):
@@ -42,12 +35,6 @@ class EngineQuerySet(models.QuerySet["Engine"]):
     def ready(self, now: datetime) -> Self:
         """Engines that may be sent requests: told ready, and not forgotten by a supervisor that died."""
         return self.filter(state="ready").exclude(Q(provider=None) & Q(heartbeat_at__lt=now - SUPERVISOR_GONE))
-
-
-class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
-    def called(self, name: str) -> Self:
-        """The model with this name, or with this alias (an alias wins over a name of the same spelling)."""
-        return self.filter(Q(name=name) | Q(aliases__alias=name))
 
 
 class UsageQuerySet(models.QuerySet["UsageRecord"]):

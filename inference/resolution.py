@@ -7,41 +7,29 @@ name leads there.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from django.conf import settings
-from django.db import connection
-from django.db.models import Exists, F, Q, QuerySet, TextField
-from django.db.models.functions import Cast
-
+from inference import snapshot
 from inference.embedder import local_embedder
-from inference.models import Engine, Provider, RegisteredModel
-from inference.querysets import RegisteredModelQuerySet
-from sovereign.core.database import Prepared
+from inference.models import Engine
+from inference.naming import (
+    EMBEDDING_NAMES,
+    MAXIMUM_NAME,
+    MODERATION_NAMES,
+    OTHER_OPENAI_NAMES,
+    PREFIXES,
+    Ability,
+    configured_model,
+    is_openai_name,
+    suits,
+)
+from inference.snapshot import Snapshot
 from sovereign.core.errors import ApiError, model_not_found, unsupported_model
 
-Ability = Literal["chat", "completions", "embeddings", "moderations"]
-
-OPENAI_NAMES = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|text-|davinci|babbage|ft:gpt-|codex-)", re.IGNORECASE)
-# engines list their models without saying what they are for: their names do, "nomic-embed-text" and "embedded-llama"
-EMBEDDING_NAMES = re.compile(r"(?<![a-z])(embed|embedding|embeddings|rerank|reranker)(?![a-z])", re.IGNORECASE)
-MODERATION_NAMES = re.compile(r"(?<![a-z])moderation(?![a-z])", re.IGNORECASE)
-OTHER_OPENAI_NAMES = re.compile(r"-(embedding|moderation|transcribe|tts|image|realtime)(-|$)", re.IGNORECASE)
-#: which names a provider is asked for that did not list them: it may have more models than it lists
-PREFIXES: dict[str, re.Pattern[str]] = {
-    Provider.Kind.OPENAI.value: re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:|text-|omni-)", re.IGNORECASE),
-    Provider.Kind.ANTHROPIC.value: re.compile(r"claude-", re.IGNORECASE),
-}
 LOCAL = "local"  # the kind, and the id, of the embedder in this process
-STARTER = "sovereign-starter"  # inference.starter.persona.MODEL_NAME, one room further up
-STARTER_WEIGHTS = Path(__file__).resolve().parent / "starter" / "weights"
-MAXIMUM_NAME = 200
-CANNOT_CHAT = '"chat": false'  # how an engine's row says it, in both databases
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +51,42 @@ def resolve(name: str, project_id: str | None = None, ability: Ability = "chat")
 
     :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model`` for one that cannot do what is asked.
     """
-    return Registry(project_id).resolve(name, ability)
+    return registry_of(project_id).resolve(name, ability)
 
 
 def default_model(project_id: str | None = None) -> str | None:
     """What a new assistant gets: the configured model, the one chosen in the admin, else the first that is served."""
-    return Registry(project_id).default
+    return registry_of(project_id).default
 
 
-def find(name: str, project_id: str | None = None) -> str | None:
-    """The registered model that ``name`` names or is an alias of."""
-    return Registry(project_id).find(name)
+def registry_of(project_id: str | None, known: Snapshot | None = None) -> Registry:
+    """The registry as a project sees it now.
+
+    :param known: as of this moment.
+    """
+    known = known or snapshot.current()
+    found: Registry | None = known.worked_out.get(project_id)
+    if found is None:
+        found = Registry(project_id, known)
+        known.keep(project_id, found)
+    return found
 
 
 class Registry:
-    """The registry as one project sees it at one moment: each part is read once, when it is needed."""
+    """The registry as one project sees it at one moment. All threads share it."""
 
-    def __init__(self, project_id: str | None) -> None:
+    def __init__(self, project_id: str | None, known: Snapshot | None = None) -> None:
+        self.known = known or snapshot.current()
         self._project_id = project_id
-        self._called: dict[str, list[tuple[str, str | None, bool, bool]]] = {}
+        self._targets: dict[tuple[str, Ability], Target | None] = {}
 
     @cached_property
     def engines(self) -> list[Engine]:
         """Those that the project may send its words to, in any state."""
-        return list(Engine.objects.raw(*_usable(self._project_id)))
+        return [engine for engine in self.known.engines if self._may_ask(engine)]
 
-    @cached_property
-    def _providers(self) -> dict[str, Provider]:
-        return {provider.pk: provider for provider in Provider.objects.raw(*_ENABLED.with_values())}
-
-    def provider_of(self, engine: Engine) -> Provider | None:
-        """All of them are read at once; ``None`` for an engine of ours, and where it was taken away meanwhile."""
-        return self._providers.get(engine.provider_id) if engine.provider_id is not None else None
-
-    @cached_property
-    def _hidden(self) -> set[str]:
-        """The names of the models of engines that the project may not use."""
-        hidden = Engine.objects.exclude(pk__in=[engine.pk for engine in self.engines])
-        return {entry["id"] for served in hidden.values_list("served", flat=True) for entry in served}
+    def _may_ask(self, engine: Engine) -> bool:
+        return engine.provider is None or self.known.may_use(engine.provider, self._project_id)
 
     @cached_property
     def embedder(self) -> Engine | None:
@@ -110,7 +96,10 @@ class Registry:
             return None
         entry = {"id": found.name, "context_length": found.context_length}
         can = {"chat": False, "completions": False, "embeddings": True, "moderations": False}
-        return Engine(id=LOCAL, kind=LOCAL, name=found.name, served=[entry], capabilities=can, state=Engine.State.READY)
+        since, ready = found.made_at, Engine.State.READY
+        return Engine(
+            id=LOCAL, kind=LOCAL, name=found.name, served=[entry], capabilities=can, state=ready, created_at=since
+        )
 
     def serving(self, target: Target) -> list[Engine]:
         """The engines that have the model, in any state."""
@@ -124,14 +113,52 @@ class Registry:
     def _by_model(self) -> dict[str, list[Engine]]:
         found: dict[str, list[Engine]] = {}
         for engine in self.engines:
-            for name in dict.fromkeys(entry["id"] for entry in engine.served):
+            for name in self.known.entries[engine.pk]:
                 found.setdefault(name, []).append(engine)
         return found
+
+    def entry(self, engine: Engine, model: str) -> dict[str, Any]:
+        """What an engine said about a model; nothing where it does not list it."""
+        if engine.pk == LOCAL:
+            return engine.entry(model) or {}
+        return self.known.entries.get(engine.pk, {}).get(model, {})
+
+    # ------------------------------------------------------------------------------------- rights
+
+    def may_use(self, model: str) -> bool:
+        """Whether the project may use one of the engines that have it, or may know of it although nobody has it."""
+        if model in self._by_model:
+            return True
+        return model not in self._hidden and self._may_know(model)
+
+    @cached_property
+    def _hidden(self) -> set[str]:
+        """The names of the models of engines that the project may not use."""
+        hidden = [engine for engine in self.known.engines if not self._may_ask(engine)]
+        return {name for engine in hidden for name in self.known.entries[engine.pk]}
+
+    def _may_know(self, model: str) -> bool:
+        row = self.known.models.get(model)
+        if row is None or not row.learned_from:
+            return True
+        provider = self.known.providers.get(row.learned_from)
+        if provider is None:  # deleted: whom it was for is not known any more
+            return self._project_id is None
+        return self.known.may_use(provider, self._project_id)
 
     # ------------------------------------------------------------------------------------- names
 
     def resolve(self, name: str, ability: Ability = "chat") -> Target | None:
         """See :func:`resolve`."""
+        asked = (name, ability)
+        if asked in self._targets:
+            return self._targets[asked]
+        found = self._resolve(name, ability)
+        if len(self._targets) < snapshot.REMEMBERED:
+            self._targets[asked] = found
+        return found
+
+    def _resolve(self, name: str, ability: Ability) -> Target | None:
         if (registered := self.find(name)) is not None:
             target = Target(registered)
             if not self.is_able(target, ability):
@@ -146,30 +173,12 @@ class Registry:
         return self._default_for(name, ability)
 
     def find(self, name: str) -> str | None:
-        """See :func:`find`."""
-        return next((model for model, _, _, _ in self._find(name)), None)
+        """The registered model that ``name`` names or is an alias of, aliases before names, if it may be used."""
+        return next((model for model in self._called(name) if self.may_use(model)), None)
 
-    def _find(self, name: str) -> list[tuple[str, str | None, bool, bool]]:
-        """The row of the model that is meant by ``name``, aliases before names, if the project may use it."""
-        rows = self._rows(name)
-        ordered = [row for row in rows if row[1] == name] + [row for row in rows if row[0] == name]
-        return [row for row in ordered if not row[2] or self.may_use(row[0])][:1]
-
-    def _rows(self, name: str) -> list[tuple[str, str | None, bool, bool]]:
-        if not name or len(name) > MAXIMUM_NAME or "\x00" in name:
-            return []
-        if name not in self._called:
-            configured = (configured_model() if is_openai_name(name) else "") or name
-            with connection.cursor() as cursor:
-                cursor.execute(*_called(name, configured, self._project_id))
-                rows = cursor.fetchall()
-            for wanted in {name, configured}:  # the configured model is the default: one query knows both
-                self._called[wanted] = [row for row in rows if wanted in row[:2]]
-        return self._called[name]
-
-    def may_use(self, model: str) -> bool:
-        """Whether the project may use one of the engines that have it; one that nobody has is away, and no secret."""
-        return model in self._by_model or model not in self._hidden
+    def _called(self, name: str) -> list[str]:
+        alias = self.known.aliases.get(name)
+        return [*([alias.model] if alias is not None else []), *([name] if name in self.known.models else [])]
 
     def _by_prefix(self, name: str, ability: Ability) -> Target | None:
         kinds = {kind for kind, names in PREFIXES.items() if names.match(name)}
@@ -181,33 +190,45 @@ class Registry:
 
     def is_able(self, target: Target, ability: Ability) -> bool:
         """What its engines say of it decides, and where they say nothing its name."""
-        rows = self._called.get(target.model, []) if target.kind is None else []
-        if ability == "chat" and rows and not any(peculiar for *_, peculiar in rows):
-            return suits(target.model, ability)  # no engine says of any model that it cannot chat
         serving = self.serving(target)
         if not serving:
             return suits(target.model, ability)
-        return any(is_able(engine, target.model, ability) for engine in serving)
+        return any(self.can(engine, target.model, ability) for engine in serving)
+
+    def can(self, engine: Engine, model: str, ability: Ability) -> bool:
+        """Whether an engine can do that with this model."""
+        said = self.entry(engine, model).get("abilities", {})
+        if ability in said:
+            return bool(said[ability])
+        if ability in engine.capabilities:
+            return bool(engine.capabilities[ability])
+        return suits(model, ability)
 
     # ------------------------------------------------------------------------------------- defaults
 
     @cached_property
     def default(self) -> str | None:
         """See :func:`default_model`."""
-        if configured := configured_model():
-            return self.find(configured) or configured
-        with connection.cursor() as cursor:
-            cursor.execute(*_all(self._project_id))
-            rows = cursor.fetchall()
-        names = [(name, is_default) for name, is_default, guarded in rows if not guarded or self.may_use(name)]
-        models = [(name, chosen) for name, chosen in names if chosen or self.is_able(Target(name), "chat")]
-        if chosen := [name for name, is_default in models if is_default]:
+        if (configured := self._configured()) is not None:
+            return configured
+        models = [model for model in self.known.models.values() if self.may_use(model.name)]
+        if chosen := [model.name for model in models if model.is_default]:
             return chosen[0]
-        return self._first_served([name for name, _ in models]) or next((name for name, _ in models), None)
+        names = [model.name for model in models if self.is_able(Target(model.name), "chat")]
+        return self._first_served(names) or next(iter(names), None)
+
+    def _configured(self) -> str | None:
+        """The configured model, which may not be registered yet; ``None`` where the project may not use it."""
+        configured = configured_model()
+        if not configured:
+            return None
+        if (found := self.find(configured)) is not None:
+            return found
+        return configured if not self._called(configured) and self.may_use(configured) else None
 
     def _first_served(self, names: list[str]) -> str | None:
-        served = {entry["id"] for engine in self.engines if engine.state != "down" for entry in engine.served}
-        return next((name for name in names if name in served), None)
+        up = [engine for engine in self.engines if engine.state != Engine.State.DOWN]
+        return next((name for name in names if any(name in self.known.entries[engine.pk] for engine in up)), None)
 
     def _default_for(self, name: str, ability: Ability) -> Target | None:
         """What an unknown name of OpenAI's means here.
@@ -234,39 +255,10 @@ class Registry:
         if ability == "embeddings" and self.embedder is not None:
             return Target(self.embedder.name, LOCAL)
         for engine in sorted(self.engines, key=lambda engine: engine.state != Engine.State.READY):
-            for entry in engine.served:
-                if is_able(engine, entry["id"], ability):
-                    return Target(entry["id"])
+            for model in self.known.entries[engine.pk]:
+                if self.can(engine, model, ability):
+                    return Target(model)
         raise nobody_can(name, ability)
-
-
-# ----------------------------------------------------------------------------------------- what engines and names say
-
-
-def is_able(engine: Engine, model: str, ability: Ability) -> bool:
-    """Whether an engine can do that with this model."""
-    said = {**engine.capabilities, **(engine.entry(model) or {}).get("abilities", {})}
-    if ability in said:
-        return bool(said[ability])
-    return suits(model, ability)
-
-
-def suits(name: str, ability: Ability) -> bool:
-    """What a model's name tells of what it is for: engines that are merely OpenAI-compatible do not say."""
-    if ability == "embeddings":
-        return is_embedding_name(name)
-    if ability == "moderations":
-        return MODERATION_NAMES.search(name) is not None
-    return not is_embedding_name(name) and MODERATION_NAMES.search(name) is None
-
-
-def is_openai_name(name: str) -> bool:
-    return OPENAI_NAMES.match(name) is not None
-
-
-def is_embedding_name(name: str) -> bool:
-    """Whether a model of this name makes vectors or scores, and no answers."""
-    return EMBEDDING_NAMES.search(name) is not None
 
 
 def unable(name: str, ability: Ability) -> ApiError:
@@ -287,86 +279,3 @@ def nobody_can(name: str, ability: Ability) -> ApiError:
         param="model",
         code="model_not_found",
     )
-
-
-# ----------------------------------------------------------------------------------------- names of our own
-
-
-def configured_model() -> str:
-    """The name under which the operator's ``MODEL_NAME`` is served; empty where none is set."""
-    return served_name(settings.SOVEREIGN.model_name) if settings.SOVEREIGN.model_name else ""
-
-
-def served_name(model: str) -> str:
-    """The name under which we serve ``model``: of a folder its last part, of a repository all of it.
-
-    >>> served_name("/models/qwen"), served_name("Qwen/Qwen3-8B"), served_name("")
-    ('qwen', 'Qwen/Qwen3-8B', 'sovereign-starter')
-    """
-    folder = model_folder(model)
-    if folder is None:
-        return model[:MAXIMUM_NAME]
-    return STARTER if folder == STARTER_WEIGHTS else folder.name[:MAXIMUM_NAME]
-
-
-def model_folder(model: str) -> Path | None:
-    """The folder that ``model`` means (it may be missing); ``None`` for a name in a repository of models."""
-    if not model:
-        return STARTER_WEIGHTS
-    path = Path(model).expanduser()
-    return path.resolve() if path.is_absolute() or model.startswith(".") or path.is_dir() else None
-
-
-# ----------------------------------------------------------------------------------------- queries
-
-
-def _flagged(models: RegisteredModelQuerySet, project_id: str | None) -> Any:
-    """``guarded``: there are engines that the project may not use. ``peculiar``: some say of a model that it cannot
-    chat. Both are rare, and where there are none a model's row alone tells that it may be used.
-    """
-    usable = Engine.objects.usable_by(project_id).values("pk")
-    said = Engine.objects.annotate(
-        models_said=Cast(F("served"), TextField()), engine_said=Cast(F("capabilities"), TextField())
-    )
-    says_no = said.filter(Q(models_said__contains=CANNOT_CHAT) | Q(engine_said__contains=CANNOT_CHAT))
-    return models.annotate(guarded=Exists(Engine.objects.exclude(pk__in=usable)), peculiar=Exists(says_no))
-
-
-def _rows_called(name: str, configured: str, project_id: str | None) -> QuerySet[RegisteredModel, Any]:
-    models = RegisteredModel.objects.filter(
-        Q(name=name) | Q(aliases__alias=name) | Q(name=configured) | Q(aliases__alias=configured)
-    )
-    return _flagged(models, project_id).values_list("name", "aliases__alias", "guarded", "peculiar")
-
-
-_CALLED = Prepared(lambda name, configured, project: _rows_called(name, configured, project))
-_CALLED_BY_HOUSE = Prepared(lambda name, configured: _rows_called(name, configured, None))
-
-
-def _rows_of_all(project_id: str | None) -> QuerySet[RegisteredModel, Any]:
-    return _flagged(RegisteredModel.objects.all(), project_id).values_list("name", "is_default", "guarded")
-
-
-_ALL = Prepared(lambda project: _rows_of_all(project))
-_ALL_OF_HOUSE = Prepared(lambda: _rows_of_all(None))
-
-
-def _all(project_id: str | None) -> tuple[str, list[Any]]:
-    """The query for the names and flags of all models."""
-    return _ALL_OF_HOUSE.with_values() if project_id is None else _ALL.with_values(project_id)
-
-
-_USABLE = Prepared(lambda project: Engine.objects.usable_by(project))
-_USABLE_BY_HOUSE = Prepared(lambda: Engine.objects.usable_by(None))
-_ENABLED = Prepared(lambda: Provider.objects.filter(enabled=True).order_by())
-
-
-def _usable(project_id: str | None) -> tuple[str, list[Any]]:
-    return _USABLE_BY_HOUSE.with_values() if project_id is None else _USABLE.with_values(project_id)
-
-
-def _called(name: str, configured: str, project_id: str | None) -> tuple[str, list[Any]]:
-    """The query for names, aliases and flags of the models that either name may mean."""
-    if project_id is None:
-        return _CALLED_BY_HOUSE.with_values(name, configured)
-    return _CALLED.with_values(name, configured, project_id)

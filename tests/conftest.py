@@ -38,6 +38,12 @@ def quick_flush() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def unremembered_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests write rows and ask at once: the registry is read for every question, and not once a second."""
+    monkeypatch.setattr("inference.snapshot.VALID", 0.0)
+
+
 @pytest.fixture(scope="session")
 def empty_static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("static")

@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.adapters.base import Served
 from inference.chat import InferenceError
-from inference.resolution import MAXIMUM_NAME, is_embedding_name
+from inference.naming import MAXIMUM_NAME, is_embedding_name
 
 MAXIMUM_MODELS = 5_000
 CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")

@@ -289,28 +289,38 @@ async def close_transport() -> None:
 
 
 def connection_error(endpoint: Endpoint, error: Exception) -> InferenceError:
-    """What a failed connection means, in a sentence with the host and no more of the address."""
-    host = urlsplit(endpoint.base_url).netloc.rpartition("@")[2]
+    """What a failed connection means: its message names the model, its ``detail`` the host, and no more of it."""
+    host = _host(endpoint)
     refused = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(refused, EgressRefused):
-        return EngineUnavailable(f"{host} must not be connected to: {refused}")
+        return _unreached(endpoint, "must not be connected to.", f"{host} must not be connected to: {refused}")
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return InferenceError(NO_ANSWER)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         limit = _spoken(endpoint.patience.connect)
-        return EngineUnavailable(f"{host} did not accept a connection within {limit} s.")
+        return _unreached(endpoint, f"did not accept a connection within {limit} s.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return EngineUnavailable(f"{host} has a certificate that is not trusted.")
+        return _unreached(endpoint, "has a certificate that is not trusted.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return EngineUnavailable(f"The host of {host} was not found.")
+        return _unreached(endpoint, "was not found.", f"The host of {host} was not found.")
     if isinstance(error, aiohttp.ClientConnectorError):
         closed = isinstance(error.os_error, ConnectionRefusedError)
-        return EngineUnavailable(f"{host} {'refused the connection' if closed else 'could not be reached'}.")
+        return _unreached(endpoint, "refused the connection." if closed else "could not be reached.")
     if isinstance(error, aiohttp.InvalidURL):
         return InferenceError("The address is not one of an HTTP server.")
     if isinstance(error, ConnectionError):
         return InferenceError(NO_ANSWER)
     return InferenceError("The engine's answer is not HTTP.")
+
+
+def _unreached(endpoint: Endpoint, what: str, detail: str = "") -> EngineUnavailable:
+    """:param what: of "The engine …", and of its host where there is no ``detail``."""
+    engine = f"The engine of {endpoint.model}" if endpoint.model else "The engine"
+    return EngineUnavailable(f"{engine} {what}", detail=detail or f"{_host(endpoint)} {what}")
+
+
+def _host(endpoint: Endpoint) -> str:
+    return urlsplit(endpoint.base_url).netloc.rpartition("@")[2]
 
 
 def too_slow(seconds: float) -> InferenceError:

@@ -53,7 +53,7 @@ def pull_page(request: HttpRequest, provider_id: str, site: UnfoldAdminSite) -> 
     try:
         endpoint = endpoint_of(Engine.objects.select_related("provider").get(provider=provider), "")
     except EngineUnavailable as error:
-        return JsonResponse({"message": error.message}, status=503)
+        return JsonResponse({"message": error.detail}, status=503)
     model = form.cleaned_data["model"]
     services.record_pull(provider=provider, model=model, user_id=request.user.pk)
     return sse_response(pull_frames(endpoint, model))

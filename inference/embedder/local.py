@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,11 @@ class LocalEmbedder:
         self.name = name or folder.name
         self._lock = Lock()
         self._loaded: _Loaded | None = None
+
+    @property
+    def made_at(self) -> datetime:
+        """When its weights were written."""
+        return datetime.fromtimestamp(self._model.folder.stat().st_mtime, UTC)
 
     @property
     def dimensions(self) -> int:

@@ -28,7 +28,7 @@ async def _listed(engine: Engine) -> list[str]:
     try:
         served = await list_models(endpoint_of(engine, ""), engine.address)
     except (EngineUnavailable, ProbeFailed) as failure:
-        raise ConnectionFailed(str(failure)) from None
+        raise ConnectionFailed(getattr(failure, "detail", str(failure))) from None
     finally:
         await close_transport()
     return [entry["id"] for entry in served.models]

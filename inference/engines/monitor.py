@@ -131,7 +131,7 @@ class _Watch:
             endpoint = endpoint_of(engine, "")
         except EngineUnavailable as error:  # another process may have the key: this one speaks up where none does
             if await in_database(services.claim_probe, engine_id=engine.id, interval=KEYLESS_INTERVAL):
-                await self._failed(engine, error.message)
+                await self._failed(engine, error.detail)
             return
         if not await in_database(services.claim_probe, engine_id=engine.id, interval=interval):
             return

@@ -35,7 +35,7 @@ async def list_models(endpoint: Endpoint, name: str) -> Served:
         raise ProbeFailed(f"{name} did not answer within {LIST_TIMEOUT:.0f} s.") from None
     except InferenceError as error:
         kind = Limited if error.code == "rate_limit_exceeded" else ProbeFailed
-        raise kind(about(name, error.message)) from None
+        raise kind(about(name, error.detail)) from None
 
 
 def about(name: str, message: str) -> str:
@@ -67,7 +67,7 @@ async def canary(endpoint: Endpoint, seconds: float) -> bool:
     except InferenceError as error:
         if error.code in DELIBERATE:
             return False
-        raise ProbeFailed(error.message) from None
+        raise ProbeFailed(error.detail) from None
 
 
 async def _token(endpoint: Endpoint) -> None:

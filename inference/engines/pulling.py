@@ -30,7 +30,7 @@ async def pull_frames(endpoint: Endpoint, model: str) -> AsyncGenerator[bytes, N
                     said, at = step.status, moment
                     yield encode("progress", _told(step))
     except InferenceError as error:
-        yield encode("error", orjson.dumps({"message": error.message}))
+        yield encode("error", orjson.dumps({"message": error.detail}))
     else:
         await in_database(services.ask_soon, engine_id=endpoint.engine_id)
     yield DONE

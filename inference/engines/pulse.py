@@ -134,7 +134,7 @@ class Pulse:
             raise ProbeFailed(f"It accepts connections but answered nothing within {seconds:.0f} s.") from None
         except InferenceError as error:
             if error.code not in DELIBERATE:
-                raise ProbeFailed(error.message) from None
+                raise ProbeFailed(error.detail) from None
             if unable := explain(error.message):  # the engine lives, and refuses all that it is for
                 raise Unable(unable) from None
         finally:

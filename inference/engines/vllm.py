@@ -21,7 +21,7 @@ from inference.engines.memory import Memory
 from inference.engines.options import Options
 from inference.engines.parsers import parsers_for
 from inference.engines.versions import Build, read_build
-from inference.resolution import MAXIMUM_NAME, STARTER, model_folder, served_name
+from inference.naming import MAXIMUM_NAME, STARTER, model_folder, served_name
 from sovereign.core.egress import EgressRefused, check_url
 
 LOOPBACK = "127.0.0.1"

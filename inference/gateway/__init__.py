@@ -12,25 +12,27 @@ from inference import resolution
 from inference.adapters.transport import close_transport
 from inference.chat import Availability
 from inference.gateway import routing
-from inference.gateway.allowances import crowded
+from inference.gateway.allowances import places
 from inference.gateway.calls import complete, embed, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
 from inference.gateway.ledger import close_ledger
-from inference.resolution import Ability, Registry
+from inference.naming import Ability
+from inference.resolution import Registry, registry_of
 from sovereign.core.errors import ApiError
 
 __all__ = [
     "ModelEntry",
+    "availabilities",
     "availability",
     "check_model",
     "close",
     "complete",
-    "crowded",
     "default_model",
     "embed",
     "meanings",
     "models",
     "moderate",
+    "places",
     "stream",
 ]
 
@@ -50,7 +52,7 @@ def default_model(*, project_id: str | None = None) -> str | None:
 
 def meanings(names: Iterable[str], *, project_id: str | None = None) -> dict[str, str | None]:
     """Which model each of these names means; ``None`` for one that means nothing."""
-    registry = Registry(project_id)
+    registry = registry_of(project_id)
     return {name: _meaning(registry, name) for name in names}
 
 
@@ -63,8 +65,13 @@ def _meaning(registry: Registry, name: str) -> str | None:
 
 
 def availability(name: str, *, project_id: str | None = None) -> Availability:
-    """Whether ``name`` can be called now; a few small queries."""
-    return routing.availability(name, project_id)
+    """Whether ``name`` can be called now; mostly without a query."""
+    return availabilities([name], project_id=project_id)[name]
+
+
+def availabilities(names: Iterable[str], *, project_id: str | None = None) -> dict[str, Availability]:
+    """Whether each of these can."""
+    return routing.availabilities(names, project_id)
 
 
 async def close() -> None:

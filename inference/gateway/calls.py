@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from inference.adapters import adapter_for
@@ -15,7 +16,7 @@ from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moder
 from inference.chat import ChatRequest, Delta, Finished, InferenceError
 from inference.gateway.allowances import Request
 from inference.gateway.modelcall import ModelCall
-from inference.resolution import Ability
+from inference.naming import Ability
 
 T = TypeVar("T", Embedded, Moderated)
 
@@ -61,12 +62,9 @@ async def _deltas(
                 async with aclosing(ask(adapter_for(endpoint.kind), endpoint, call.request)) as deltas:
                     async for delta in deltas:
                         if type(delta) is Finished:
-                            await call.finish(delta.reason, delta.usage)
-                            yield delta
+                            yield Finished(delta.reason, await call.finish(delta.reason, delta.usage))
                             return
-                        if not call.pieces:
-                            call.begin_answer()
-                        call.pieces += 1
+                        call.take(delta)
                         yield delta
                 raise InferenceError(UNFINISHED)
             except InferenceError as error:
@@ -87,8 +85,7 @@ async def _whole(call: ModelCall, ask: Callable[[Adapter, Endpoint], Awaitable[T
             except InferenceError as error:
                 await call.fail(error)
                 continue
-            await call.finish("stop", answer.usage)
-            return answer
+            return replace(answer, usage=await call.finish("stop", answer.usage))
     except Exception:
         call.is_broken = True
         raise

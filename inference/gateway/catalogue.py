@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from inference.chat import Capabilities
-from inference.models import Engine, ModelAlias, RegisteredModel
-from inference.resolution import LOCAL, Registry, Target, is_able, suits
-from sovereign.core.database import now
+from inference.models import Engine
+from inference.naming import suits
+from inference.resolution import LOCAL, Registry, Target, registry_of
+from inference.snapshot import KnownModel
 
 OURS = "sovereign"
 
@@ -30,42 +31,36 @@ class ModelEntry:
 
 def models(project_id: str | None) -> list[ModelEntry]:
     """Registered models and their aliases, oldest first: what the project may not use is not among them."""
-    registry, instant = Registry(project_id), now()
-    entries: dict[str, ModelEntry] = {}
-    for model in RegisteredModel.objects.all():
-        if registry.may_use(model.name):
-            entries[model.name] = _entry(model, registry, instant)
-    for alias in ModelAlias.objects.select_related("model").order_by("created_at", "id"):
-        if (meant := entries.get(alias.model.name)) is not None:
+    registry = registry_of(project_id)
+    models = [model for model in registry.known.models.values() if registry.may_use(model.name)]
+    entries = {model.name: _entry(model, registry) for model in models}
+    for alias in registry.known.aliases.values():
+        if (meant := entries.get(alias.model)) is not None:
             entries[alias.alias] = replace(meant, id=alias.alias, created=_unix(alias.created_at))
     if (embedder := registry.embedder) is not None and embedder.name not in entries:
-        entries[embedder.name] = _entry(_model_of(embedder), registry, instant, LOCAL)
+        model = KnownModel(embedder.name, False, None, embedder.created_at, "")
+        entries[embedder.name] = _entry(model, registry, LOCAL)
     return list(entries.values())
 
 
-def _model_of(embedder: Engine) -> RegisteredModel:
-    """It is in no table: it came with this program."""
-    return RegisteredModel(name=embedder.name, created_at=datetime.fromtimestamp(0, UTC))
-
-
-def _entry(model: RegisteredModel, registry: Registry, instant: datetime, kind: str | None = None) -> ModelEntry:
-    serving = registry.serving(Target(model.name, kind))
+def _entry(model: KnownModel, registry: Registry, kind: str | None = None) -> ModelEntry:
+    serving, instant = registry.serving(Target(model.name, kind)), registry.known.instant
     ready = [engine for engine in serving if engine.is_ready(instant)]
     engine = next(iter(ready or serving), None)
-    owner = registry.provider_of(engine) if engine is not None else None
+    owner = engine.provider if engine is not None else None
     return ModelEntry(
         id=model.name,
         created=_unix(model.created_at),
         owned_by=owner.name if owner is not None else OURS,
         provider=owner.name if owner is not None else OURS,
         kind=engine.kind if engine else Engine.Kind.VLLM.value,
-        capabilities=_capabilities(engine, model),
+        capabilities=_capabilities(engine, model, registry),
         ready=bool(ready),
         model=model.name,
     )
 
 
-def _capabilities(engine: Engine | None, model: RegisteredModel) -> Capabilities:
+def _capabilities(engine: Engine | None, model: KnownModel, registry: Registry) -> Capabilities:
     """What the engine says; of a model that nobody serves now what its name says."""
     if engine is None:
         return Capabilities(
@@ -75,11 +70,11 @@ def _capabilities(engine: Engine | None, model: RegisteredModel) -> Capabilities
             context_length=model.context_length,
         )
     return replace(
-        engine.abilities(model.name),
-        chat=is_able(engine, model.name, "chat"),
-        completions=is_able(engine, model.name, "completions"),
-        embeddings=is_able(engine, model.name, "embeddings"),
-        moderations=is_able(engine, model.name, "moderations"),
+        engine.promised(registry.entry(engine, model.name)),
+        chat=registry.can(engine, model.name, "chat"),
+        completions=registry.can(engine, model.name, "completions"),
+        embeddings=registry.can(engine, model.name, "embeddings"),
+        moderations=registry.can(engine, model.name, "moderations"),
     )
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import replace
+from functools import cached_property
 
 import structlog
-from django.utils import timezone
+from django.db import Error as DatabaseError
 
 from inference import metrics, services
 from inference.adapters.base import Endpoint
 from inference.adapters.transport import transport
 from inference.calls import CompletionRequest
-from inference.chat import ChatRequest, EngineBusy, EngineUnavailable, InferenceError, Usage
+from inference.chat import ChatRequest, Delta, EngineBusy, EngineUnavailable, InferenceError, ToolCallDelta, Usage
 from inference.gateway import balance, breaker, routing
 from inference.gateway.allowances import Denial, Grant, Request, Wish, prompt_tokens
 from inference.gateway.ledger import ledger, reservations_of
 from inference.gateway.routing import Candidate, Route
 from inference.models import UsageRecord
-from inference.resolution import MAXIMUM_NAME, Ability
+from inference.naming import MAXIMUM_NAME, Ability
 from inference.usage import Ended
 from sovereign.core.database import in_database
 from sovereign.core.ids import new_id
@@ -27,8 +30,11 @@ log = structlog.get_logger(__name__)
 
 #: what another engine may do better, as long as nothing was begun
 PASSED_ON = frozenset({"server_error", "rate_limit_exceeded", "model_not_found"})
-PATIENCE = 10.0  # seconds after which an engine that failed is not followed by another: enough was waited for
+PATIENCE = 9.5  # seconds from a call's beginning in which engines that fail, or are not there, are followed by others
+SHORTEST_SEARCH = 0.5  # seconds of them that must be left for another
 TRIES = 3  # engines that may fail before one is believed
+OTHER = "other"  # the label of models that no engine lists: their names are their callers' inventions
+BYTES_OF_TOKEN = 4  # of what was given out, where no engine counted it
 LEFT_ALONE = "The engines of {} failed again and again; they are left alone for a moment."
 
 
@@ -37,7 +43,8 @@ class ModelCall:
 
     def __init__(self, request: Request, ability: Ability) -> None:
         self.request = request  # with a bound, where tokens are limited
-        self.pieces = 0  # of the answer, given out
+        self.pieces = 0  # of the answer, given out …
+        self._bytes = 0  # … and how large they were
         self.is_broken = False  # by an error of our own
         self._id = new_id("call_")
         self._ability = ability
@@ -52,6 +59,7 @@ class ModelCall:
         self._waiting: list[Candidate] = []  # of the route that is tried
         self._last: Candidate | None = None  # the engine that was asked last …
         self._is_asked = False  # … and whether it still is
+        self._try: breaker.Try | None = None  # of the last engine that was to be asked
         self._grant: Grant | None = None
         self._failure: InferenceError | None = None
         self._failures = 0
@@ -71,12 +79,17 @@ class ModelCall:
             while not self._waiting:
                 await self._next_route()
             candidate = self._waiting.pop(0)
-            if breaker.begin(candidate.endpoint.engine_id) and await self._is_allowed(candidate):
+            self._try = breaker.begin(candidate.endpoint.engine_id, candidate.endpoint.model)
+            if self._try is None:
+                continue
+            if await self._is_allowed(candidate):
                 return self._send(candidate)
+            self._try.release()
 
     async def _find_routes(self) -> None:
-        project = self.request.attribution.project
-        self._routes = await in_database(routing.routes, self._asked, project, self._ability)
+        asked = (self._asked, self.request.attribution.project, self._ability)
+        known = routing.routes_in_memory(*asked)
+        self._routes = await in_database(routing.routes, *asked) if known is None else known
         self._meant = self._routes[0]
         self._knows_fallbacks = not self._meant.candidates
         transport().record_tokens_with(_record_token)
@@ -93,7 +106,11 @@ class ModelCall:
             self._knows_fallbacks = True
         if not self._routes:
             raise self._failure or EngineUnavailable(self._meant.reason or LEFT_ALONE.format(self._meant.model))
-        candidates = [c for c in self._routes.pop(0).candidates if breaker.lets_through(c.endpoint.engine_id)]
+        candidates = [
+            candidate
+            for candidate in self._routes.pop(0).candidates
+            if breaker.lets_through(candidate.endpoint.engine_id, candidate.endpoint.model)
+        ]
         self._waiting = balance.ranked(self._suited(candidates), balance.conversation_of(self.request))
 
     def _suited(self, candidates: list[Candidate]) -> list[Candidate]:
@@ -108,7 +125,7 @@ class ModelCall:
         :raises InferenceError: the key or the project has nothing left.
         """
         context_length = candidate.endpoint.capabilities.context_length
-        wish = Wish(self.request, candidate.provider, context_length, asks_owner=self._grant is None)
+        wish = Wish(self.request, self._prompt, candidate.provider, context_length, asks_owner=self._grant is None)
         given = await self._ledger.reserve(wish)
         if isinstance(given, Denial):
             if not given.by_provider:
@@ -120,13 +137,24 @@ class ModelCall:
             self.request = replace(self.request, max_tokens=given.bound)
         return isinstance(given, Grant)
 
+    @cached_property
+    def _prompt(self) -> int:
+        """About how many tokens the request has."""
+        return prompt_tokens(self.request)
+
     def _send(self, candidate: Candidate) -> Endpoint:
         endpoint = candidate.endpoint
+        patience = replace(endpoint.patience, connect=min(endpoint.patience.connect, self._rest))
         if self._last is None:
             metrics.ACTIVE.inc()
         self._last, self._is_asked, self._sent = candidate, True, self._loop.time()
         balance.under_way[endpoint.engine_id] += 1
-        return endpoint
+        return replace(endpoint, patience=patience)
+
+    @property
+    def _rest(self) -> float:
+        """Seconds that are left for finding an engine; an engine that is asked has a moment in any case."""
+        return max(SHORTEST_SEARCH, self._begun + PATIENCE - self._loop.time())
 
     def _leave_engine(self) -> Candidate:
         """The engine is not asked any more."""
@@ -137,48 +165,83 @@ class ModelCall:
 
     # ------------------------------------------------------------------------------------- what becomes of it
 
-    def begin_answer(self) -> None:
-        """The first piece is there: from now on no other engine is asked."""
+    def take(self, delta: Delta) -> None:
+        """A piece of the answer is about to be given out."""
+        if not self.pieces:
+            self._begin_answer()
+        self.pieces += 1
+        self._bytes += len((delta.arguments if type(delta) is ToolCallDelta else delta.text).encode(errors="replace"))  # type: ignore[union-attr]
+
+    def _begin_answer(self) -> None:
+        """From now on no other engine is asked."""
         assert self._last is not None
         assert self._meant is not None
+        assert self._try is not None
+        self._try.succeed()
         model, self._first = self._last.endpoint.model, self._loop.time()
-        metrics.FIRST_TOKEN.labels(model).observe(self._first - self._sent)
+        metrics.FIRST_TOKEN.labels(_label(self._last)).observe(self._first - self._sent)
         if model != self._meant.model:
             metrics.FALLBACKS.labels(self._meant.model, model).inc()
 
-    async def finish(self, reason: str, usage: Usage) -> None:
-        """The engine is done; returns when that is written down."""
-        candidate = self._leave_engine()
-        breaker.succeed(candidate.endpoint.engine_id)
+    async def finish(self, reason: str, usage: Usage) -> Usage:
+        """The engine is done; returns what the call took when that is written down.
+
+        :param usage: as the engine told it; without a prompt it told nothing.
+        """
+        self._leave_engine()
+        assert self._try is not None
+        self._try.succeed()
+        if not usage.prompt_tokens:
+            given = max(usage.completion_tokens, self._given)
+            usage = replace(usage, prompt_tokens=self._prompt, completion_tokens=given)
         await self._ledger.written(self._end(reason, usage))
+        return usage
 
     async def fail(self, error: InferenceError) -> None:
         """The engine failed; returns where another may be asked.
 
         :raises InferenceError: ``error``, where its answer had begun, or another engine would do no better.
         """
-        endpoint = self._leave_engine().endpoint
-        log.warning("model_call_failed", model=endpoint.model, engine=endpoint.engine_id, error=error.message)
-        is_busy = isinstance(error, EngineBusy)
-        if error.code == "server_error" and not is_busy and breaker.fail(endpoint.engine_id):
+        candidate = self._leave_engine()
+        endpoint, self._failure = candidate.endpoint, error
+        log.warning("model_call_failed", model=endpoint.model, engine=endpoint.engine_id, error=error.detail)
+        if self._tell_circuit(error):
             log.warning("engine_left_alone", model=endpoint.model, engine=endpoint.engine_id)
-        if isinstance(error, EngineUnavailable) and not is_busy:
-            await in_database(
-                services.mark_down, engine_id=endpoint.engine_id, reason=error.message, base_url=endpoint.base_url
-            )
+        if isinstance(error, EngineUnavailable) and not isinstance(error, EngineBusy):
+            await self._mark_down(endpoint, error.detail)
         if self.pieces or not self._may_pass_on(error):
             await self._ledger.written(self._end(error.code, self._counted()))
             raise error
-        self._failure = error
         self._give_back_providers()
-        metrics.PASSED_OVER.labels(endpoint.model).inc()
+        metrics.PASSED_OVER.labels(_label(candidate)).inc()
+
+    def _tell_circuit(self, error: InferenceError) -> bool:
+        """Whether the engine is left alone from now on."""
+        assert self._try is not None
+        if error.code == "server_error" and not isinstance(error, EngineBusy):
+            is_away = isinstance(error, EngineUnavailable)
+            return self._try.fail(None if is_away else self.request.attribution.project)
+        if error.is_answer and error.code != "server_error":
+            self._try.succeed()
+        else:
+            self._try.release()
+        return False
+
+    async def _mark_down(self, endpoint: Endpoint, reason: str) -> None:
+        try:
+            await in_database(
+                services.mark_down, engine_id=endpoint.engine_id, reason=reason, base_url=endpoint.base_url
+            )
+        except DatabaseError as error:  # the next probe finds out, too
+            log.warning("engine_not_marked_down", engine=endpoint.engine_id, error=type(error).__name__)
 
     def _may_pass_on(self, error: InferenceError) -> bool:
+        if self._begun + PATIENCE - self._loop.time() < SHORTEST_SEARCH:
+            return False
         if isinstance(error, EngineUnavailable):
             return True
         self._failures += 1
-        in_time = self._loop.time() - self._sent < PATIENCE
-        return error.code in PASSED_ON and self._failures < TRIES and in_time
+        return error.code in PASSED_ON and self._failures < TRIES
 
     def _give_back_providers(self) -> None:
         """What was reserved of a provider that did not answer; it was a request all the same."""
@@ -188,19 +251,32 @@ class ModelCall:
 
     def leave(self) -> None:
         """Nobody reads on, or there is nothing more to be read."""
-        if self._is_over:
-            return
+        try:
+            if not self._is_over:
+                self._leave()
+        finally:  # whatever went wrong: nothing of it is held any more
+            if self._try is not None:
+                self._try.release()
+            if self._grant is not None:
+                self._ledger.drop(reservations_of(self._grant))
+
+    def _leave(self) -> None:
         if self._is_asked:
             self._leave_engine()
             ended = self._end("server_error" if self.is_broken else "cancelled", self._counted(is_cut=True))
         else:
-            ended = self._end(self._failure.code if self._failure is not None else "cancelled", Usage(0, 0))
+            ended = self._end(self._failure.code if self._failure is not None else "cancelled", self._counted())
         if ended.row is not None or ended.reserved:
             self._ledger.write(ended)
 
+    @property
+    def _given(self) -> int:
+        """About how many tokens were given out; a piece may have many."""
+        return max(self.pieces, math.ceil(self._bytes / BYTES_OF_TOKEN))
+
     def _counted(self, *, is_cut: bool = False) -> Usage:
         """Of an answer that has no end: its pieces, and a prompt that was read for them or was being read."""
-        return Usage(prompt_tokens(self.request) if self.pieces or is_cut else 0, self.pieces)
+        return Usage(self._prompt if self.pieces or is_cut else 0, self._given)
 
     def _end(self, outcome: str, usage: Usage) -> Ended:
         """The call is over; what is to be written about it."""
@@ -208,16 +284,16 @@ class ModelCall:
         reserved = reservations_of(self._grant) if self._grant is not None else ()
         if self._last is None:
             return Ended(None, reserved=reserved)
-        model = self._last.endpoint.model
+        label = _label(self._last)
         metrics.ACTIVE.dec()
-        metrics.CALLS.labels(model, outcome).inc()
-        _count(model, usage)
+        metrics.CALLS.labels(label, outcome).inc()
+        _count(label, usage)
         provider_id = self._last.provider.pk if self._last.provider is not None else None
         row = self._row(self._last, outcome, usage)
-        return Ended(row, provider_id, reserved, usage.prompt_tokens + usage.completion_tokens)
+        return Ended(row, provider_id, reserved, usage.prompt_tokens + usage.completion_tokens, time.monotonic())
 
     def _row(self, candidate: Candidate, outcome: str, usage: Usage) -> UsageRecord:
-        whose, instant = self.request.attribution, timezone.now()
+        whose = self.request.attribution
         return UsageRecord(
             id=self._id,
             project_id=whose.project,
@@ -239,13 +315,16 @@ class ModelCall:
             queue_ms=_milliseconds(self._sent - self._begun),
             first_token_ms=None if self._first is None else _milliseconds(self._first - self._sent),
             total_ms=_milliseconds(self._loop.time() - self._begun),
-            day=instant.date(),
-            created_at=instant,
         )
 
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1_000))
+
+
+def _label(candidate: Candidate) -> str:
+    """What the model is called in metrics."""
+    return candidate.endpoint.model if candidate.is_listed else OTHER
 
 
 def _count(model: str, usage: Usage) -> None:

@@ -1,21 +1,24 @@
 """Which engines may answer a call, best first: those of the model itself, then those of its fallbacks.
 
-What stands in rows is read here, synchronously, once for each call; which of several engines is taken is decided by
-what this process knows about them (``balance``, ``breaker``).
+What stands in rows decides here, and is mostly in memory (``inference.snapshot``); which of several engines is taken is
+decided by what this process knows about them (``balance``, ``breaker``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from inference import snapshot
 from inference.adapters.base import Endpoint
 from inference.chat import Availability, Capabilities, EngineUnavailable
 from inference.endpoints import endpoint_of
 from inference.gateway.sentences import why_not
-from inference.models import Engine, ModelFallback, Provider
-from inference.resolution import Ability, Registry, Target, is_able
-from sovereign.core.database import now, service
+from inference.models import Engine, Provider
+from inference.naming import Ability
+from inference.resolution import Registry, Target, registry_of
+from sovereign.core.database import service
 from sovereign.core.errors import ApiError
 
 WANTED_INTERVAL = timedelta(seconds=2)  # between two notes that a sleeping engine is wanted
@@ -23,11 +26,12 @@ WANTED_INTERVAL = timedelta(seconds=2)  # between two notes that a sleeping engi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """An engine that may be asked, and how busy it said it was."""
+    """An engine that may be asked, how busy it said it was, and whether it lists the model."""
 
     endpoint: Endpoint
     provider: Provider | None
     busy: int
+    is_listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def routes(name: str, project_id: str | None, ability: Ability = "chat") -> list
 
     :raises EngineUnavailable: nobody knows the name.
     """
-    registry = Registry(project_id)
+    registry = registry_of(project_id)
     target = _target(registry, name, ability)
     if target is None:
         return [Route(name, [], why_not(name, registry.engines))]
@@ -52,14 +56,35 @@ def routes(name: str, project_id: str | None, ability: Ability = "chat") -> list
     return [first] if first.candidates else [first, *_fallbacks(registry, target, ability)]
 
 
+def routes_in_memory(name: str, project_id: str | None, ability: Ability = "chat") -> list[Route] | None:
+    """As ``routes``, without the database; ``None`` where it has to be asked. May be called in the loop."""
+    known = snapshot.fresh()
+    if known is None:
+        return None
+    asked = (name, project_id, ability)
+    found: Route | None = known.worked_out.get(asked)
+    if found is None:
+        registry = registry_of(project_id, known)
+        target = _target(registry, name, ability)
+        found = Route(name, []) if target is None else _ready(registry, target, ability)
+        if not found.candidates:
+            return None
+        known.keep(asked, found)
+    return [found]
+
+
 def fallback_routes(model: str, project_id: str | None, ability: Ability = "chat") -> list[Route]:
     """What may answer in the place of ``model``, whose own engines did not."""
-    return _fallbacks(Registry(project_id), Target(model), ability)
+    return _fallbacks(registry_of(project_id), Target(model), ability)
 
 
-def availability(name: str, project_id: str | None) -> Availability:
-    """Whether ``name`` can be called now. An engine of it that sleeps is told that it is wanted."""
-    registry = Registry(project_id)
+def availabilities(names: Iterable[str], project_id: str | None) -> dict[str, Availability]:
+    """Which of ``names`` can be called now. An engine of one that sleeps is told that it is wanted."""
+    registry = registry_of(project_id)
+    return {name: _availability(registry, name) for name in names}
+
+
+def _availability(registry: Registry, name: str) -> Availability:
     try:
         target = _target(registry, name, "chat")
     except EngineUnavailable as error:
@@ -71,7 +96,7 @@ def availability(name: str, project_id: str | None) -> Availability:
         if route.candidates:
             return Availability(ready=True, capabilities=_of_all(route.candidates))
     seen = registry.serving(target)
-    promised = seen[0].abilities(target.model) if seen else Capabilities()
+    promised = seen[0].promised(registry.entry(seen[0], target.model)) if seen else Capabilities()
     return Availability(ready=False, reason=first.reason, capabilities=promised)
 
 
@@ -89,32 +114,41 @@ def _target(registry: Registry, name: str, ability: Ability) -> Target | None:
         raise EngineUnavailable(error.message) from None
 
 
-def _route(registry: Registry, target: Target, ability: Ability) -> Route:
-    model, instant = target.model, now()
-    serving = [engine for engine in registry.serving(target) if is_able(engine, model, ability)]
-    candidates, reason = [], ""
-    for engine in (engine for engine in serving if engine.is_ready(instant)):
-        provider = registry.provider_of(engine)
-        if provider is None and engine.provider_id is not None:
+def _ready(registry: Registry, target: Target, ability: Ability) -> Route:
+    """The engines that are ready, or why one that is ready cannot be asked."""
+    model, instant, candidates, reason = target.model, registry.known.instant, [], ""
+    for engine in _able(registry, target, ability):
+        if not engine.is_ready(instant):
             continue
-        engine.provider = provider
+        said = registry.entry(engine, model)
         try:
-            endpoint = endpoint_of(engine, model)
+            endpoint = endpoint_of(engine, model, said)
         except EngineUnavailable as error:
             reason = error.message
             continue
-        candidates.append(Candidate(endpoint, provider, (engine.running or 0) + (engine.waiting or 0)))
-    if candidates:
-        return Route(model, candidates)
-    _want([engine for engine in serving if engine.state == Engine.State.ASLEEP], instant)
-    return Route(model, [], reason or why_not(model, registry.engines))
+        busy = (engine.running or 0) + (engine.waiting or 0)
+        candidates.append(Candidate(endpoint, engine.provider, busy, bool(said)))
+    return Route(model, candidates, reason)
+
+
+def _able(registry: Registry, target: Target, ability: Ability) -> list[Engine]:
+    return [engine for engine in registry.serving(target) if registry.can(engine, target.model, ability)]
+
+
+def _route(registry: Registry, target: Target, ability: Ability) -> Route:
+    """As ``_ready``; engines that sleep are told that they are wanted, where none is ready."""
+    found = _ready(registry, target, ability)
+    if found.candidates:
+        return found
+    asleep = [engine for engine in _able(registry, target, ability) if engine.state == Engine.State.ASLEEP]
+    _want(asleep, registry.known.instant)
+    return Route(target.model, [], found.reason or why_not(target.model, registry.engines))
 
 
 def _fallbacks(registry: Registry, target: Target, ability: Ability) -> list[Route]:
     """In the order that was chosen; those that this project may use, and that can do what is asked."""
-    chosen = ModelFallback.objects.filter(model__name=target.model).order_by("position")
     found = []
-    for name in chosen.values_list("fallback__name", flat=True):
+    for name in registry.known.fallbacks.get(target.model, []):
         fallback = Target(name)
         if registry.serving(fallback) and registry.is_able(fallback, ability):
             found.append(_route(registry, fallback, ability))

@@ -28,7 +28,6 @@ def explain(engine: Engine, model: str, instant: datetime) -> str:
     """One sentence about an engine that cannot serve ``model`` now."""
     seconds = max(0, int((instant - engine.since).total_seconds()))
     since = f"{engine.since:%H:%M} UTC" if seconds < 86_400 else f"{engine.since:%Y-%m-%d %H:%M} UTC"
-    reason = engine.reason.rstrip(".")
     if engine.is_forgotten(instant):
         return (
             f"The engine of {engine.name} lost its supervisor, which last reported at {engine.heartbeat_at:%H:%M} UTC."
@@ -38,7 +37,8 @@ def explain(engine: Engine, model: str, instant: datetime) -> str:
     if engine.state == Engine.State.LOADING and engine.kind == Engine.Kind.VLLM:
         return f"The engine is loading {engine.name} since {since}."
     if engine.state == Engine.State.LOADING:
-        return f"No engine serves '{model}': {engine.address} has not answered yet."
-    if engine.provider_id is not None:
-        return f"No engine serves '{model}': {reason or engine.address + ' is down'} since {since}."
+        return f"No engine serves '{model}': the provider {engine.name} has not answered yet."
+    if engine.provider_id is not None:  # why it is down names its host: that is for those who run the house
+        return f"No engine serves '{model}': the provider {engine.name} is down since {since}."
+    reason = engine.reason.rstrip(".")
     return f"The engine of {engine.name} is down since {since}{reason and ': ' + reason}."

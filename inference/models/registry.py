@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from inference.chat import Capabilities
-from inference.querysets import SUPERVISOR_GONE, EngineQuerySet, ProviderQuerySet, RegisteredModelQuerySet
+from inference.querysets import SUPERVISOR_GONE, EngineQuerySet
 from inference.secrets import unseal
 from sovereign.core.fields import id_field
 
@@ -60,8 +60,6 @@ class Provider(models.Model):
     total_seconds = models.PositiveIntegerField(default=3_600, help_text="How long a whole answer may take.")
     options = models.JSONField(default=dict, blank=True, help_text='Ollama: {"keep_alive": "5m", "num_ctx": 8192}')
     created_at = models.DateTimeField()
-
-    objects: ClassVar = ProviderQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -166,7 +164,10 @@ class Engine(models.Model):
 
     def abilities(self, model: str) -> Capabilities:
         """The capability record for one of the served models: the engine's, and what is said of this one."""
-        entry = self.entry(model) or {}
+        return self.promised(self.entry(model) or {})
+
+    def promised(self, entry: dict[str, Any]) -> Capabilities:
+        """As ``abilities``, of what it said about a model."""
         said = {**self.capabilities, **entry.get("abilities", {}), "context_length": entry.get("context_length")}
         return Capabilities(**{name: value for name, value in said.items() if name in CAPABILITY_NAMES})
 
@@ -179,9 +180,10 @@ class RegisteredModel(models.Model):
     source = models.CharField(max_length=500, blank=True, help_text="A folder or repository, where we start it.")
     context_length = models.PositiveIntegerField(null=True, blank=True, help_text="tokens")
     is_default = models.BooleanField(default=False)
+    #: the provider that it is known from: who may not use that has not heard of it, also when it serves nothing or was
+    #: deleted. Empty for what everybody may know.
+    learned_from = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField()
-
-    objects: ClassVar = RegisteredModelQuerySet.as_manager()
 
     class Meta:
         verbose_name = "model"

@@ -13,9 +13,10 @@ from typing import Any
 from django.db.models import Q
 
 from inference.models import Engine, RegisteredModel
-from inference.resolution import MAXIMUM_NAME
+from inference.naming import MAXIMUM_NAME
 from inference.secrets import seal
 from inference.services.registry import register_models
+from inference.snapshot import changed
 from sovereign.core.database import now, service
 
 MAXIMUM_SERVED = 1_000  # models of one engine that are kept
@@ -61,16 +62,19 @@ def record_probe(
     instant = now()
     served = served[:MAXIMUM_SERVED]
     row = Engine.objects.filter(pk=engine.pk, base_url=engine.base_url)
-    changed: dict[str, Any] = {"served": served, "capabilities": capabilities, "heartbeat_at": instant}
-    changed |= {name: (load or {}).get(name) for name in LOAD}
+    fields: dict[str, Any] = {"served": served, "capabilities": capabilities, "heartbeat_at": instant}
+    fields |= {name: (load or {}).get(name) for name in LOAD}
     works = token if works is None else works
     if token:
-        changed["last_token_at"] = instant
+        fields["last_token_at"] = instant
     if works:
-        changed["failures"] = 0
-    if row.update(**changed) and works:
+        fields["failures"] = 0
+    if not row.update(**fields):
+        return
+    if works:
         row.exclude(state="ready").update(state="ready", reason="", since=instant)
-    register_models(names=[(entry["id"], "", entry["context_length"]) for entry in served])
+    names = [(entry["id"], "", entry["context_length"]) for entry in served]
+    register_models(names=names, provider=engine.provider)
 
 
 @service
@@ -84,6 +88,7 @@ def mark_down(*, engine_id: str, reason: str, base_url: str | None = None) -> No
         engine = row.values_list("failures", flat=True).first()
         if engine is not None:
             row.filter(state="down").update(reason=reason, failures=min(engine + 1, 1_000))
+    changed()
 
 
 @service
@@ -142,16 +147,18 @@ def report_engine(
     instant = now()
     row = Engine.objects.filter(pk=engine_id)
     row.exclude(state=state).update(state=state, since=instant)
-    changed: dict[str, Any] = {"reason": reason[:MAXIMUM_REASON], "base_url": base_url, "heartbeat_at": instant}
+    fields: dict[str, Any] = {"reason": reason[:MAXIMUM_REASON], "base_url": base_url, "heartbeat_at": instant}
     if token:
-        changed["last_token_at"] = instant
+        fields["last_token_at"] = instant
     if served:
-        changed["served"] = served
-    changed |= {name: value for name, value in (load or {}).items() if name in LOAD}
-    return row.update(**changed) == 1
+        fields["served"] = served
+    fields |= {name: value for name, value in (load or {}).items() if name in LOAD}
+    changed()
+    return row.update(**fields) == 1
 
 
 @service
 def close_engine(*, engine_id: str) -> None:
     """Its supervisor ended it."""
     Engine.objects.filter(pk=engine_id).delete()
+    changed()

@@ -7,7 +7,7 @@ from datetime import date
 from django.db import IntegrityError, transaction
 
 from inference.models import ModelPrice, Provider
-from inference.resolution import MAXIMUM_NAME
+from inference.naming import MAXIMUM_NAME
 from sovereign.accounts import audit
 from sovereign.core.database import service
 from sovereign.core.errors import ApiError

@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from inference.models import Engine, Provider
 from inference.secrets import seal
 from inference.services.registry import forget_catalogue
+from inference.snapshot import changed
 from sovereign.accounts import audit
 from sovereign.accounts.models import Project
 from sovereign.core.database import now, service
@@ -88,6 +89,7 @@ def create_provider(
     _save(provider)
     provider.projects.set(projects)
     keep_engine(provider)
+    changed()
     audit.record_of_person(
         user_id, "provider.created", provider, **_told(provider), projects=_ids(provider), key=bool(key)
     )
@@ -121,6 +123,7 @@ def update_provider(
     if RESTARTING & changes.keys():
         restart_engine(provider)
     Engine.objects.filter(provider=provider).update(name=provider.name)
+    changed()
     if (given := _ids(provider)) != had_projects:
         changes["projects"] = given
     if changes:
@@ -228,6 +231,7 @@ def keep_engine(provider: Provider) -> Engine:
 
 def restart_engine(provider: Provider) -> None:
     """Whatever was known of its engine may be wrong now: it has to prove itself anew."""
+    changed()
     engine = keep_engine(provider)
     forgotten: dict[str, Any] = {"served": [], "capabilities": {}} if engine.base_url != provider.base_url else {}
     Engine.objects.filter(pk=engine.pk).update(

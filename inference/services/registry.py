@@ -6,28 +6,47 @@ from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError, transaction
 
-from inference.models import Engine, ModelAlias, ModelFallback, RegisteredModel
-from inference.resolution import MAXIMUM_NAME
+from inference.models import Engine, ModelAlias, ModelFallback, Provider, RegisteredModel
+from inference.naming import MAXIMUM_NAME
+from inference.snapshot import changed
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import now, service
 from sovereign.core.errors import ApiError
 
 MAXIMUM_FALLBACKS = 8
+EVERYBODYS = ""  # what ``learned_from`` says of a model that everybody may know
 
 
 @service
-def register_models(*, names: Iterable[tuple[str, str, int | None]]) -> None:
-    """Make names known: of each its name, its source and its context length in tokens. Known ones stay."""
+def register_models(*, names: Iterable[tuple[str, str, int | None]], provider: Provider | None = None) -> None:
+    """Make names known: of each its name, its source and its context length in tokens. Known ones stay.
+
+    :param provider: who told them; for whom it is not, these names do not exist. ``None``: an engine of ours.
+    """
     wanted = {name: (source, length) for name, source, length in names if 0 < len(name) <= MAXIMUM_NAME}
-    known = set(RegisteredModel.objects.filter(name__in=wanted).values_list("name", flat=True))
-    instant = now()
+    known = dict(RegisteredModel.objects.filter(name__in=wanted).values_list("name", "learned_from"))
+    instant, learned_from = now(), provider.pk if provider is not None else EVERYBODYS
     fresh = [
-        RegisteredModel(name=name, source=source, context_length=length, created_at=instant)
+        RegisteredModel(name=name, source=source, context_length=length, learned_from=learned_from, created_at=instant)
         for name, (source, length) in wanted.items()
         if name not in known
     ]
-    RegisteredModel.objects.bulk_create(fresh, ignore_conflicts=True)
+    if fresh:
+        RegisteredModel.objects.bulk_create(fresh, ignore_conflicts=True)
+    _open_names({name: origin for name, origin in known.items() if origin not in (EVERYBODYS, learned_from)}, provider)
+    changed()
+
+
+def _open_names(known: dict[str, str], provider: Provider | None) -> None:
+    """Who tells known names may make them known to more: an engine of ours, or a provider that is for everybody."""
+    if not known:
+        return
+    origin = provider.pk if provider is not None else EVERYBODYS
+    if provider is not None and not provider.all_projects:
+        living = set(Provider.objects.filter(pk__in=known.values()).values_list("pk", flat=True))
+        known = {name: before for name, before in known.items() if before not in living}
+    RegisteredModel.objects.filter(name__in=known).exclude(learned_from=EVERYBODYS).update(learned_from=origin)
 
 
 @service
@@ -35,6 +54,7 @@ def set_default_model(*, model: RegisteredModel, user_id: int | None = None) -> 
     """What new assistants get, and what the names of OpenAI's models stand for."""
     RegisteredModel.objects.filter(is_default=True).exclude(pk=model.pk).update(is_default=False)
     RegisteredModel.objects.filter(pk=model.pk).update(is_default=True)
+    changed()
     audit.record_of_person(user_id, "model.made_default", model, name=model.name)
 
 
@@ -51,6 +71,7 @@ def add_alias(*, alias: str, model: RegisteredModel, user_id: int | None = None)
             made = ModelAlias.objects.create(alias=alias, model=model, created_at=now())
     except IntegrityError:
         raise ApiError(f"The name '{alias}' is already an alias.", param="alias") from None
+    changed()
     audit.record_of_person(user_id, "model_alias.created", made, alias=alias, model=model.name)
     return made
 
@@ -73,6 +94,7 @@ def set_fallbacks(*, model: RegisteredModel, fallbacks: Sequence[RegisteredModel
         ModelFallback(model=model, position=position, fallback=fallback)
         for position, fallback in enumerate(fallbacks, start=1)
     )
+    changed()
     names = [fallback.name for fallback in fallbacks]
     audit.record_of_person(user_id, "model.fallbacks_set", model, name=model.name, fallbacks=names)
 
@@ -117,6 +139,7 @@ def delete_model(*, model: RegisteredModel, user_id: int | None = None, principa
     else:
         audit.record(principal, "model.deleted", model, name=model.name)
     model.delete()
+    changed()
 
 
 def forget_catalogue(engine: Engine) -> None:
@@ -125,6 +148,9 @@ def forget_catalogue(engine: Engine) -> None:
     OpenAI's names are old clients' names for the default model, and would otherwise wait for an engine for ever. What
     an administrator did something with stays, and so do names that came from a server of the house.
     """
+    changed()
+    if engine.provider is not None and engine.provider.all_projects:  # what everybody knew stays known
+        RegisteredModel.objects.filter(learned_from=engine.provider.pk).update(learned_from=EVERYBODYS)
     if engine.kind not in (Engine.Kind.OPENAI, Engine.Kind.ANTHROPIC):
         return
     others = Engine.objects.exclude(pk=engine.pk).values_list("served", flat=True)
@@ -145,3 +171,4 @@ def remove(obj: Engine | ModelAlias, *, user_id: int | None = None) -> None:
         raise ApiError(f"'{obj}' is the engine of a provider: disable or delete that.")
     audit.record_of_person(user_id, f"{obj._meta.model_name}.deleted", obj, name=str(obj))
     obj.delete()
+    changed()

@@ -12,7 +12,7 @@ from assistants.models import Assistant
 from assistants.services import create_assistant
 from inference import gateway
 from inference import services as inference
-from inference.resolution import served_name
+from inference.naming import served_name
 from inference.starter import persona
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import ApiKey, Project, User

@@ -231,9 +231,10 @@ async def test_an_address_of_an_inner_network(upstream: Upstream, dialect: Diale
     error = await failure(upstream, dialect, inner_network=False)
     assert isinstance(error, EngineUnavailable)
     where = f"127.0.0.1:{upstream.port}"
-    assert error.message == f"{where} must not be connected to: 127.0.0.1 is an address of an inner network."
+    assert error.detail == f"{where} must not be connected to: 127.0.0.1 is an address of an inner network."
+    assert where not in error.message
     listed = await list_failure(upstream, dialect, inner_network=False)
-    assert listed.message == error.message
+    assert listed.detail == error.detail
     assert upstream.requests == []
 
 
@@ -265,7 +266,7 @@ async def test_a_name_that_resolves_to_an_inner_network(
     monkeypatch.setattr(loop, "sock_connect", connect)
     where = f"http://rebinding.example:{upstream.port}"
     error = await failure(upstream, dialect, base_url=where, inner_network=False)
-    assert "rebinding.example has an address of an inner network" in error.message
+    assert "rebinding.example has an address of an inner network" in error.detail
     assert connected == ["1.1.1.1"]
 
 

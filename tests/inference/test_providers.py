@@ -59,8 +59,10 @@ def test_keys_of_the_environment_are_read_when_they_are_used() -> None:
         assert endpoint_of(engine, "gpt-4o").key == "sk-openai-secret"
     with configured(openai_api_key="sk-rotated"):
         assert endpoint_of(engine, "gpt-4o").key == "sk-rotated"
-    with configured(openai_api_key=""), pytest.raises(EngineUnavailable, match="OPENAI_API_KEY is not set"):
+    with configured(openai_api_key=""), pytest.raises(EngineUnavailable, match="openai has no key") as caught:
         endpoint_of(engine, "gpt-4o")
+    assert caught.value.detail == "The environment variable OPENAI_API_KEY is not set in this process."
+    assert "OPENAI" not in caught.value.message, "clients read that one"
 
 
 def test_a_variable_of_an_administrators_choice_or_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

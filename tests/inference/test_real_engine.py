@@ -24,7 +24,7 @@ from inference.engines.installation import engine_python
 from inference.engines.load import read_load
 from inference.engines.start import Wanted, supervise
 from inference.models import Engine, RegisteredModel
-from inference.resolution import STARTER_WEIGHTS
+from inference.naming import STARTER_WEIGHTS
 from runs.models import Run
 from runs.services import control, creation
 from sovereign.accounts.principals import Principal

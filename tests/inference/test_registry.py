@@ -39,7 +39,7 @@ def test_an_engine_that_fails_is_down_since_its_first_failure() -> None:
     engine.refresh_from_db()
     assert (engine.state, engine.since, engine.failures) == ("down", since, 2)
     found = gateway.availability("alpha")
-    expected = f"No engine serves 'alpha': 127.0.0.1:9100 refused the connection again since {since:%H:%M} UTC."
+    expected = f"No engine serves 'alpha': the provider {engine.name} is down since {since:%H:%M} UTC."
     assert (found.ready, found.reason) == (False, expected)
     assert found.capabilities.context_length == 512
 

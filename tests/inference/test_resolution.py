@@ -8,7 +8,8 @@ import pytest
 
 from inference import gateway, services
 from inference.models import Engine, ModelAlias, RegisteredModel
-from inference.resolution import STARTER_WEIGHTS, Target, find, is_openai_name, resolve, served_name
+from inference.naming import STARTER_WEIGHTS, is_openai_name, served_name
+from inference.resolution import Target, resolve
 from inference.starter import persona
 from sovereign.core.errors import ApiError
 from tests.inference.helpers import configured, provider_engine
@@ -38,7 +39,7 @@ def test_an_alias_wins_over_a_model_of_the_same_name() -> None:
     services.add_alias(alias="gpt-4o", model=alpha)
     services.add_alias(alias="something", model=beta)
     assert resolve("gpt-4o") == Target("alpha")
-    assert find("alpha") == "alpha"
+    assert resolve("alpha") == Target("alpha")
 
 
 def test_an_alias_is_unique() -> None:

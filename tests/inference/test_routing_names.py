@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from inference import gateway, services
-from inference.models import Engine, Provider, RegisteredModel
+from inference.models import Engine, RegisteredModel
 from inference.resolution import LOCAL, Registry, Target, default_model, resolve
 from sovereign.accounts.models import Project
 from sovereign.core.errors import ApiError
@@ -104,6 +102,58 @@ def test_the_list_of_models_has_no_others(hers: Engine, project: Project, theirs
     assert ours["alpha"].capabilities.context_length == 512
 
 
+def names_of(project_id: str) -> set[str]:
+    return {entry.id for entry in gateway.models(project_id)}
+
+
+def test_a_name_learned_from_what_is_not_ours_stays_unknown_when_nobody_serves_it(
+    hers: Engine, project: Project, theirs: str
+) -> None:
+    alias("house", "secret")
+    Engine.objects.filter(pk=hers.pk).update(served=[])
+    assert {"secret", "house"} <= names_of(project.pk)
+    assert {"secret", "house"}.isdisjoint(names_of(theirs))
+    assert refusal("secret", theirs) == (404, "model_not_found")
+    assert resolve("secret", project.pk) == Target("secret")
+
+
+def test_a_name_outlives_its_provider_for_those_alone_who_knew_it(hers: Engine, project: Project, theirs: str) -> None:
+    everybodys = ready_engine("http://127.0.0.1:8/v1", "public", name="everybodys")
+    for engine in (hers, everybodys):
+        services.delete_provider(provider=engine.provider)
+    assert resolve("public", theirs) == Target("public")
+    assert {"secret"}.isdisjoint(names_of(theirs) | names_of(project.pk)), "for whom it was is not known any more"
+    assert resolve("secret") == Target("secret")
+
+
+def test_a_name_is_everybodys_once_somebody_serves_it_for_everybody(hers: Engine, theirs: str) -> None:
+    everybodys = ready_engine("http://127.0.0.1:8/v1", "secret", name="everybodys")
+    services.record_probe(engine=hers, served=hers.served, capabilities={}, token=True)
+    Engine.objects.filter(pk__in=[hers.pk, everybodys.pk]).update(served=[])
+    assert resolve("secret", theirs) == Target("secret")
+
+
+def test_a_name_that_two_tell_to_few_is_no_secret_of_one_that_is_gone(
+    hers: Engine, project: Project, charlies_project: Project
+) -> None:
+    described = {"all_projects": False, "projects": [charlies_project]}
+    other = ready_engine("http://127.0.0.1:8/v1", "secret", name="his", provider=described)
+    services.delete_provider(provider=hers.provider)
+    services.record_probe(engine=other, served=other.served, capabilities={}, token=True)
+    Engine.objects.filter(pk=other.pk).update(served=[])
+    assert resolve("secret", charlies_project.pk) == Target("secret")
+    assert refusal("secret", project.pk) == (404, "model_not_found")
+
+
+def test_the_configured_model_is_told_to_nobody_who_may_not_use_it(hers: Engine, project: Project, theirs: str) -> None:
+    with configured(model_name="secret"):
+        assert default_model(project.pk) == "secret"
+        assert default_model(theirs) is None
+        assert "secret" not in gateway.availability("gpt-4o", project_id=theirs).reason
+        supervised_engine("alpha", state="ready", base_url=URL)
+        assert resolve("gpt-4o", theirs) == Target("alpha")
+
+
 # ----------------------------------------------------------------------------------------- prefixes
 
 
@@ -177,6 +227,7 @@ def without_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
 class Embedder:
     name = "small-embedder"
     context_length = 256
+    made_at = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def test_the_embedder_of_this_process_is_a_model(monkeypatch: pytest.MonkeyPatch, theirs: str) -> None:
@@ -189,6 +240,7 @@ def test_the_embedder_of_this_process_is_a_model(monkeypatch: pytest.MonkeyPatch
     (entry,) = [entry for entry in gateway.models(theirs) if entry.id == "small-embedder"]
     assert (entry.ready, entry.capabilities.embeddings, entry.capabilities.chat) == (True, True, False)
     assert (entry.owned_by, entry.kind, entry.capabilities.context_length) == ("sovereign", "local", 256)
+    assert entry.created == int(Embedder.made_at.timestamp())
 
 
 def test_moderations_need_a_model_for_them() -> None:
@@ -200,29 +252,3 @@ def test_moderations_need_a_model_for_them() -> None:
     Engine.objects.filter(pk=engine.pk).update(served=served)
     assert resolve("omni-moderation-latest", ability="moderations") == Target("guard")
     assert refusal("alpha", None, "moderations") == (400, "unsupported_model")
-
-
-# ----------------------------------------------------------------------------------------- cost
-
-
-@pytest.mark.parametrize(
-    ("name", "restricted", "queries"),
-    [("alpha", False, 1), ("alpha", True, 3), ("gpt-4o", False, 3), ("nobody", False, 1)],
-)
-def test_a_look_at_the_door_is_a_few_queries(
-    project: Project, theirs: str, name: str, restricted: bool, queries: int
-) -> None:
-    supervised_engine("alpha", state="ready", base_url=URL)
-    if restricted:
-        ready_engine(URL, "secret", provider={"all_projects": False, "projects": [project]})
-    with CaptureQueriesContext(connection) as asked, contextlib.suppress(ApiError):
-        gateway.check_model(name, project_id=theirs)
-    assert len(asked) <= queries
-
-
-def test_the_configured_model_is_known_by_the_same_query(project: Project) -> None:
-    supervised_engine("alpha", state="ready", base_url=URL)
-    with configured(model_name="alpha"), CaptureQueriesContext(connection) as asked:
-        gateway.check_model("gpt-4o", project_id=project.pk)
-    assert len(asked) <= 2
-    assert not Provider.objects.exists()

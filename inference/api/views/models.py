@@ -11,7 +11,8 @@ from inference import gateway, services
 from inference.api.objects import DeletedModel, ModelList, ModelObject
 from inference.gateway import ModelEntry
 from inference.models import RegisteredModel
-from inference.resolution import MAXIMUM_NAME, Ability, Registry, Target
+from inference.naming import MAXIMUM_NAME, Ability
+from inference.resolution import Registry, Target, registry_of
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import MODELS_READ, MODELS_WRITE
@@ -71,7 +72,7 @@ def _shown(name: str, project_id: str) -> dict[str, Any]:
     entries = {entry.id: entry for entry in gateway.models(project_id)}
     if name in entries:
         return render_model(entries[name])
-    registry = Registry(project_id)
+    registry = registry_of(project_id)
     target = _target(registry, name)
     if target.kind is None and target.model in entries:
         return render_model(entries[target.model], name)
