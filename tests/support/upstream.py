@@ -113,10 +113,11 @@ class Engine:
 
 
 class Connection:
-    """One HTTP connection; an answer that streams ends it."""
+    """One HTTP connection, which is kept open as real engines do: what streams comes in chunks."""
 
     def __init__(self, engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._engine, self._reader, self._writer = engine, reader, writer
+        self._ahead = b""  # of the next request, read while the last answer ended
 
     async def serve(self) -> None:
         try:
@@ -131,7 +132,8 @@ class Connection:
 
     async def _one(self) -> bool:
         """Answer one request; true where the connection goes on."""
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        head = (self._ahead + await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        self._ahead = b""
         method, target, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         body = await self._reader.readexactly(int(headers.get("content-length", 0)))
@@ -182,17 +184,18 @@ class Connection:
             self._json(200, _whole(script.tokens))
             return True
         answer = asyncio.create_task(self._stream(body, script, served))
-        gone = asyncio.create_task(self._reader.read(1))  # the caller sends nothing more: this ends when it leaves
+        gone = asyncio.create_task(self._reader.read(1))  # the caller waits for the end: this ends when it leaves
         await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
         for task in (answer, gone):
             task.cancel()
-        await asyncio.gather(answer, gone, return_exceptions=True)
+        _, ahead = await asyncio.gather(answer, gone, return_exceptions=True)
         if served.outcome == "open":
             served.outcome = "aborted"
-        return False
+        self._ahead = ahead if isinstance(ahead, bytes) else b""
+        return served.outcome == "completed"
 
     async def _stream(self, body: dict[str, Any], script: Script, served: Served) -> None:
-        self._writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        self._writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         await asyncio.sleep(script.delay)
         if script.tool and _rounds(body["messages"]) < script.rounds:
             reason = await self._call_tools(script, served)
@@ -203,14 +206,18 @@ class Connection:
             return
         usage = {"prompt_tokens": len(body["messages"]), "completion_tokens": served.sent}
         usage["total_tokens"] = sum(usage.values())
-        self._writer.write(_chunk({}, reason) + _event({"choices": [], "usage": usage}) + b"data: [DONE]\n\n")
+        served.outcome = "completed"  # the next request may come before this goes on
+        self._send(_chunk({}, reason) + _event({"choices": [], "usage": usage}) + b"data: [DONE]\n\n")
+        self._writer.write(b"0\r\n\r\n")
         await self._writer.drain()
-        served.outcome = "completed"
+
+    def _send(self, events: bytes) -> None:
+        self._writer.write(b"%x\r\n%s\r\n" % (len(events), events))
 
     async def _say(self, body: dict[str, Any], script: Script, served: Served) -> str | None:
         if script.text:
             pieces = [script.text[start : start + 4] for start in range(0, len(script.text), 4)]
-            self._writer.write(b"".join(_chunk({"content": piece}) for piece in pieces))
+            self._send(b"".join(_chunk({"content": piece}) for piece in pieces))
             served.sent += len(pieces)
             return "stop"
         limit = body.get("max_tokens")
@@ -230,7 +237,7 @@ class Connection:
             if script.rate:
                 await asyncio.sleep(begun + (number - served.start) / script.rate - loop.time())
             until = min(number + batch, end)
-            self._writer.write(b"".join(_token(n) for n in range(number, until)))
+            self._send(b"".join(_token(n) for n in range(number, until)))
             served.sent += until - number
             await self._writer.drain()
             if not script.rate:
@@ -238,15 +245,16 @@ class Connection:
         return "stop" if end == script.tokens else "length"
 
     async def _call_tools(self, script: Script, served: Served) -> str:
-        self._writer.write(b"".join(_token(number) for number in range(script.say)))
+        if script.say:
+            self._send(b"".join(_token(number) for number in range(script.say)))
         served.sent += script.say
         for index in range(script.calls):
             function = {"name": script.tool, "arguments": ""}
             call = {"index": index, "id": f"upstream-{index}", "type": "function", "function": function}
-            self._writer.write(_chunk({"tool_calls": [call]}))
+            self._send(_chunk({"tool_calls": [call]}))
             arguments = script.arguments(index)
             for piece in (arguments[:5], arguments[5:11], arguments[11:]):
-                self._writer.write(_chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
+                self._send(_chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
             await self._writer.drain()
         return "tool_calls"
 
