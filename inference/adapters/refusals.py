@@ -34,6 +34,8 @@ SHORTEST_KEY = 4  # characters; a shorter one is no secret, and replacing it wou
 NO_MODEL = re.compile(
     r"model\b.*\b(not found|does not exist|not exist|unknown)|^model: |model_not_found", re.IGNORECASE
 )
+#: a 403 that speaks of a model refuses that model, and not our key
+A_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 
 TOO_LONG = "The engine sent a longer answer than is accepted."
 WRONG_KEY = "The engine refused our key."
@@ -41,10 +43,18 @@ WRONG_KEY = "The engine refused our key."
 
 async def refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> InferenceError:
     """The error that an answer with a status other than 200 means; reads a bounded part of its body."""
+    error = await _refusal(response, endpoint)
+    error.is_answer = True
+    return error
+
+
+async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> InferenceError:
     status = response.status
-    if status in (401, 403):
+    if status == 401:
         return InferenceError(WRONG_KEY)
     said = sanitised(await _error_message(response), endpoint.key)
+    if status == 403 and not A_MODEL.search(said):
+        return InferenceError(WRONG_KEY)
     if status == 404 and endpoint.kind == "ollama" and endpoint.model and NO_MODEL.search(said):
         sentence = f"Ollama does not have the model '{endpoint.model}': pull it there first, with 'ollama pull'."
         return InferenceError(sentence, "model_not_found", param="model")
@@ -58,7 +68,7 @@ def meaning(status: int, said: str, wait: float | None = None) -> InferenceError
         return EngineBusy(f"The engine is over its limit{rest}", "rate_limit_exceeded", retry_after=wait)
     if status in OVERLOADED:
         return EngineBusy(f"The engine is overloaded{rest}", retry_after=wait)
-    if status == 404 and NO_MODEL.search(said):
+    if status == 403 or (status == 404 and NO_MODEL.search(said)):
         return InferenceError(f"The engine does not have this model{rest}", "model_not_found", param="model")
     if status in REFUSED_STATUSES:
         return InferenceError(f"The engine refused the request{rest}", "invalid_prompt")
@@ -69,7 +79,7 @@ def retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Seconds that the upstream asks to wait, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
     milliseconds = _seconds(response.headers.get("retry-after-ms", ""))
     if milliseconds is not None:
-        return milliseconds / 1_000
+        return min(milliseconds / 1_000, LONGEST_WAIT)
     said = response.headers.get("retry-after", "")
     seconds = _seconds(said)
     if seconds is None and said:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import orjson
+from functools import partial
+from typing import Any, NamedTuple
 
 from inference.calls import CompletionRequest, EmbeddingRequest, ModerationRequest
 from inference.chat import Attribution, ChatRequest, InferenceError, TooManyCalls
 from inference.models import Provider
 from sovereign.accounts.services import quotas
 from sovereign.accounts.services.quotas import Demand, Limits, Refusal, Reservation, Subject
+from sovereign.core.database import transact_hurriedly
 
 Request = ChatRequest | CompletionRequest | EmbeddingRequest | ModerationRequest
 
 MOST_WITHOUT_BOUND = 4_096  # tokens of an answer, where tokens are limited and the request names no bound
-BYTES_OF_TOKEN = 3  # fewer than most texts have for a token, so that an estimate is rather too high
+BYTES_OF_TOKEN = 3  # letters: fewer than most words have for a token, so that an estimate is rather too high
+WORDS = bytes(set(range(128)) - set(range(33, 127))) + b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FOREIGN = bytes(range(128, 256))
+SCRAMBLED = re.compile(rb"[A-Za-z0-9+/_-]{32,}")  # base64 and the like, which no tokenizer has words for
 TOKENS_OF_MESSAGE = 4  # what a chat's template puts around each
 TOKENS_OF_PICTURE = 1_000
 CALLS = "concurrent_calls"  # the limit's field
@@ -29,10 +32,12 @@ CALLS = "concurrent_calls"  # the limit's field
 class Wish:
     """What one call is about to use on one engine.
 
-    ``asks_owner``: whether its key and project have to be asked (they were, where another engine was tried before).
+    ``prompt``: about how many tokens it has. ``asks_owner``: whether its key and project have to be asked (they were,
+    where another engine was tried before).
     """
 
     request: Request
+    prompt: int
     provider: Provider | None
     context_length: int | None
     asks_owner: bool = True
@@ -49,13 +54,31 @@ class Wish:
         return (Subject("provider", self.provider.pk, limits),) if limits != quotas.NONE else ()
 
     @property
-    def lacks_bound(self) -> bool:
-        """Whether its answer may have as many tokens as it likes."""
-        return isinstance(self.request, ChatRequest | CompletionRequest) and self.request.max_tokens is None
+    def room(self) -> int | None:
+        """Tokens of the model's context that are left for an answer, where that is known."""
+        return None if self.context_length is None else max(1, self.context_length - self.prompt)
 
-    @cached_property
-    def prompt(self) -> int:
-        return prompt_tokens(self.request)
+    def demand(self, subjects: Sequence[Subject], *, requests: int) -> Demand:
+        """What is to be reserved of these."""
+        if not isinstance(self.request, ChatRequest | CompletionRequest):
+            return Demand(subjects, requests=requests, tokens=self.prompt)
+        asked, room = self.request.max_tokens, self.room
+        if asked is not None:
+            return Demand(subjects, requests=requests, tokens=self.prompt + min(asked, room or asked))
+        most = MOST_WITHOUT_BOUND if room is None else min(MOST_WITHOUT_BOUND, max(quotas.LEAST, room))
+        return Demand(subjects, requests=requests, tokens=self.prompt, up_to=most)
+
+    def bound_of(self, *reservations: Reservation | None) -> int | None:
+        """The most tokens that the answer may have for what was reserved: none where it has a bound, or needs none.
+
+        The prompt was estimated, and rather too high: where that leaves next to nothing of the model's context, the
+        engine knows better where to end.
+        """
+        if not isinstance(self.request, ChatRequest | CompletionRequest) or self.request.max_tokens is not None:
+            return None
+        given = [one.tokens - self.prompt for one in reservations if one is not None and one.tokens > self.prompt]
+        bound = min(given, default=None)
+        return bound if bound is None or self.room is None or bound <= self.room else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,66 +117,27 @@ def grant(wishes: Sequence[Wish]) -> list[Grant | Denial]:
     limits = quotas.limits_of({subject for wish in wishes for subject in (*wish.owners, *wish.providers)})
     if not limits:
         return [Grant() for _ in wishes]
-    left = _tokens_left(limits, wanted=any(wish.lacks_bound for wish in wishes))
-    return _reserve([(wish, _tokens_of(wish, left)) for wish in wishes])
+    if any(wish.providers for wish in wishes):  # both or none of them is asked
+        return transact_hurriedly(partial(_reserve, wishes))
+    return _reserve(wishes)
 
 
-def _reserve(wishes: Sequence[tuple[Wish, tuple[int, int | None]]]) -> list[Grant | Denial]:
+def _reserve(wishes: Sequence[Wish]) -> list[Grant | Denial]:
     """Of the owner first, then, where it granted, of the provider."""
-    owners = [Demand(wish.owners, requests=0, tokens=tokens) for wish, (tokens, _) in wishes]
-    answers: list[Grant | Denial] = []
-    for answer, (_, (_, bound)) in zip(quotas.reserve(owners), wishes, strict=True):
-        if isinstance(answer, Refusal):
-            answers.append(Denial(answer))
-        else:
-            answers.append(Grant(answer, None, bound))
-    concerned = [
-        (place, Demand(wish.providers, requests=1, tokens=tokens))
-        for place, (wish, (tokens, _)) in enumerate(wishes)
-        if wish.providers and isinstance(answers[place], Grant)
+    owners = quotas.reserve([wish.demand(wish.owners, requests=0) for wish in wishes])
+    answers: list[Grant | Denial] = [
+        Denial(answer) if isinstance(answer, Refusal) else Grant(answer, None, wish.bound_of(answer))
+        for wish, answer in zip(wishes, owners, strict=True)
     ]
-    for (place, _), answer in zip(concerned, quotas.reserve([demand for _, demand in concerned]), strict=True):
-        given = answers[place]
-        assert isinstance(given, Grant)
+    places = [place for place, wish in enumerate(wishes) if wish.providers and isinstance(answers[place], Grant)]
+    demands = [wishes[place].demand(wishes[place].providers, requests=1) for place in places]
+    for place, answer in zip(places, quotas.reserve(demands), strict=True):
+        wish, owner = wishes[place], answers[place].owner
         if isinstance(answer, Refusal):
-            answers[place] = Denial(answer, by_provider=True, owner=given.owner, bound=given.bound)
+            answers[place] = Denial(answer, by_provider=True, owner=owner, bound=wish.bound_of(owner))
         else:
-            answers[place] = Grant(given.owner, answer, given.bound)
+            answers[place] = Grant(owner, answer, wish.bound_of(owner, answer))
     return answers
-
-
-def _tokens_left(limits: Mapping[str, Limits], *, wanted: bool) -> dict[str, int]:
-    """By the names of those whose tokens are limited; nobody looks how many it is where no answer needs a bound."""
-    limited = {name: given for name, given in limits.items() if _limits_tokens(given)}
-    if not wanted:
-        return dict.fromkeys(limited, 0)
-    left = {}
-    for name, account in quotas.look(limited).items():
-        allowances = [account.allowance(metric, limited[name]) for metric in quotas.METRICS if metric.type == "tokens"]
-        left[name] = min(allowance.remaining for allowance in allowances if allowance is not None)
-    return left
-
-
-def _tokens_of(wish: Wish, left: dict[str, int]) -> tuple[int, int | None]:
-    """How many tokens are to be reserved, and the bound that the answer gets for that: none where it has one."""
-    names = [subject.name for subject in (*wish.owners, *wish.providers) if subject.name in left]
-    if not names:
-        return 0, None
-    bound, tokens = None, wish.prompt
-    if isinstance(wish.request, ChatRequest | CompletionRequest):
-        room = None if wish.context_length is None else max(1, wish.context_length - wish.prompt)
-        asked = wish.request.max_tokens
-        if asked is None:
-            asked = bound = max(1, min(MOST_WITHOUT_BOUND, *(left[name] - wish.prompt for name in names)))
-            bound = min(bound, room or bound)
-        tokens += min(asked, room or asked)
-    for name in names:  # those of the same batch do not count on the same tokens
-        left[name] -= tokens
-    return tokens, bound
-
-
-def _limits_tokens(limits: Limits) -> bool:
-    return (limits.tokens_per_minute, limits.tokens_per_day) != (None, None)
 
 
 def owners_of(attribution: Attribution) -> tuple[Subject, ...]:
@@ -171,13 +155,22 @@ def limits_of(provider: Provider) -> Limits:
     )
 
 
-def crowded(attributions: Collection[Attribution]) -> set[Subject]:
-    """Of their keys and projects those of which as many model calls run as may at once; a small query, mostly."""
+class Places(NamedTuple):
+    """How many model calls may run at once, and how many do."""
+
+    most: int
+    taken: int
+
+
+def places(attributions: Collection[Attribution]) -> dict[Subject, Places]:
+    """Those of their keys and projects whose model calls are limited; a small query, mostly."""
     subjects = {subject for attribution in attributions for subject in owners_of(attribution)}
     most = {name: limits.concurrent_calls for name, limits in quotas.limits_of(subjects).items()}
     limited = {name: calls for name, calls in most.items() if calls is not None}
-    full = {name for name, account in quotas.look(limited).items() if account.used(CALLS) >= limited[name]}
-    return {subject for subject in subjects if subject.name in full}
+    taken = {name: account.used(CALLS) for name, account in quotas.look(limited).items()}
+    return {
+        subject: Places(limited[subject.name], taken[subject.name]) for subject in subjects if subject.name in limited
+    }
 
 
 # ----------------------------------------------------------------------------------------- estimates
@@ -186,7 +179,7 @@ def crowded(attributions: Collection[Attribution]) -> set[Subject]:
 def prompt_tokens(request: Request) -> int:
     """About how many tokens a request has, rather too many than too few: no engine was asked."""
     if isinstance(request, ChatRequest):
-        tools = math.ceil(len(orjson.dumps(request.tools)) / BYTES_OF_TOKEN) if request.tools else 0
+        tools = _tokens(str(request.tools)) if request.tools else 0
         return tools + sum(TOKENS_OF_MESSAGE + _tokens(message) for message in request.messages)
     if isinstance(request, CompletionRequest):
         return _tokens(request.prompt)
@@ -198,10 +191,20 @@ def prompt_tokens(request: Request) -> int:
 def _tokens(value: Any) -> int:
     """Of a text, of a list of token ids, of a message or a part of one."""
     if isinstance(value, str):
-        return math.ceil(len(value.encode(errors="surrogatepass")) / BYTES_OF_TOKEN)
+        return _tokens_of_text(value.encode(errors="surrogatepass"))
     if isinstance(value, list):
         return sum(map(_tokens, value))
     if isinstance(value, dict):
         picture = value.get("type") in ("image_url", "image", "input_image")
         return TOKENS_OF_PICTURE if picture else sum(map(_tokens, value.values()))
     return 1 if isinstance(value, int) else 0
+
+
+def _tokens_of_text(text: bytes) -> int:
+    """Words, then what is a token each (digits and signs), then what has more tokens than it looks like: characters
+    that are not ASCII, and whatever is scrambled."""
+    rest = text.translate(None, WORDS)
+    signs = len(rest.translate(None, FOREIGN))
+    scrambled = sum(map(len, SCRAMBLED.findall(text)))
+    words = (len(text) - len(rest) + scrambled) / BYTES_OF_TOKEN
+    return math.ceil(words + signs + (len(rest) - signs) / 2)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import structlog
-from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
 
 from inference import metrics, usage
 from inference.gateway.allowances import Denial, Grant, Wish, grant
 from inference.gateway.batches import Batches
-from inference.usage import Ended
+from inference.usage import Ended, Unsure
 from sovereign.accounts.services import quotas
 from sovereign.accounts.services.quotas import Reservation
 from sovereign.core.database import in_database
@@ -47,8 +47,10 @@ class Ledger:
         self._held: dict[str, Reservation] = {}  # of calls that run, by their ids
         self._ended: deque[Entry] = deque()
         self._in_hand: list[Entry] = []  # of them, being written
+        self._is_unsure = False  # whether some of them may have been written
         self._writing: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # of renewing and of settling: what was settled must not be renewed after it
 
     async def reserve(self, wish: Wish) -> Grant | Denial:
         """Ask for what a call is about to use.
@@ -80,14 +82,20 @@ class Ledger:
             if self._renewing is None:
                 self._renewing = asyncio.create_task(self._renew(), name="quotas of running calls")
 
+    def drop(self, reservations: Iterable[Reservation]) -> None:
+        """Their calls are over: they are not renewed any more."""
+        for reservation in reservations:
+            self._held.pop(reservation.id, None)
+
     async def _renew(self) -> None:
         """Runs while calls do: their places stay theirs."""
         try:
             while self._held:
                 await asyncio.sleep(RENEWAL)
                 try:
-                    await in_database(quotas.renew, list(self._held.values()))
-                except DatabaseError as error:
+                    async with self._turn:
+                        await in_database(quotas.renew, list(self._held.values()))
+                except Exception as error:  # the next round may do better
                     log.warning("calls_not_renewed", error=type(error).__name__)
         finally:
             self._renewing = None
@@ -96,8 +104,7 @@ class Ledger:
 
     def write(self, ended: Ended) -> asyncio.Future[None]:
         """Have it written; the future is done when it is. It need not be awaited."""
-        for reservation in ended.reserved:
-            self._held.pop(reservation.id, None)
+        self.drop(ended.reserved)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended.append((ended, future))
         if len(self._ended) > MOST_WAITING:
@@ -111,38 +118,56 @@ class Ledger:
         await asyncio.wait([self.write(ended)], timeout=PATIENCE)
 
     async def _write(self) -> None:
-        pause, again = FIRST_RETRY, False
+        pause = FIRST_RETRY
         try:
             while self._in_hand or self._ended:
                 if not self._in_hand:
                     self._in_hand = [self._ended.popleft() for _ in range(min(len(self._ended), LARGEST_BATCH))]
-                metrics.USAGE_WAITING.set(len(self._in_hand) + len(self._ended))
-                if await self._commit(self._in_hand, again=again):
-                    _tell(self._in_hand)
-                    self._in_hand, pause, again = [], FIRST_RETRY, False
-                    continue
-                again = True  # whether it was done is not known
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LAST_RETRY)
+                    self._is_unsure, pause = False, FIRST_RETRY
+                self._count_waiting()
+                if not await self._commit(self._in_hand, again=self._is_unsure):
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LAST_RETRY)
         finally:
-            metrics.USAGE_WAITING.set(len(self._in_hand) + len(self._ended))
+            self._count_waiting()
             self._writing = None
 
     async def _commit(self, batch: Sequence[Entry], *, again: bool) -> bool:
-        """Whether the batch is done with; false where it has to be offered again."""
+        """Whether the batch is done with; what has to be offered again stays in hand."""
         calls = [ended for ended, _ in batch]
         try:
-            await in_database(partial(usage.record, calls, again=again))
+            async with self._turn:
+                await in_database(partial(usage.record, calls, again=again))
         except (OperationalError, InterfaceError) as error:
             log.warning("usage_not_written", calls=len(calls), error=type(error).__name__)
+            self._is_unsure = self._is_unsure or isinstance(error, Unsure)
             return False
         except Exception:  # one of them is not as it should be: the others must not wait for it
             log.exception("usage_refused", calls=len(calls))
-            if len(calls) == 1:
-                metrics.USAGE_LOST.inc()
-                return True
+            if len(batch) == 1:
+                return await self._settle(batch[0])
             return all([await self._commit([one], again=again) for one in batch])
+        self._put_away(batch)
         return True
+
+    async def _settle(self, entry: Entry) -> bool:
+        """Of a call whose row cannot be written, at least what was reserved is settled."""
+        ended, future = entry
+        if ended.row is None:
+            self._put_away([entry])
+            return True
+        metrics.USAGE_LOST.inc()
+        bare = replace(ended, row=None), future
+        self._in_hand = [bare if one[1] is future else one for one in self._in_hand]
+        return await self._commit([bare], again=False)
+
+    def _put_away(self, batch: Sequence[Entry]) -> None:
+        done = {future for _, future in batch}
+        self._in_hand = [one for one in self._in_hand if one[1] not in done]
+        _tell(batch)
+
+    def _count_waiting(self) -> None:
+        metrics.USAGE_WAITING.set(len(self._in_hand) + len(self._ended))
 
     def _lose(self, entries: Sequence[Entry]) -> None:
         log.error("usage_lost", calls=len(entries))

@@ -10,7 +10,7 @@ import pytest
 
 from inference import gateway
 from inference.chat import Attribution, InferenceError, TooManyCalls
-from inference.gateway.allowances import MOST_WITHOUT_BOUND, prompt_tokens
+from inference.gateway.allowances import MOST_WITHOUT_BOUND
 from inference.gateway.ledger import ledger
 from inference.models import Provider, UsageRecord
 from sovereign.accounts import services as accounts
@@ -56,11 +56,10 @@ async def test_what_was_used_is_what_counts(upstream: Upstream, limited: Any) ->
 
 async def test_an_answer_without_a_bound_gets_one(upstream: Upstream, limited: Any) -> None:
     await in_database(ready_engine, upstream.url, "tiny", served=[{"id": "tiny", "context_length": None}])
-    project_id = await in_database(limited, tokens_per_minute=100)
+    project_id = await in_database(limited, tokens_per_minute=4_000)
     await collect(gateway.stream(asked_by(project_id)))
     await collect(gateway.stream(asked_by(project_id, max_tokens=7)))
-    prompt = prompt_tokens(asked_by(project_id))
-    assert [asked.body.get("max_tokens") for asked in upstream.requests] == [100 - prompt, 7]
+    assert [asked.body.get("max_tokens") for asked in upstream.requests] == [1_000, 7], "a share of the limit"
     project_id = await in_database(limited, tokens_per_minute=1_000_000)
     await collect(gateway.stream(asked_by(project_id)))
     assert upstream.requests[-1].body["max_tokens"] == MOST_WITHOUT_BOUND

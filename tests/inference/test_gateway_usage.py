@@ -186,7 +186,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await in_database(ready_engine, upstream.url, "tiny")
-    failing = Failing(OperationalError("the connection is lost"), after=True)
+    failing = Failing(usage.Unsure("the connection is lost"), after=True)
     monkeypatch.setattr(ledger_module.usage, "record", failing)
     monkeypatch.setattr(ledger_module, "FIRST_RETRY", 0.0)
     await collect(gateway.stream(request_for()))

@@ -19,6 +19,7 @@ from sovereign.accounts.services.quotas.accounts import LEASE, Account, headers_
 from sovereign.accounts.services.quotas.book import Book, concerned
 from sovereign.accounts.services.quotas.demands import (
     EXCEEDED,
+    LEAST,
     NONE,
     Demand,
     Limits,
@@ -35,6 +36,7 @@ __all__ = [
     "EXCEEDED",
     "FIELDS",
     "LEASE",
+    "LEAST",
     "METRICS",
     "NONE",
     "Account",

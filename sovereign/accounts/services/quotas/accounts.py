@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sovereign.accounts.models import Consumption
 from sovereign.accounts.services.quotas.demands import (
+    LEAST,
+    SHARE,
     WHOSE,
     Demand,
     Limits,
@@ -74,6 +76,18 @@ class Account:
             return None
         window = self.windows[metric]
         return Allowance(max(0, limit - window.used), limit, window.resets_in)
+
+    def spare(self, tokens: int, limits: Limits) -> int | None:
+        """How many tokens may be taken beyond ``tokens`` at once; ``None`` where they are not limited.
+
+        It is no less than makes sense, which may be more than is left.
+        """
+        spares = []
+        for metric in (TOKENS, DAILY_TOKENS):
+            if (limit := limits.of(metric)) is not None:
+                share = max(1, limit // SHARE)
+                spares.append(max(min(LEAST, share), min(share, limit - self.windows[metric].used - tokens)))
+        return min(spares, default=None)
 
     def used(self, field: str) -> int:
         """:param field: the limit's, of ``Limits``."""

@@ -15,7 +15,10 @@ from sovereign.core.database import Prepared, now
 
 
 class Book:
-    """Opened inside a transaction. Rows are locked by their names' order, so that no two books wait for each other."""
+    """Opened inside a transaction. Rows are locked by their names' order, so that no two books wait for each other.
+
+    Two that both miss a row may: the database ends one of them, which begins again.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         wanted = sorted(set(names))
@@ -31,6 +34,7 @@ class Book:
         """:param limits: of every subject that is limited; the book has those that the demand concerns."""
         taken_from = concerned(demand, limits)
         mine = [(self._accounts[name], given) for name, given in taken_from]
+        demand = _stretched(demand, mine)
         refusal = longest(account.refusal_of(demand, given) for account, given in mine)
         if refusal is not None:
             return replace(refusal, headers=headers_of(mine, refusal))
@@ -68,6 +72,15 @@ def concerned(demand: Demand, limits: Mapping[str, Limits]) -> tuple[tuple[str, 
     """The demand's subjects that limit what it is for."""
     names = sorted({subject.name for subject in demand.subjects} & limits.keys())
     return tuple((name, limits[name]) for name in names if limits[name].concern(demand))
+
+
+def _stretched(demand: Demand, accounts: Sequence[tuple[Account, Limits]]) -> Demand:
+    """The demand with as many tokens as it gets."""
+    if not demand.up_to:
+        return demand
+    spares = [account.spare(demand.tokens, given) for account, given in accounts]
+    most = min((spare for spare in spares if spare is not None), default=0)
+    return replace(demand, tokens=demand.tokens + min(demand.up_to, most), up_to=0)
 
 
 def _locked(names: Sequence[str]) -> list[Consumption]:

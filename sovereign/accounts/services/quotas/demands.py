@@ -13,6 +13,8 @@ from sovereign.accounts.services.quotas.windows import Metric
 from sovereign.core.errors import ApiError
 
 EXCEEDED = "rate_limit_exceeded"
+SHARE = 4  # one in so many of a limit's tokens is the most that ``Demand.up_to`` gets at once …
+LEAST = 256  # … and with less than these, or than that share, it is refused: an answer would be cut too soon
 
 Kind = Literal["project", "key", "provider"]
 WHOSE: dict[str, str] = {"project": "this project", "key": "this API key", "provider": "this model's provider"}
@@ -33,7 +35,7 @@ class Limits:
 
     def concern(self, demand: Demand) -> bool:
         """Whether the demand is for something that they limit."""
-        tokens = demand.tokens > 0 or demand.needs_tokens
+        tokens = demand.tokens > 0 or demand.up_to > 0 or demand.needs_tokens
         return bool(
             (demand.requests and self.requests_per_minute is not None)
             or (tokens and (self.tokens_per_minute, self.tokens_per_day) != (None, None))
@@ -65,6 +67,8 @@ class Demand:
     project and key.
 
     :param tokens: as many as it may become, where the limit is not to be overshot; ``settle`` says how many it was.
+    :param up_to: tokens beyond ``tokens``: as many as are left, but no more than a share of the limit. Only where
+        tokens are limited; the reservation says how many in all.
     :param holds: takes one of the model calls that may run at once, for as long as it is renewed and not settled.
     :param needs_tokens: refused where no token is left, although how many it will be is not known yet.
     """
@@ -72,6 +76,7 @@ class Demand:
     subjects: Sequence[Subject]
     requests: int = 1
     tokens: int = 0
+    up_to: int = 0
     holds: bool = True
     needs_tokens: bool = False
 
