@@ -25,6 +25,8 @@ from inference.engines.load import Report, read_load
 from inference.engines.probing import Limited, ProbeFailed, about, canary, is_vllm, list_models
 from inference.engines.status import destination, log_destinations
 from inference.models import Engine, Provider
+from inference.services.environment import RENEWED
+from sovereign.core import bus
 from sovereign.core.database import in_database, now
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,7 @@ READY_INTERVAL = timedelta(seconds=10)  # between two lists of models of a worki
 TOKEN_INTERVAL = timedelta(seconds=30)  # without a token, one is asked for
 FIRST_RETRY = timedelta(seconds=1)  # doubled with every failure …
 LAST_RETRY = timedelta(seconds=15)  # … up to this
+WANTED_INTERVAL = RENEWED.total_seconds()  # between two times of saying that what the environment describes is wanted
 KEYLESS_INTERVAL = timedelta(seconds=30)  # before a process that lacks a provider's key says that nobody asks it
 STALLED_AFTER = 2.5  # seconds that calls wait without any token before the engine is suspected
 STALLED_INTERVAL = timedelta(seconds=3)
@@ -54,6 +57,17 @@ async def run_monitor() -> None:
             await asyncio.sleep(TICK)
     finally:
         await watch.close()
+
+
+async def say_wanted_until(stop: asyncio.Event) -> None:
+    """In a process that has no monitor: what its environment describes is wanted, also where no worker has it."""
+    while True:
+        try:
+            await in_database(services.keep_environment)
+        except DatabaseError as error:
+            log.warning("environment_not_kept", error=type(error).__name__)
+        if await bus.signalled(stop, WANTED_INTERVAL):
+            return
 
 
 def probe_interval(engine: Engine) -> timedelta:
@@ -92,16 +106,19 @@ class _Watch:
     def __init__(self) -> None:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._wanted = set(services.configured_providers(settings.SOVEREIGN))
-        self._synchronised = False
+        self._said_wanted: float | None = None  # when, by the monotonic clock
         self._told: list[str] | None = None
 
     async def tick(self) -> None:
         engines, instant = await in_database(_engines_of_providers)
         missing = self._wanted - {engine.name for engine in engines}
-        if missing or not self._synchronised:  # missing: a process without that setting began after us
+        if missing or self._said_wanted is None:
             await in_database(services.synchronise_environment)
-            self._synchronised = True
+            self._said_wanted = time.monotonic()
             engines, instant = await in_database(_engines_of_providers)
+        elif time.monotonic() - self._said_wanted >= WANTED_INTERVAL:
+            await in_database(services.keep_environment)
+            self._said_wanted = time.monotonic()
         self._tell(engines)
         for engine in engines:
             if engine.id not in self._probes and (interval := self._due(engine, instant)) is not None:

@@ -59,6 +59,7 @@ class Provider(models.Model):
     idle_seconds = models.PositiveIntegerField(default=60, help_text="How long it may pause within an answer.")
     total_seconds = models.PositiveIntegerField(default=3_600, help_text="How long a whole answer may take.")
     options = models.JSONField(default=dict, blank=True, help_text='Ollama: {"keep_alive": "5m", "num_ctx": 8192}')
+    wanted_until = models.DateTimeField(null=True, blank=True, editable=False)  # of the environment's: a lease of it
     created_at = models.DateTimeField()
 
     class Meta:
@@ -83,10 +84,10 @@ class Engine(models.Model):
 
     class Kind(models.TextChoices):
         VLLM = "vllm", "vLLM, supervised here"
-        OPENAI_COMPATIBLE = Provider.Kind.OPENAI_COMPATIBLE
-        OPENAI = Provider.Kind.OPENAI
-        ANTHROPIC = Provider.Kind.ANTHROPIC
-        OLLAMA = Provider.Kind.OLLAMA
+        OPENAI_COMPATIBLE = Provider.Kind.OPENAI_COMPATIBLE.value, Provider.Kind.OPENAI_COMPATIBLE.label
+        OPENAI = Provider.Kind.OPENAI.value, Provider.Kind.OPENAI.label
+        ANTHROPIC = Provider.Kind.ANTHROPIC.value, Provider.Kind.ANTHROPIC.label
+        OLLAMA = Provider.Kind.OLLAMA.value, Provider.Kind.OLLAMA.label
 
     class State(models.TextChoices):
         INSTALLING = "installing", "installing"

@@ -10,7 +10,7 @@ from inference.services.engines import (
     record_token,
     report_engine,
 )
-from inference.services.environment import EXTERNAL, configured_providers, synchronise_environment
+from inference.services.environment import EXTERNAL, configured_providers, keep_environment, synchronise_environment
 from inference.services.prices import delete_price, set_price
 from inference.services.providers import (
     Described,
@@ -47,6 +47,7 @@ __all__ = [
     "delete_price",
     "delete_provider",
     "keep_engine",
+    "keep_environment",
     "mark_down",
     "open_engine",
     "record_probe",

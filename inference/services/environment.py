@@ -1,8 +1,13 @@
-"""Providers that environment variables describe: rows that are kept equal to what the variables say now."""
+"""Providers that environment variables describe: rows that are equal to what the variables say at each start.
+
+Processes need not have the same variables. Each one says again and again that it wants what its own describe, and a
+row goes only when its lease has run out: nobody has wanted it for a minute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +25,8 @@ EXTERNAL = "external"  # the name of the one that SOVEREIGN_ENGINE_URL points to
 OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
 OLLAMA_PORT = 11434
+WANTED = timedelta(seconds=60)  # how long a row stays after the last process that wants it said so
+RENEWED = timedelta(seconds=20)  # after which every process says it again
 
 
 def configured_providers(configuration: Configuration) -> dict[str, dict[str, Any]]:
@@ -79,14 +86,12 @@ def check_addresses(**_: Any) -> Iterable[CheckMessage]:
 
 @service
 def synchronise_environment() -> None:
-    """Make the registry say what the environment says now: nothing of an earlier setting is asked any more.
+    """Make the registry say what this process's environment says now: an earlier address is asked nothing any more.
 
     :raises ApiError: a variable holds an address that is none.
     """
     wanted = configured_providers(settings.SOVEREIGN)
     of_environment = Provider.objects.filter(source=Provider.Source.ENVIRONMENT)
-    for gone in of_environment.exclude(name__in=wanted):
-        _let_go(gone)
     known = {provider.name: provider for provider in of_environment.select_for_update(no_key=True)}
     for name, described in wanted.items():
         row = {**described, "enabled": True, "all_projects": True, "sealed_key": ""}
@@ -102,14 +107,45 @@ def synchronise_environment() -> None:
                 setattr(provider, field, value)
             provider.save()
             restart_engine(provider)
+    _renew(wanted.keys())
+
+
+@service
+def keep_environment() -> None:
+    """To be called every 20 s by whoever synchronised: renews the leases, and brings back what others let go.
+
+    What is there stays as it is, also where another process has begun since with another address.
+
+    :raises ApiError: as ``synchronise_environment``.
+    """
+    wanted = configured_providers(settings.SOVEREIGN)
+    enabled = Provider.objects.filter(source=Provider.Source.ENVIRONMENT, enabled=True)
+    if wanted.keys() - enabled.values_list("name", flat=True):
+        synchronise_environment()
+    else:
+        _renew(wanted.keys())
+
+
+def _renew(wanted: Set[str]) -> None:
+    """Only what nobody wants goes: a process that lacks a variable says nothing about the others."""
+    instant = now()
+    rows = Provider.objects.filter(source=Provider.Source.ENVIRONMENT)
+    late = rows.filter(name__in=wanted).exclude(wanted_until__gt=instant + WANTED - RENEWED)
+    late.update(wanted_until=instant + WANTED)
+    unwanted = rows.exclude(name__in=wanted).exclude(wanted_until__gt=instant)
+    for gone in unwanted.select_for_update(no_key=True):
+        _let_go(gone)
 
 
 def _let_go(provider: Provider) -> None:
-    """Its variable is gone. Prices that somebody typed in outlive a start without it: then it is only disabled."""
+    """Its variable is gone. Prices that somebody typed in outlive that: then it is only disabled."""
+    is_priced = provider.prices.exists()
+    if is_priced and not provider.enabled:
+        return
     forget_catalogue(keep_engine(provider))
-    if not provider.prices.exists():
+    if not is_priced:
         provider.delete()
-    elif provider.enabled:
+    else:
         provider.enabled = False
         provider.save(update_fields=["enabled"])
         restart_engine(provider)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -19,12 +20,15 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from inference import gateway
+from inference.engines.monitor import say_wanted_until
 from runs.worker.process import Companion, reap_until, work_until
 from sovereign.core import bus
 from sovereign.management.local_engine import run_local_engine
 
 log = structlog.get_logger(__name__)
 
+LOADED = 5.0  # seconds after the start: then what every request needs has been imported
+GARBAGE = 20_000  # objects that may be new before those that only hold each other are looked for
 REQUESTS_END = 10.0  # seconds in which requests are answered once the runs have ended
 
 
@@ -71,13 +75,22 @@ class Product:
         loop = asyncio.get_event_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ask_to_stop)
-        self._work = loop.create_task(self._worker() if self._with_worker else reap_until(self._stop))
+        self._work = loop.create_task(self._worker() if self._with_worker else self._pages_only())
         self._work.add_done_callback(self._on_work_ended)
+        #gc.set_threshold(GARBAGE)
+        loop.call_later(
+            LOADED, gc.freeze
+        )  # the program itself stays: looking through it again and again is for nothing
         announce()
 
     async def _worker(self) -> None:
         companion: Companion | None = None if settings.SOVEREIGN.engine_url else run_local_engine
         await work_until(self._stop, concurrency=settings.SOVEREIGN.worker_concurrency, companion=companion)
+
+    async def _pages_only(self) -> None:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(reap_until(self._stop))
+            both.create_task(say_wanted_until(self._stop))
 
     def _on_work_ended(self, task: asyncio.Task[None]) -> None:
         """A worker that ends by itself takes the process with it: a supervisor can see that and start it again."""

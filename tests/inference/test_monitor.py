@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -284,3 +284,22 @@ def test_when_a_token_is_wanted() -> None:
     assert monitor.wants_token(Engine(state="ready", last_token_at=instant - timedelta(seconds=31)), instant)
     assert monitor.wants_token(Engine(state="down", last_token_at=instant), instant)
     assert monitor.wants_token(Engine(state="ready"), instant)
+
+
+async def test_pages_alone_say_what_they_want_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "WANTED_INTERVAL", 0.02)
+    stop = asyncio.Event()
+
+    def lease() -> datetime | None:
+        return Provider.objects.filter(name="openai").values_list("wanted_until", flat=True).first()
+
+    def run_out() -> None:
+        Provider.objects.update(wanted_until=now() - timedelta(seconds=1))
+
+    with configured(engine_url="", openai_api_key="sk-1"):
+        saying = asyncio.create_task(monitor.say_wanted_until(stop))
+        await until(lambda: in_database(lease))
+        await in_database(run_out)
+        await until(lambda: in_database(lambda: (found := lease()) is not None and found > now()))
+        stop.set()
+        await saying

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from inference.chat import EngineUnavailable
 from inference.endpoints import endpoint_of
 from inference.engines.status import destination, destinations
 from inference.models import Engine, ModelFallback, Provider, RegisteredModel
+from inference.resolution import Target, resolve
 from inference.secrets import seal, unseal
 from inference.services.environment import check_addresses, ollama_address
 from sovereign.accounts.models import AuditEvent, Project
+from sovereign.core.database import now
 from sovereign.core.errors import ApiError
 from tests.inference.helpers import age, configured, provider_engine, ready_engine
 
@@ -27,6 +29,8 @@ URL = "https://api.example.org/v1"
 
 
 def synchronised(**changes: Any) -> dict[str, Provider]:
+    """As a process begins a minute after all others ended."""
+    Provider.objects.update(wanted_until=now() - timedelta(seconds=1))
     with configured(**{**NOTHING, **changes}):
         services.synchronise_environment()
     return {provider.name: provider for provider in Provider.objects.all()}
@@ -86,6 +90,48 @@ def test_providers_of_the_environment_come_and_go() -> None:
     assert again.keys() == {"mine", "openai", "anthropic"}
     assert synchronised().keys() == {"mine"}
     assert Engine.objects.get().provider == ours
+
+
+def kept(**changes: Any) -> set[str]:
+    """A process with these variables says what it wants; the names of what there is then."""
+    with configured(**{**NOTHING, **changes}):
+        services.keep_environment()
+    return set(Provider.objects.filter(enabled=True).values_list("name", flat=True))
+
+
+def test_a_process_without_a_variable_says_nothing_about_the_others() -> None:
+    engine = synchronised(openai_api_key="sk-1")["openai"].engine
+    services.record_probe(engine=engine, served=[{"id": "gpt-5", "context_length": None}], capabilities={}, token=True)
+    with configured(**NOTHING):
+        services.synchronise_environment()
+    assert (Engine.objects.get().state, resolve("gpt-5")) == ("ready", Target("gpt-5"))
+    assert kept() == {"openai"}
+    Provider.objects.update(wanted_until=now() + timedelta(seconds=30))
+    assert kept(openai_api_key="sk-1") == {"openai"}
+    assert Provider.objects.get().wanted_until > now() + timedelta(seconds=50), "renewed"
+    Provider.objects.update(wanted_until=now() - timedelta(seconds=1))
+    assert kept(openai_api_key="sk-1") == kept() == {"openai"}, "late, and not given up yet"
+    Provider.objects.update(wanted_until=now() - timedelta(seconds=1))
+    assert kept() == set()
+    assert kept(openai_api_key="sk-1") == {"openai"}, "who still wants it brings it back"
+
+
+def test_who_goes_on_does_not_undo_what_a_later_start_decided() -> None:
+    synchronised(engine_url="http://old/v1")
+    with configured(**{**NOTHING, "engine_url": "http://new/v1"}):
+        services.synchronise_environment()
+    assert kept(engine_url="http://old/v1") == {"external"}
+    assert Provider.objects.get().base_url == "http://new/v1"
+
+
+def test_what_is_kept_for_its_prices_is_let_go_once() -> None:
+    row = synchronised(openai_api_key="sk-1")["openai"]
+    services.set_price(model="gpt-4o", provider=row, valid_from=date(2026, 11, 1), prompt=1, completion=1)
+    assert not synchronised()["openai"].enabled
+    since = Engine.objects.get().since
+    assert kept() == set()
+    assert Engine.objects.get().since == since
+    assert kept(openai_api_key="sk-1") == {"openai"}
 
 
 def test_the_same_variables_again_keep_what_is_known() -> None:
