@@ -7,12 +7,15 @@ name leads there.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from inference import snapshot
+from inference.chat import EngineUnavailable
 from inference.embedder import local_embedder
 from inference.models import Engine
 from inference.naming import (
@@ -28,6 +31,8 @@ from inference.naming import (
 )
 from inference.snapshot import Snapshot
 from sovereign.core.errors import ApiError, model_not_found, unsupported_model
+
+T = TypeVar("T")
 
 LOCAL = "local"  # the kind, and the id, of the embedder in this process
 
@@ -51,7 +56,7 @@ def resolve(name: str, project_id: str | None = None, ability: Ability = "chat")
 
     :raises ApiError: 404 ``model_not_found``; 400 ``unsupported_model`` for one that cannot do what is asked.
     """
-    return registry_of(project_id).resolve(name, ability)
+    return ask(project_id, lambda registry: registry.resolve(name, ability))
 
 
 def default_model(project_id: str | None = None) -> str | None:
@@ -70,6 +75,27 @@ def registry_of(project_id: str | None, known: Snapshot | None = None) -> Regist
         found = Registry(project_id, known)
         known.keep(project_id, found)
     return found
+
+
+def ask(project_id: str | None, question: Callable[[Registry], T], settles: Callable[[T], bool] = bool) -> T:
+    """What the registry in memory says; where that is a no, what it says when it is read anew.
+
+    Another process may have made known just now what is asked for.
+
+    :param settles: whether an answer is no no.
+    :raises ApiError: what ``question`` raises.
+    :raises EngineUnavailable: likewise.
+    """
+    begun = time.monotonic()
+    known = snapshot.current()
+    try:
+        answer = question(registry_of(project_id, known))
+        if settles(answer) or known.moment >= begun:
+            return answer
+    except (ApiError, EngineUnavailable):
+        if known.moment >= begun:
+            raise
+    return question(registry_of(project_id, snapshot.read()))
 
 
 class Registry:

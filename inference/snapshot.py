@@ -47,7 +47,7 @@ class Snapshot:
     """What stands in the registry's tables; a handful of queries."""
 
     def __init__(self) -> None:
-        self._moment = time.monotonic()  # before the first query: it is rather older than younger
+        self.moment = time.monotonic()  # before the first query: it is rather older than younger
         self._instant = now()
         self.engines: list[Engine] = list(Engine.objects.select_related("provider"))
         self.providers: dict[str, Provider] = {one.pk: one for one in Provider.objects.order_by()}
@@ -66,7 +66,7 @@ class Snapshot:
     @property
     def age(self) -> float:
         """Seconds."""
-        return time.monotonic() - self._moment
+        return time.monotonic() - self.moment
 
     @property
     def instant(self) -> datetime:
@@ -116,14 +116,15 @@ def current() -> Snapshot:
         return found
     if not _reading.acquire(blocking=False):
         held = _held
-        return held if held is not None and held.age < min(OLDEST, 2 * VALID) else _read()
+        return held if held is not None and held.age < min(OLDEST, 2 * VALID) else read()
     try:
-        return _read()
+        return read()
     finally:
         _reading.release()
 
 
-def _read() -> Snapshot:
+def read() -> Snapshot:
+    """What stands in the tables now."""
     global _held
     generation = _generation
     found = Snapshot()

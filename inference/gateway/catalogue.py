@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from inference import snapshot
 from inference.chat import Capabilities
 from inference.models import Engine
 from inference.naming import suits
@@ -31,7 +32,7 @@ class ModelEntry:
 
 def models(project_id: str | None) -> list[ModelEntry]:
     """Registered models and their aliases, oldest first: what the project may not use is not among them."""
-    registry = registry_of(project_id)
+    registry = registry_of(project_id, snapshot.read())
     models = [model for model in registry.known.models.values() if registry.may_use(model.name)]
     entries = {model.name: _entry(model, registry) for model in models}
     for alias in registry.known.aliases.values():

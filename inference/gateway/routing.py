@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from inference import snapshot
 from inference.adapters.base import Endpoint
@@ -17,7 +18,7 @@ from inference.endpoints import endpoint_of
 from inference.gateway.sentences import why_not
 from inference.models import Engine, Provider
 from inference.naming import Ability
-from inference.resolution import Registry, Target, registry_of
+from inference.resolution import Registry, Target, ask, registry_of
 from sovereign.core.database import service
 from sovereign.core.errors import ApiError
 
@@ -48,7 +49,10 @@ def routes(name: str, project_id: str | None, ability: Ability = "chat") -> list
 
     :raises EngineUnavailable: nobody knows the name.
     """
-    registry = registry_of(project_id)
+    return ask(project_id, partial(_routes, name, ability), lambda found: any(route.candidates for route in found))
+
+
+def _routes(name: str, ability: Ability, registry: Registry) -> list[Route]:
     target = _target(registry, name, ability)
     if target is None:
         return [Route(name, [], why_not(name, registry.engines))]
@@ -80,8 +84,12 @@ def fallback_routes(model: str, project_id: str | None, ability: Ability = "chat
 
 def availabilities(names: Iterable[str], project_id: str | None) -> dict[str, Availability]:
     """Which of ``names`` can be called now. An engine of one that sleeps is told that it is wanted."""
-    registry = registry_of(project_id)
-    return {name: _availability(registry, name) for name in names}
+    wanted = list(names)
+
+    def question(registry: Registry) -> dict[str, Availability]:
+        return {name: _availability(registry, name) for name in wanted}
+
+    return ask(project_id, question, lambda found: all(each.ready for each in found.values()))
 
 
 def _availability(registry: Registry, name: str) -> Availability:
