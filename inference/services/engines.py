@@ -15,7 +15,7 @@ from django.db.models import Q
 from inference.models import Engine, RegisteredModel
 from inference.naming import MAXIMUM_NAME
 from inference.secrets import seal
-from inference.services.registry import register_models
+from inference.services.registry import forget_names, register_models
 from inference.snapshot import changed
 from sovereign.core.database import now, service
 
@@ -52,7 +52,7 @@ def record_probe(
     works: bool | None = None,
     load: Mapping[str, Any] | None = None,
 ) -> None:
-    """The engine answered; ``token``: it also produced one.
+    """The engine answered; ``token``: it also produced one. What a hosted one lists no more is forgotten.
 
     Nothing happens if the row points elsewhere by now.
 
@@ -69,12 +69,14 @@ def record_probe(
         fields["last_token_at"] = instant
     if works:
         fields["failures"] = 0
-    if not row.update(**fields):
+    before = row.values_list("served", flat=True).first()
+    if before is None or not row.update(**fields):
         return
     if works:
         row.exclude(state="ready").update(state="ready", reason="", since=instant)
     names = [(entry["id"], "", entry["context_length"]) for entry in served]
     register_models(names=names, provider=engine.provider)
+    forget_names(engine, {entry["id"] for entry in before} - {entry["id"] for entry in served})
 
 
 @service

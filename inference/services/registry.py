@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from inference.models import Engine, ModelAlias, ModelFallback, Provider, RegisteredModel
 from inference.naming import MAXIMUM_NAME
@@ -15,6 +16,7 @@ from sovereign.core.database import now, service
 from sovereign.core.errors import ApiError
 
 MAXIMUM_FALLBACKS = 8
+MAXIMUM_LEARNED = 2_000  # names that are kept of one provider, those that it serves no more included
 EVERYBODYS = ""  # what ``learned_from`` says of a model that everybody may know
 
 
@@ -34,8 +36,31 @@ def register_models(*, names: Iterable[tuple[str, str, int | None]], provider: P
     ]
     if fresh:
         RegisteredModel.objects.bulk_create(fresh, ignore_conflicts=True)
+        if provider is not None:
+            _drop_excess(provider)
     _open_names({name: origin for name, origin in known.items() if origin not in (EVERYBODYS, learned_from)}, provider)
     changed()
+
+
+def _drop_excess(provider: Provider) -> None:
+    """Whoever lists other names every time does not fill the table: the oldest that nobody serves or uses go."""
+    learned = RegisteredModel.objects.filter(learned_from=provider.pk)
+    excess = learned.count() - MAXIMUM_LEARNED
+    if excess > 0:
+        served = _served(Engine.objects.all())
+        rows = _idle().filter(learned_from=provider.pk).values_list("pk", "name")
+        RegisteredModel.objects.filter(pk__in=[pk for pk, name in rows if name not in served][:excess]).delete()
+
+
+def _idle() -> QuerySet[RegisteredModel]:
+    """Names that came from lists alone, and that no administrator did anything with; the oldest first."""
+    used = ModelFallback.objects.values("fallback")
+    idle = RegisteredModel.objects.filter(source="", is_default=False, aliases=None, fallbacks=None)
+    return idle.exclude(pk__in=used)
+
+
+def _served(engines: QuerySet[Engine]) -> set[str]:
+    return {entry["id"] for served in engines.values_list("served", flat=True) for entry in served}
 
 
 def _open_names(known: dict[str, str], provider: Provider | None) -> None:
@@ -151,14 +176,14 @@ def forget_catalogue(engine: Engine) -> None:
     changed()
     if engine.provider is not None and engine.provider.all_projects:  # what everybody knew stays known
         RegisteredModel.objects.filter(learned_from=engine.provider.pk).update(learned_from=EVERYBODYS)
-    if engine.kind not in (Engine.Kind.OPENAI, Engine.Kind.ANTHROPIC):
-        return
-    others = Engine.objects.exclude(pk=engine.pk).values_list("served", flat=True)
-    elsewhere = {entry["id"] for served in others for entry in served}
-    named = {entry["id"] for entry in engine.served} - elsewhere
-    used = ModelFallback.objects.values("fallback")
-    idle = RegisteredModel.objects.filter(name__in=named, source="", is_default=False, aliases=None, fallbacks=None)
-    idle.exclude(pk__in=used).delete()
+    forget_names(engine, {entry["id"] for entry in engine.served})
+
+
+def forget_names(engine: Engine, names: Set[str]) -> None:
+    """Names that this engine does not serve any more are unknown, on the conditions of ``forget_catalogue``."""
+    if names and engine.kind in (Engine.Kind.OPENAI, Engine.Kind.ANTHROPIC):
+        elsewhere = _served(Engine.objects.exclude(pk=engine.pk))
+        _idle().filter(name__in=names - elsewhere).delete()
 
 
 @service

@@ -215,6 +215,36 @@ def test_the_catalogue_of_a_hosted_provider_is_forgotten_with_it() -> None:
     assert RegisteredModel.objects.filter(name="ours").exists(), "a server of the house may come back"
 
 
+def listed(engine: Engine, *names: str) -> set[str]:
+    """The engine lists these and no others; the names that are known then."""
+    served = [{"id": name, "context_length": None} for name in names]
+    services.record_probe(engine=engine, served=served, capabilities={}, token=False, works=True)
+    return set(RegisteredModel.objects.values_list("name", flat=True))
+
+
+def test_what_a_hosted_provider_lists_no_more_is_forgotten() -> None:
+    """Else the name would wait for an engine for ever, while one that was never listed is asked for."""
+    synchronised(openai_api_key="sk-1")
+    engine = Engine.objects.get()
+    ours = ready_engine("http://127.0.0.1:9/v1", "shared", "ours")
+    assert listed(engine, "gpt-4o", "gpt-4-0314", "o3", "shared") >= {"gpt-4-0314"}
+    services.add_alias(alias="house", model=RegisteredModel.objects.get(name="o3"))
+    assert listed(engine, "gpt-4o") == {"gpt-4o", "o3", "shared", "ours"}
+    assert resolve("gpt-4-0314") == Target("gpt-4-0314", "openai")
+    assert listed(ours, "other") == {"gpt-4o", "o3", "shared", "ours", "other"}, "a server of the house may come back"
+
+
+def test_names_of_one_provider_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.registry, "MAXIMUM_LEARNED", 4)
+    engine = provider_engine("http://127.0.0.1:9/v1")
+    listed(engine, "first", "second")
+    services.add_alias(alias="house", model=RegisteredModel.objects.get(name="first"))
+    assert listed(engine, "third", "fourth") == {"first", "second", "third", "fourth"}
+    other = ready_engine("http://127.0.0.1:8/v1", "elsewhere", name="other")
+    assert listed(engine, "fourth", "fifth") == {"first", "third", "fourth", "fifth", "elsewhere"}
+    assert listed(other, "elsewhere", "more") >= {"first", "third", "elsewhere", "more"}, "each has its own"
+
+
 def test_a_provider_of_the_environment_is_changed_there() -> None:
     row = synchronised(openai_api_key="sk-1")["openai"]
     for change in (
