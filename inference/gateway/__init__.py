@@ -13,7 +13,7 @@ from inference.adapters.transport import close_transport
 from inference.chat import Availability
 from inference.gateway import routing
 from inference.gateway.allowances import places
-from inference.gateway.calls import complete, embed, moderate, stream
+from inference.gateway.calls import complete, embed, in_turns, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
 from inference.gateway.ledger import close_ledger
 from inference.naming import Ability
@@ -29,6 +29,7 @@ __all__ = [
     "complete",
     "default_model",
     "embed",
+    "in_turns",
     "meanings",
     "models",
     "moderate",

@@ -5,7 +5,8 @@ Another engine is asked only as long as nothing of the answer was given out.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,10 +14,11 @@ from typing import Any, TypeVar
 from inference.adapters import adapter_for
 from inference.adapters.base import Adapter, Endpoint
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
-from inference.chat import ChatRequest, Delta, Finished, InferenceError
-from inference.gateway.allowances import Request
+from inference.chat import Attribution, ChatRequest, Delta, Finished, InferenceError
+from inference.gateway.allowances import Request, places
 from inference.gateway.modelcall import ModelCall
 from inference.naming import Ability
+from sovereign.core.database import in_database
 
 T = TypeVar("T", Embedded, Moderated)
 
@@ -37,6 +39,26 @@ def stream(request: ChatRequest) -> AsyncGenerator[Delta, None]:
 def complete(request: CompletionRequest) -> AsyncGenerator[Delta, None]:
     """As ``stream``, of a text that is continued."""
     return _deltas(request, "completions", lambda adapter, endpoint, asked: adapter.complete(endpoint, asked))
+
+
+async def in_turns(
+    calls: Sequence[AsyncGenerator[Delta, None]], whose: Attribution
+) -> list[AsyncGenerator[Delta, None]]:
+    """The calls of one request, so that no more of them run at once than may: none is refused because of the others.
+
+    :param calls: of ``stream`` or ``complete``, not begun.
+    """
+    limited = (await in_database(places, [whose])).values() if len(calls) > 1 else ()
+    if not limited:
+        return list(calls)
+    turn = asyncio.Semaphore(min(max(1, limit.most - limit.taken) for limit in limited))
+    return [_in_turn(call, turn) for call in calls]
+
+
+async def _in_turn(call: AsyncGenerator[Delta, None], turn: asyncio.Semaphore) -> AsyncGenerator[Delta, None]:
+    async with turn, aclosing(call):
+        async for delta in call:
+            yield delta
 
 
 async def embed(request: EmbeddingRequest) -> Embedded:
