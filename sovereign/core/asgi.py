@@ -13,21 +13,26 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from contextvars import copy_context
+from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
+import orjson
 import structlog
+from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.db import InterfaceError, OperationalError
-from django.http import FileResponse, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from sovereign.core.database import DatabaseExecutor
-from sovereign.core.errors import ApiError, database_unavailable, server_error, unavailable
+from sovereign.core.errors import ApiError, database_unavailable, request_too_large, server_error, unavailable
 from sovereign.core.ids import new_request_id
 from sovereign.core.sse import EventStream
 
@@ -55,19 +60,15 @@ class LaterResponse(HttpResponseBase):
         self.context = copy_context()
         self._work = work
         self._since = time.perf_counter()
+        self._listeners: list[Callable[[HttpResponseBase], Any]] = []
+
+    def when_known(self, listener: Callable[[HttpResponseBase], Any]) -> None:
+        """``listener`` is called in the loop with the response that is sent, when it is there."""
+        self._listeners.append(listener)
 
     async def final(self) -> HttpResponseBase:
         """The response that is sent."""
-        try:
-            response = await self._work()
-        except ApiError as error:
-            response = _refusal(error)
-        except (OperationalError, InterfaceError) as error:
-            log.error("database_unavailable", exc_info=error)
-            response = _refusal(database_unavailable())
-        except Exception as error:
-            log.error("unexpected_exception", exc_info=error)
-            response = _refusal(server_error(self.get("x-request-id", "unknown")))
+        response = await self._worked()
         for name, value in self.items():
             response.headers.setdefault(name, value)
         if isinstance(response, HttpResponse):
@@ -76,6 +77,35 @@ class LaterResponse(HttpResponseBase):
         if "openai-processing-ms" in self:
             waited = time.perf_counter() - self._since
             response["openai-processing-ms"] = str(int(self["openai-processing-ms"]) + int(waited * 1000))
+        for listener in self._listeners:
+            listener(response)
+        return response
+
+    async def _worked(self) -> HttpResponseBase:
+        try:
+            return await self._work()
+        except ApiError as error:
+            return _refusal(error)
+        except (OperationalError, InterfaceError) as error:
+            log.error("database_unavailable", exc_info=error)
+            return _refusal(database_unavailable())
+        except Exception as error:
+            log.error("unexpected_exception", exc_info=error)
+            return _refusal(server_error(self.get("x-request-id", "unknown")))
+
+
+class LaterAware:
+    """A middleware that looks at responses: at the one that is sent, where that comes later.
+
+    It stands before a ``MiddlewareMixin`` whose ``process_response`` keeps the response as it is.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        look = super().process_response  # type: ignore[misc]
+        if isinstance(response, LaterResponse):
+            response.when_known(partial(look, request))
+        else:
+            look(request, response)
         return response
 
 
@@ -91,8 +121,13 @@ class OneHopHandler(ASGIHandler):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
+            if _announced(scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             body = await self.read_body(receive)
         except RequestAborted:
+            return
+        except ApiError as error:
+            await self.send_response(_refused_at_once(error), send)
             return
         response = await self._answer(scope, body)
         if not response.streaming:
@@ -101,6 +136,28 @@ class OneHopHandler(ASGIHandler):
             await self._send_later(response, receive, send)
         else:
             await self._stream(response, asyncio.create_task(receive()), send)
+
+    async def read_body(self, receive: Any) -> Any:
+        """The body, of which only what is large goes to a file.
+
+        :raises ApiError: 413, as soon as more has come than a body may have.
+        """
+        received = 0
+        with ExitStack() as unless_whole:
+            body = unless_whole.enter_context(SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE))
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted
+                piece = message.get("body", b"")
+                received += len(piece)
+                if received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                    raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+                body.write(piece)
+                if not message.get("more_body", False):
+                    body.seek(0)
+                    unless_whole.pop_all()
+                    return body
 
     async def _answer(self, scope: Any, body: Any) -> Any:
         if scope["path"] in HEALTH:
@@ -195,14 +252,28 @@ def _close_unsent(answering: Future[Any]) -> None:
         response.close()
 
 
-def _refusal(error: ApiError) -> JsonResponse:
-    return JsonResponse(error.body(), status=error.status, headers=error.headers)
+def _announced(scope: Any) -> int:
+    """Bytes of the body, where the client says; what is no number is refused elsewhere."""
+    told = dict(scope["headers"]).get(b"content-length", b"")
+    return int(told) if told.isdigit() and len(told) < 20 else 0
 
 
-def _too_busy(scope: Any) -> JsonResponse:
+def _refusal(error: ApiError) -> HttpResponse:
+    content = orjson.dumps(error.body())
+    return HttpResponse(content, status=error.status, headers=error.headers, content_type="application/json")
+
+
+def _refused_at_once(error: ApiError) -> HttpResponse:
+    response = _refusal(error)
+    response["x-request-id"] = new_request_id()
+    response["Content-Length"] = str(len(response.content))
+    return response
+
+
+def _too_busy(scope: Any) -> HttpResponse:
     """An SDK must not retry a ``POST`` that has no key: it could be taken for the retry of an equal one."""
     error = unavailable("The server has too many requests to answer at the moment. Please retry.", retry_after=5)
-    headers = {**error.headers, "x-request-id": new_request_id()}
+    response = _refused_at_once(error)
     if scope["method"] == "POST" and b"idempotency-key" not in dict(scope["headers"]):
-        headers["x-should-retry"] = "false"
-    return JsonResponse(error.body(), status=error.status, headers=headers)
+        response["x-should-retry"] = "false"
+    return response

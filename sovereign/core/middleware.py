@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 
+from sovereign.core.asgi import LaterAware
 from sovereign.core.errors import ApiError
 from sovereign.core.ids import new_request_id
 
@@ -57,3 +59,11 @@ class RequestIdMiddleware:
             _tell(request, response)
             response["openai-processing-ms"] = str(int((time.perf_counter() - started) * 1000))
         return response
+
+
+class CountingBefore(LaterAware, PrometheusBeforeMiddleware):
+    """All requests, and how long they took until their answer began."""
+
+
+class CountingAfter(LaterAware, PrometheusAfterMiddleware):
+    """Requests and responses by view, method and status."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.signals import request_finished, request_started
+from prometheus_client import REGISTRY
 
 from sovereign.core import asgi
 from sovereign.core.asgi import OneHopHandler
@@ -350,3 +351,69 @@ async def test_a_later_stream_that_is_never_sent_is_closed(later_handler: OneHop
     connection.send = stuck  # type: ignore[method-assign]
     await connection.through(later_handler)
     assert asgi_urls.told == ["closed"]
+
+
+# -------------------------------------------------------------------------------------------- bodies and counters
+
+
+@pytest.mark.parametrize("length", [b"10", b"9" * 19])
+async def test_a_body_that_is_announced_too_large_is_not_read(
+    handler: OneHopHandler, settings: Any, length: bytes
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 9
+    connection = Connection("/echo", b"0123456789")
+    connection.scope["headers"].append((b"content-length", length))
+    await connection.through(handler)
+    assert (connection.status, json.loads(connection.body)["error"]["code"]) == (413, "request_too_large")
+    assert headers_of(connection)["x-request-id"].startswith("req_")
+    assert headers_of(connection)["content-length"] == str(len(connection.body))
+    assert connection._incoming.qsize() == 1
+    assert asgi_urls.threads == []
+
+
+async def test_a_body_that_grows_too_large_is_read_no_further(handler: OneHopHandler, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 9
+    assert (await Connection("/echo", b"01234", b"5678").through(handler)).status == 200
+    connection = Connection("/echo", b"01234", b"56789", b"more")
+    await connection.through(handler)
+    assert (connection.status, connection._incoming.qsize()) == (413, 1)
+
+
+async def test_a_large_body_that_is_refused_leaves_no_file_open(handler: OneHopHandler, settings: Any) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE, settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 4, 9
+    assert (await Connection("/echo", b"01234", b"56789").through(handler)).status == 413
+    assert (await Connection("/echo", b"0123456").through(handler)).body.endswith(b"|0123456")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/later", 201), ("/later_refused", 429), ("/later_broken", 500)])
+async def test_later_work_is_counted_as_what_became_of_it(later_handler: OneHopHandler, path: str, status: int) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    def counters() -> dict[str, float]:
+        statuses = {
+            code: counted("sovereign_django_http_responses_total_by_status_total", status=code) for code in codes
+        }
+        return statuses | {"all": counted("sovereign_django_http_responses_before_middlewares_total")}
+
+    codes = {"200", str(status)}
+    before = counters()
+    await Connection(path).through(later_handler)
+    assert {name: value - before[name] for name, value in counters().items()} == {"200": 0, str(status): 1, "all": 1}
+
+
+async def test_later_work_takes_until_it_is_done(later_handler: OneHopHandler) -> None:
+    """What was not answered has no latency."""
+
+    def counted() -> float:
+        name = "sovereign_django_http_requests_latency_including_middlewares_seconds_count"
+        return REGISTRY.get_sample_value(name) or 0.0
+
+    before = counted()
+    connection = Connection("/later_held")
+    answering = asyncio.create_task(connection.through(later_handler))
+    await asgi_urls.going.wait()
+    assert counted() == before
+    connection.leave()
+    await answering
+    assert counted() == before
