@@ -9,12 +9,16 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
-from inference import gateway, services
+from inference import gateway, metrics, services
+from inference.adapters.openai_compatible import OpenAICompatible
 from inference.chat import Attribution, EngineBusy, EngineUnavailable, InferenceError, TextDelta
-from inference.gateway import balance, breaker
+from inference.gateway import balance, breaker, modelcall
 from inference.models import Engine, RegisteredModel
+from sovereign.accounts import services as accounts
 from sovereign.accounts.models import Project
+from sovereign.accounts.services.quotas import Limits
 from tests.inference.conftest import HEAD, Asked, Upstream, answer, collect, event, in_database, plain, request_for
 from tests.inference.helpers import ready_engine, supervised_engine, threads_of
 
@@ -327,3 +331,154 @@ async def test_a_provider_of_another_project_does_not_exist(
             await asked_by(theirs, name)
         assert "secret" not in caught.value.message.replace(f"'{name}'", "")
     assert len(upstream.requests) == asked
+
+
+# ----------------------------------------------------------------------------------------- what is whose fault
+
+
+async def fails(times: int, text: str = "Hi", **changes: Any) -> InferenceError:
+    for _ in range(times):
+        with pytest.raises(InferenceError) as caught:
+            await collect(gateway.stream(request_for(text, **changes)))
+    return caught.value
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1_000.0]
+    monkeypatch.setattr(breaker.time, "monotonic", lambda: now[0])
+    return now
+
+
+async def test_a_request_that_breaks_an_engine_is_its_projects_alone(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(plain(500, b"{}"))
+    await fails(2 * breaker.FAILURES, attribution=Attribution(project="proj_1"))
+    upstream.answers(answer("Hello"))
+    assert await asked_by("proj_2", "tiny") == "Hello"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+async def test_what_is_answered_of_a_request_or_a_model_leaves_no_engine_alone(upstream: Upstream, status: int) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(plain(status, b'{"error": {"message": "You have no access to the model gpt-9: not found"}}'))
+    error = await fails(2 * breaker.FAILURES)
+    assert error.code == ("model_not_found" if status in (403, 404) else "invalid_prompt")
+    upstream.answers(answer("Hello"))
+    assert (await collect(gateway.stream(request_for())))[0] == "Hello"
+
+
+async def test_a_key_that_is_refused_is_not_a_model_that_is_missing(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(plain(403, b'{"error": {"message": "Country not supported"}}'))
+    assert "refused our key" in (await fails(1)).message
+
+
+async def test_who_is_refused_by_the_quotas_leaves_the_trial_to_others(
+    upstream: Upstream, project: Project, clock: list[float]
+) -> None:
+    def limit() -> None:
+        accounts.set_project_limits(project=project, limits=Limits(tokens_per_minute=10))
+
+    await in_database(ready_engine, upstream.url, "tiny")
+    await in_database(limit)
+    upstream.answers(plain(500, b"{}"))
+    await fails(breaker.FAILURES)
+    clock[0] += breaker.PAUSE
+    refused = await fails(1, max_tokens=500, attribution=Attribution(project=project.pk))
+    assert refused.code == "rate_limit_exceeded"
+    upstream.answers(answer("Hello"))
+    assert (await collect(gateway.stream(request_for())))[0] == "Hello"
+
+
+async def test_a_trial_that_streams_has_succeeded(upstream: Upstream, clock: list[float]) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(plain(500, b"{}"))
+    await fails(breaker.FAILURES)
+    clock[0] += breaker.PAUSE
+    upstream.hangs(HEAD, event({"content": "a"}))
+    trial = gateway.stream(request_for())
+    assert await anext(trial) == TextDelta("a")
+    upstream.answers(answer("Hello"))
+    assert (await collect(gateway.stream(request_for())))[0] == "Hello"
+    await trial.aclose()
+
+
+async def test_a_trial_that_is_given_up_or_busy_is_no_verdict(upstream: Upstream, clock: list[float]) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(plain(500, b"{}"))
+    await fails(breaker.FAILURES)
+    clock[0] += breaker.PAUSE
+    upstream.answers(plain(503, b"{}"))
+    await fails(1)
+    gates = Gates(upstream)
+    trial = asyncio.create_task(collect(gateway.stream(request_for())))
+    await gates.reach(1)
+    trial.cancel()
+    await asyncio.gather(trial, return_exceptions=True)
+    upstream.answers(answer("Hello"))
+    assert (await collect(gateway.stream(request_for())))[0] == "Hello"
+
+
+async def test_names_that_nobody_lists_are_no_labels(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "gpt-4o", provider={"kind": "openai"})
+    for number in range(3):
+        await collect(gateway.stream(request_for(model=f"gpt-invented-{number}")))
+    labels = {
+        sample.labels.get("model", "")
+        for metric in (metrics.CALLS, metrics.TOKENS, metrics.FIRST_TOKEN, metrics.PASSED_OVER)
+        for family in metric.collect()
+        for sample in family.samples
+    }
+    assert "other" in labels
+    assert not any("invented" in label for label in labels)
+
+
+# ----------------------------------------------------------------------------------------- time, and the database
+
+
+async def test_the_search_ends_at_one_deadline(
+    engines: list[Engine], upstream: Upstream, other: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(modelcall, "PATIENCE", 0.0)
+
+    monkeypatch.setattr(services, "mark_down", too_late)
+    await upstream.stop()
+    await other.stop()
+    failed = metrics.PASSED_OVER.labels("tiny")._value.get()
+    with pytest.raises(EngineUnavailable, match="refused the connection"):
+        await collect(gateway.stream(request_for()))
+    assert metrics.PASSED_OVER.labels("tiny")._value.get() == failed, "no other is tried"
+
+
+async def test_an_engine_has_only_the_rest_of_the_time_to_connect(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    async def stream(_: Any, endpoint: Any, request: Any) -> AsyncIterator[Any]:
+        seen.append(endpoint.patience)
+        raise InferenceError("The end.", "invalid_prompt")
+        yield
+
+    await in_database(ready_engine, upstream.url, "tiny")
+    monkeypatch.setattr(OpenAICompatible, "stream", stream)
+    monkeypatch.setattr(modelcall, "PATIENCE", 0.0)
+    await fails(1)
+    assert [patience.connect for patience in seen] == [modelcall.SHORTEST_SEARCH]
+
+
+async def test_without_the_database_an_engine_that_is_gone_is_passed_over_all_the_same(
+    engines: list[Engine], upstream: Upstream, other: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(services, "mark_down", away)
+    await upstream.stop()
+    (thread,) = islice(threads_of(*engines), 1)
+    assert (await collect(gateway.stream(asked_in(thread))))[0] == "Hello"
+    await other.stop()
+    with pytest.raises(EngineUnavailable, match="refused the connection"):
+        await collect(gateway.stream(asked_in(thread)))
