@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from inference.adapters.base import Endpoint, Patience
 from inference.chat import Capabilities, EngineUnavailable
 from inference.models import Engine, Provider
@@ -35,6 +37,8 @@ def _of_provider(provider: Provider, engine: Engine, model: str, capabilities: C
     key = provider.key()
     if provider.key_variable and not key:
         missing = f"The environment variable {provider.key_variable} is not set in this process."
+        if not settings.SOVEREIGN.key_goes_to(provider.key_variable, provider.base_url):
+            missing = f"The environment variable {provider.key_variable} is not for this address."
         raise EngineUnavailable(f"The provider {provider.name} has no key at the moment.", detail=missing)
     return Endpoint(
         engine_id=engine.id,

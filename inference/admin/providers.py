@@ -64,7 +64,10 @@ class ProviderForm(forms.ModelForm):
                 "Its address may be one of your own network or of this machine, and http. "
                 "Leave it off for services on the internet."
             ),
-            "key_variable": "In place of a key kept here: a variable of every process, such as MISTRAL_API_KEY.",
+            "key_variable": (
+                "In place of a key kept here: a variable of every process, such as MISTRAL_API_KEY. "
+                "SOVEREIGN_KEY_VARIABLES says which host it is for."
+            ),
             "projects": "Where not every project may use it: these.",
         }
 

@@ -20,6 +20,8 @@ def listed_models(provider: Provider) -> list[str]:
 
     :raises ConnectionFailed: it could not be asked, or did not answer with a list.
     """
+    if not provider.enabled:
+        raise ConnectionFailed("It is disabled, and asked nothing before it is enabled.")
     engine = Engine.objects.select_related("provider").get(provider=provider)
     return asyncio.run(_listed(engine))
 

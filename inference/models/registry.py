@@ -76,7 +76,9 @@ class Provider(models.Model):
 
     def key(self) -> str:
         """Its secret: of its environment variable where it names one, else the one kept here. Never shown."""
-        return settings.SOVEREIGN.provider_key(self.key_variable) if self.key_variable else unseal(self.sealed_key)
+        if self.key_variable:
+            return str(settings.SOVEREIGN.provider_key(self.key_variable, self.base_url))
+        return unseal(self.sealed_key)
 
 
 class Engine(models.Model):

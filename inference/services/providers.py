@@ -1,7 +1,8 @@
 """Providers as administrators describe them. Keys go in and never come out; audit rows say that one was set, not which.
 
 A key belongs to the address it was given for: who changes the address has to give the key again, so that nobody can
-have it sent to a server of their own.
+have it sent to a server of their own. For the same reason a key in an environment variable goes only to the hosts that
+the environment names for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from inference.models import Engine, Provider
@@ -148,6 +150,8 @@ def apply_description(provider: Provider, *, key: str | None, **described: Unpac
             "The variable's name ends in _API_KEY, as MISTRAL_API_KEY; those of SOVEREIGN_ are sent to nobody.",
             param="key_variable",
         )
+    if provider.key_variable:
+        _check_destination(provider)
     _check_numbers(provider)
     _check_options(provider)
     if key is not None or provider.key_variable:
@@ -261,6 +265,18 @@ def _check_name(provider: Provider) -> None:
         raise ApiError(
             f"'{provider.name}' is kept for what environment variables describe: take another name.", param="name"
         )
+
+
+def _check_destination(provider: Provider) -> None:
+    """The environment's keys are the operator's: a superuser has them sent where the environment says."""
+    if settings.SOVEREIGN.key_goes_to(provider.key_variable, provider.base_url):
+        return
+    host = urlsplit(provider.base_url).hostname
+    raise ApiError(
+        f"This variable's key may not be sent to {host}. If that is meant, start every process with "
+        f"SOVEREIGN_KEY_VARIABLES={provider.key_variable}={host}.",
+        param="key_variable",
+    )
 
 
 def _check_numbers(provider: Provider) -> None:

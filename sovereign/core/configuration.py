@@ -7,6 +7,7 @@ equal by a test. Secrets may be given as ``NAME_FILE``, the path of a file that 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,8 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 STRICT, LENIENT = "strict", "lenient"  # what becomes of parameters that the API does not know
+#: the hosts, with what is below them, that the well-known keys may be sent to
+KEY_HOSTS = {"OPENAI_API_KEY": frozenset({"api.openai.com"}), "ANTHROPIC_API_KEY": frozenset({"api.anthropic.com"})}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to listen on, and one of those it stands for)
 
@@ -40,6 +43,7 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "OLLAMA_HOST": (str, ""),
     "OPENAI_API_KEY": (str, ""),
     "ANTHROPIC_API_KEY": (str, ""),
+    "SOVEREIGN_KEY_VARIABLES": (list, []),
     "CORS_ORIGINS": (list, []),
     "LOG_LEVEL": (str, "INFO"),
     "SOVEREIGN_REQUIRE_BETA_HEADER": (bool, True),
@@ -71,6 +75,7 @@ class Configuration:
     ollama_host: str
     openai_api_key: str
     anthropic_api_key: str
+    key_hosts: Mapping[str, frozenset[str]]
     cors_origins: tuple[str, ...]
     log_level: str
     require_beta_header: bool
@@ -104,8 +109,27 @@ class Configuration:
         """The engine's own environment, made by ``manage.py install_engine``."""
         return self.data_dir / "engine"
 
-    def provider_key(self, variable: str) -> str:
-        """What the environment variable of a provider's key holds; ``""`` where this process does not have it."""
+    def key_goes_to(self, variable: str, url: str) -> bool:
+        """Whether the environment says that a key in this variable may be sent to this address.
+
+        People who may describe providers do not decide that: they could read every key at a server of their own.
+        """
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        if variable == "SOVEREIGN_ENGINE_API_KEY":
+            return host == (urlsplit(self.engine_url).hostname or "").rstrip(".") != ""
+        if host in self.key_hosts.get(variable, ()):
+            return True
+        own = KEY_HOSTS.get(variable, ())
+        return parts.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in own)
+
+    def provider_key(self, variable: str, url: str) -> str:
+        """What the environment variable of a provider's key holds; ``""`` where this process does not have it.
+
+        :param url: where it will be sent; ``""`` also where it does not belong there.
+        """
+        if not self.key_goes_to(variable, url):
+            return ""
         known = {
             "SOVEREIGN_ENGINE_API_KEY": self.engine_api_key,
             "OPENAI_API_KEY": self.openai_api_key,
@@ -157,6 +181,7 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         ollama_host=value("OLLAMA_HOST").rstrip("/"),
         openai_api_key=value("OPENAI_API_KEY"),
         anthropic_api_key=value("ANTHROPIC_API_KEY"),
+        key_hosts=_key_hosts(value("SOVEREIGN_KEY_VARIABLES")),
         cors_origins=tuple(value("CORS_ORIGINS")),
         log_level=value("LOG_LEVEL").upper(),
         require_beta_header=value("SOVEREIGN_REQUIRE_BETA_HEADER"),
@@ -165,6 +190,24 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         worker_concurrency=value("SOVEREIGN_WORKER_CONCURRENCY"),
         debug=value("DEBUG"),
     )
+
+
+def _key_hosts(pairs: list[str]) -> dict[str, frozenset[str]]:
+    """
+    >>> _key_hosts(["MISTRAL_API_KEY=api.mistral.ai"])
+    {'MISTRAL_API_KEY': frozenset({'api.mistral.ai'})}
+
+    :raises ImproperlyConfigured: one sentence, where a pair is none.
+    """
+    hosts: dict[str, frozenset[str]] = {}
+    for pair in filter(None, map(str.strip, pairs)):
+        variable, _, host = (part.strip() for part in pair.partition("="))
+        if not variable or not host or host != urlsplit(f"//{host}").hostname:
+            raise ImproperlyConfigured(
+                f"SOVEREIGN_KEY_VARIABLES has '{pair}', which is not like NAME_API_KEY=host.name."
+            )
+        hosts[variable] = hosts.get(variable, frozenset()) | {host}
+    return hosts
 
 
 def _value(env: environ.Env, name: str) -> Any:

@@ -56,6 +56,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "SOVEREIGN_REQUIRE_BETA_HEADER": "false",
             "SOVEREIGN_UNKNOWN_PARAMETERS": "Lenient",
             "DATABASE_URL": "postgres://u@h/db",
+            "SOVEREIGN_KEY_VARIABLES": "A_API_KEY=a.example, B_API_KEY=b.example,A_API_KEY=10.0.0.5",
         },
     )
     assert (configuration.base_url, configuration.is_https) == ("https://ai.example.org", True)
@@ -65,6 +66,13 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert configuration.engine_url == "http://gpu:8000/v1"
     assert configuration.unknown_parameters == "lenient"
     assert configuration.database_url == "postgres://u@h/db"
+    assert configuration.key_hosts == {"A_API_KEY": {"a.example", "10.0.0.5"}, "B_API_KEY": {"b.example"}}
+
+
+@pytest.mark.parametrize("pairs", ["A_API_KEY", "A_API_KEY=", "=a.example", "A_API_KEY=https://a.example", "A=b:1"])
+def test_a_variable_of_a_key_without_its_host_is_refused(tmp_path: Path, pairs: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="not like NAME_API_KEY="):
+        load(tmp_path, {"SOVEREIGN_KEY_VARIABLES": pairs})
 
 
 @pytest.mark.parametrize(

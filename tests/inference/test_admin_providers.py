@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.urls import reverse
 
 from inference import services
 from inference.adapters.base import Endpoint, Served
+from inference.admin.providers import TEST_BUTTON
 from inference.chat import InferenceError
 from inference.engines import probing
 from inference.models import Engine, Provider
@@ -45,6 +47,13 @@ def client_for() -> Callable[[User], Client]:
 @pytest.fixture
 def root(db: None) -> User:
     return User.objects.create_superuser("root")
+
+
+@pytest.fixture
+def keys(settings: Any) -> None:
+    """The environment says where the keys of two variables go."""
+    hosts = dict.fromkeys(("MISTRAL_API_KEY", "NOWHERE_API_KEY"), frozenset({"api.mistral.example"}))
+    settings.SOVEREIGN = replace(settings.SOVEREIGN, key_hosts=hosts)
 
 
 def change(provider: Provider) -> str:
@@ -137,6 +146,7 @@ def test_the_names_of_projects_are_told_to_superusers_only(
         assert "1 project" in page
 
 
+@pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -151,6 +161,8 @@ def test_the_names_of_projects_are_told_to_superusers_only(
         ({"new_key": "", "key_variable": "SOVEREIGN_SECRET_KEY"}, "_API_KEY"),
         ({"new_key": "", "key_variable": "SOVEREIGN_API_KEY"}, "sent to nobody"),
         ({"new_key": "", "key_variable": "DATABASE_URL"}, "_API_KEY"),
+        ({"new_key": "", "key_variable": "OPENAI_API_KEY"}, "may not be sent to api.mistral.example"),
+        ({"new_key": "", "key_variable": "GROQ_API_KEY"}, "GROQ_API_KEY=api.mistral.example"),
         ({"key_variable": "MISTRAL_API_KEY"}, "Either a key or the variable"),
         ({"new_key": "two words"}, "without spaces"),
         ({"name": "OpenAI"}, "take another name"),
@@ -191,6 +203,7 @@ def test_another_address_wants_the_key_again(root: User, client_for: Callable[[U
     assert (provider.base_url, provider.key()) == ("https://evil.example/v1", "another")
 
 
+@pytest.mark.usefixtures("keys")
 def test_a_key_stays_unless_it_is_replaced_or_forgotten(root: User, client_for: Callable[[User], Client]) -> None:
     client = client_for(root)
     provider = made(client)
@@ -277,6 +290,15 @@ def test_a_connection_is_tested_by_listing_models(
     assert provider.engine.state == "loading", "a test writes nothing"
 
 
+def test_what_is_disabled_is_not_tested(root: User, client_for: Callable[[User], Client], listing: Listing) -> None:
+    client = client_for(root)
+    provider = made(client, enabled="")
+    answer = client.post(LIST, {"action": "test_connection", "_selected_action": provider.pk}, follow=True)
+    assert "It is disabled" in answer.content.decode()
+    client.post(change(provider), {**FORM, "enabled": "", TEST_BUTTON: "1"})
+    assert listing.asked == []
+
+
 def test_a_test_of_a_connection_reaches_no_inner_network(root: User, client_for: Callable[[User], Client]) -> None:
     """The row was written by hand, past the form: the socket refuses all the same."""
     engine = provider_engine("http://127.0.0.1:9/v1")
@@ -287,6 +309,7 @@ def test_a_test_of_a_connection_reaches_no_inner_network(root: User, client_for:
     assert "127.0.0.1 is an address of an inner network." in unescape(answer.content.decode())
 
 
+@pytest.mark.usefixtures("keys")
 def test_a_key_that_this_process_lacks_is_told(root: User, client_for: Callable[[User], Client]) -> None:
     provider = made(client_for(root), new_key="", key_variable="NOWHERE_API_KEY")
     answer = client_for(root).post(LIST, {"action": "test_connection", "_selected_action": provider.pk}, follow=True)

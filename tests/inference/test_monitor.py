@@ -36,7 +36,8 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def watching(upstream: Upstream) -> AsyncIterator[None]:
     """A monitor that runs as in a worker whose configuration names the upstream."""
-    with configured(engine_url=upstream.url, engine_api_key="k-1"):
+    hosts = {"NOWHERE_API_KEY": frozenset({"127.0.0.1"})}
+    with configured(engine_url=upstream.url, engine_api_key="k-1", key_hosts=hosts):
         task = asyncio.create_task(monitor.run_monitor())
         yield
         task.cancel()

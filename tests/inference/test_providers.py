@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,14 @@ def test_keys_of_the_environment_are_read_when_they_are_used() -> None:
     assert "OPENAI" not in caught.value.message, "clients read that one"
 
 
+@pytest.fixture
+def mistrals(settings: Any) -> None:
+    """The environment says where Mistral's key goes."""
+    hosts = {"MISTRAL_API_KEY": frozenset({"api.example.org"})}
+    settings.SOVEREIGN = replace(settings.SOVEREIGN, key_hosts=hosts)
+
+
+@pytest.mark.usefixtures("mistrals")
 def test_a_variable_of_an_administrators_choice_or_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = provider_engine(URL, key_variable="MISTRAL_API_KEY", inner_network=False)
     with pytest.raises(EngineUnavailable):
@@ -81,6 +90,49 @@ def test_a_variable_of_an_administrators_choice_or_its_file(monkeypatch: pytest.
     monkeypatch.setenv("MISTRAL_API_KEY_FILE", str(tmp_path / "missing"))
     with pytest.raises(EngineUnavailable):
         endpoint_of(engine, "m")
+
+
+@pytest.mark.usefixtures("mistrals")
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("OPENAI_API_KEY", "https://evil.example/v1"),
+        ("OPENAI_API_KEY", "https://evilapi.openai.com.example/v1"),
+        ("OPENAI_API_KEY", "https://notapi.openai.com/v1"),
+        ("OPENAI_API_KEY", "http://api.openai.com/v1"),
+        ("ANTHROPIC_API_KEY", "https://api.openai.com/v1"),
+        ("MISTRAL_API_KEY", "https://evil.example/v1"),
+        ("GROQ_API_KEY", "https://api.example.org/v1"),
+    ],
+)
+def test_keys_of_the_environment_go_where_the_environment_says(
+    variable: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "k-of-the-house")
+    with pytest.raises(ApiError, match="may not be sent to") as caught:
+        provider_engine(url, key_variable=variable)
+    assert caught.value.param == "key_variable"
+    engine = provider_engine(url)
+    Provider.objects.update(key_variable=variable)  # a row of earlier, or written by hand
+    engine = Engine.objects.select_related("provider").get(pk=engine.pk)
+    with configured(openai_api_key="sk-1", anthropic_api_key="sk-2"), pytest.raises(EngineUnavailable) as unsent:
+        endpoint_of(engine, "m")
+    assert unsent.value.detail == f"The environment variable {variable} is not for this address."
+
+
+def test_the_key_of_the_external_engine_goes_to_no_other() -> None:
+    synchronised(engine_url="http://gpu:8000/v1", engine_api_key="k-1")
+    engine = Engine.objects.select_related("provider").get()
+    with configured(engine_url="http://gpu:8000/v1", engine_api_key="k-1"):
+        assert endpoint_of(engine, "m").key == "k-1"
+    with configured(engine_url="http://other:8000/v1", engine_api_key="k-2"), pytest.raises(EngineUnavailable):
+        endpoint_of(engine, "m")
+
+
+def test_regional_hosts_of_openai_have_its_key() -> None:
+    engine = provider_engine("https://eu.api.openai.com/v1", kind="openai", key_variable="OPENAI_API_KEY")
+    with configured(openai_api_key="sk-1"):
+        assert endpoint_of(engine, "m").key == "sk-1"
 
 
 def test_providers_of_the_environment_come_and_go() -> None:
@@ -283,6 +335,15 @@ def test_options_of_ollama() -> None:
     engine = provider_engine("http://gpu:11434", kind="ollama", options={"keep_alive": "5m", "num_ctx": 8192})
     assert endpoint_of(engine, "m").options == {"keep_alive": "5m", "num_ctx": 8192}
     for options in ({"num_ctx": 0}, {"num_ctx": True}, {"program": "x"}, {"keep_alive": []}):
+        with pytest.raises(ApiError):
+            services.update_provider(provider=engine.provider, options=options)
+
+
+def test_options_of_anthropic() -> None:
+    given = {"bearer": True, "version": "2023-06-01", "beta": "context-1m", "max_tokens": 100}
+    engine = provider_engine("http://gpu:8000", kind="anthropic", options=given)
+    assert endpoint_of(engine, "m").options == given
+    for options in ({"bearer": 1}, {"bearer": "yes"}, {"version": 2023}, {"version": ""}, {"max_tokens": True}):
         with pytest.raises(ApiError):
             services.update_provider(provider=engine.provider, options=options)
 
