@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from itertools import islice
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from inference import gateway
 from inference.chat import Attribution, InferenceError, TooManyCalls
-from inference.gateway.allowances import MOST_WITHOUT_BOUND
+from inference.gateway.allowances import MOST_WITHOUT_BOUND, prompt_tokens
 from inference.gateway.ledger import ledger
 from inference.models import Provider, UsageRecord
 from sovereign.accounts import services as accounts
@@ -204,3 +206,170 @@ async def test_a_token_limit_is_not_overshot_by_calls_at_once(upstream: Upstream
     answered = sum(isinstance(one, tuple) for one in outcomes)
     assert 0 < answered * 13 <= 300
     assert (await in_database(used, project_id))["tokens"] == answered * 13
+
+
+# ----------------------------------------------------------------------------------------- what goes wrong
+
+
+async def test_what_was_settled_is_not_renewed_any_more(
+    upstream: Upstream, limited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, concurrent_calls=1)
+    begun, ended, renew = asyncio.Event(), threading.Event(), quotas.renew
+    loop = asyncio.get_running_loop()
+
+    def slow(held: Any) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        ended.wait(10)
+        renew(held)
+
+    monkeypatch.setattr("inference.gateway.ledger.RENEWAL", 0.0)
+    monkeypatch.setattr(quotas, "renew", slow)
+    upstream.hangs(HEAD, event({"content": "a"}))
+    running = gateway.stream(asked_by(project_id))
+    await anext(running)
+    await begun.wait()
+    await running.aclose()  # while its place is being renewed
+    ended.set()
+    await gateway.close()
+    assert (await in_database(used, project_id))["calls"] == 0
+
+
+async def test_renewing_goes_on_whatever_fails(
+    upstream: Upstream, limited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, concurrent_calls=1)
+    rounds: asyncio.Queue[None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def broken(held: Any) -> None:
+        loop.call_soon_threadsafe(rounds.put_nowait, None)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("inference.gateway.ledger.RENEWAL", 0.0)
+    monkeypatch.setattr(quotas, "renew", broken)
+    upstream.hangs(HEAD, event({"content": "a"}))
+    running = gateway.stream(asked_by(project_id))
+    await anext(running)
+    async with asyncio.timeout(10):
+        await rounds.get()
+        await rounds.get()
+    await running.aclose()
+
+
+async def test_a_call_that_breaks_at_its_end_holds_no_place(
+    upstream: Upstream, limited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, concurrent_calls=1)
+    monkeypatch.setattr("inference.gateway.modelcall._count", None)
+    with pytest.raises(TypeError):
+        await collect(gateway.stream(asked_by(project_id)))
+    assert not ledger()._held
+
+
+async def test_owner_and_provider_are_asked_in_one_transaction(
+    upstream: Upstream, limited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny", provider={"concurrent_calls": 5})
+    project_id = await in_database(limited, tokens_per_minute=1_000, concurrent_calls=1)
+    reserve, answers = quotas.reserve, iter([None, OperationalError("away")])
+
+    def flaky(demands: Any) -> Any:
+        if (failure := next(answers, None)) is not None:
+            raise failure
+        return reserve(demands)
+
+    monkeypatch.setattr(quotas, "reserve", flaky)
+    with pytest.raises(OperationalError):
+        await collect(gateway.stream(asked_by(project_id)))
+    assert await in_database(used, project_id) == {"tokens": 0, "calls": 0}
+
+
+async def test_a_request_that_cannot_be_estimated_hurts_no_other(
+    upstream: Upstream, limited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, tokens_per_minute=10_000)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    odd = asked_by(project_id, messages=[{"role": "user", "content": deep}])
+    outcomes = await asyncio.gather(
+        *(collect(gateway.stream(one)) for one in (asked_by(project_id), odd, asked_by(project_id))),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, BaseException) for one in outcomes] == [False, True, False]
+
+
+async def test_large_numbers_in_a_tool_are_the_callers_fault(upstream: Upstream, limited: Any) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, tokens_per_minute=10_000)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"maximum": 10**20}}}
+    with pytest.raises(InferenceError) as caught:
+        await collect(gateway.stream(asked_by(project_id, tools=[tool])))
+    assert caught.value.code == "invalid_prompt"
+
+
+# ----------------------------------------------------------------------------------------- shares
+
+
+async def test_calls_without_a_bound_share_what_there_is(upstream: Upstream, limited: Any) -> None:
+    await in_database(ready_engine, upstream.url, "tiny", served=[{"id": "tiny", "context_length": None}])
+    project_id = await in_database(limited, tokens_per_minute=3_000)
+    gate = asyncio.Event()
+
+    async def script(_: Any, writer: Any) -> None:
+        await gate.wait()
+        writer.write(answer("Hello"))
+
+    upstream.script = script
+    calls = [asyncio.create_task(collect(gateway.stream(asked_by(project_id)))) for _ in range(3)]
+    await until(lambda: len(upstream.requests) == 3)
+    gate.set()
+    assert [one[0] for one in await asyncio.gather(*calls)] == ["Hello"] * 3
+    assert [asked.body["max_tokens"] for asked in upstream.requests] == [750] * 3
+
+
+async def test_a_bound_of_almost_nothing_is_refused_instead(upstream: Upstream, limited: Any) -> None:
+    await in_database(ready_engine, upstream.url, "tiny", served=[{"id": "tiny", "context_length": None}])
+    project_id = await in_database(limited, tokens_per_minute=2_000)
+    upstream.answers(answer(*"a" * 1_797))
+    await collect(gateway.stream(asked_by(project_id, max_tokens=1_900)))  # 1,800 tokens with its prompt
+    with pytest.raises(InferenceError, match="tokens per min") as caught:
+        await collect(gateway.stream(asked_by(project_id)))
+    assert (caught.value.code, len(upstream.requests)) == ("rate_limit_exceeded", 1)
+
+
+async def test_a_prompt_that_seems_to_fill_the_context_gets_no_tiny_bound(upstream: Upstream, limited: Any) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")  # 512 tokens
+    project_id = await in_database(limited, tokens_per_minute=10_000)
+    await collect(gateway.stream(asked_by(project_id, "word " * 300)))
+    assert "max_tokens" not in upstream.requests[-1].body, "the engine knows better"
+
+
+async def test_the_calls_of_one_request_take_the_places_there_are(upstream: Upstream, limited: Any) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    project_id = await in_database(limited, concurrent_calls=2)
+    asked = asked_by(project_id)
+    for number in (1, 5):
+        calls = await gateway.in_turns([gateway.stream(asked) for _ in range(number)], asked.attribution)
+        assert [one[0] for one in await asyncio.gather(*map(collect, calls))] == ["Hello"] * number
+    assert await in_database(used, project_id) == {"tokens": 0, "calls": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "at_least"),
+    [
+        ("!?#$%&*+-/<=>@^~{}[]|" * 100, 2_100),
+        ("1234567890" * 100, 1_000),
+        ("\u4f60\u597d\uff0c\u4e16\u754c" * 100, 500),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467" * 10, 60),
+        ("aGVsbG8gd29ybGQ" * 100, 1_000),
+        ("hello world, how are you?\n" * 100, 700),
+    ],
+)
+def test_estimates_are_rather_too_high(text: str, at_least: int) -> None:
+    assert at_least <= prompt_tokens(request_for(text)) <= 2 * len(text.encode())
