@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import daphne.server
@@ -95,9 +96,11 @@ class Request(WebRequest):
 
     def gotLength(self, length: int | None) -> None:
         is_too_large = length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        super().gotLength(0 if is_too_large else length)
+        super().gotLength(0)  # with more Twisted would write to a file, for which everybody waits
         if is_too_large:
             self._refuse()
+        else:
+            self.content = SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 - the request closes it
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
