@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -32,21 +34,33 @@ class RunQuerySet(models.QuerySet[Any]):
         """Runs that no living worker holds."""
         return self.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now()))
 
-    def claimable(
-        self, *, except_models: Collection[tuple[str, str]] = (), except_keys: Collection[str] = ()
-    ) -> RunQuerySet:
-        """Runs a worker may take: queued ones whose model can be served, and started ones whose worker is gone.
+    def held(self) -> RunQuerySet:
+        """Runs that a living worker holds."""
+        return self.filter(lease_owner__isnull=False, lease_expires_at__gt=Now())
 
-        :param except_models: a project and a model each, which nothing serves for it now.
-        :param except_keys: of which no further model call may run now.
+    def claimable(
+        self,
+        *,
+        models: Mapping[str, Collection[str]] | None = None,
+        except_projects: Collection[str] = (),
+        except_keys: Collection[str] = (),
+    ) -> RunQuerySet:
+        """Runs a worker may take: queued ones, and started ones that no worker holds any more.
+
+        :param models: by project those that can be called for it now: of queued runs only theirs. SQLite takes some
+            hundred projects.
+        :param except_projects: of which no further model call may run now.
+        :param except_keys: likewise.
         """
         waiting = Q(status=Status.QUEUED)
-        if except_keys:
-            waiting &= ~Q(created_by_key__in=list(except_keys))
-        for project_id, model in sorted(except_models):
-            waiting &= ~Q(project_id=project_id, model=model)
+        if models is not None:
+            served = [Q(project_id=project_id, model__in=sorted(names)) for project_id, names in sorted(models.items())]
+            waiting &= reduce(or_, served, Q(pk__in=[]))
         orphaned = Q(status=Status.IN_PROGRESS) & ~self.is_poison()
-        return self.unheld().filter(waiting | orphaned, expires_at__gt=Now())
+        runs = self.unheld().filter(waiting | orphaned, expires_at__gt=Now())
+        if except_projects:
+            runs = runs.exclude(project_id__in=except_projects)
+        return runs.exclude(created_by_key__in=except_keys) if except_keys else runs
 
     def poisoned(self) -> RunQuerySet:
         """Started runs that no living worker holds, and that have taken too many workers with them."""

@@ -6,32 +6,21 @@ about a run filters by worker and epoch, so a worker that was stopped and contin
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypedDict
 
-from inference import gateway
-from inference.chat import Attribution
 from runs.events import EventLog
 from runs.models import Run
 from runs.querysets import RunQuerySet
 from runs.services.recorder import Recorder
+from runs.services.waiting import Openings, look, subjects_of
 from runs.states import Status
 from sovereign.accounts.services.quotas import Subject
 from sovereign.core.database import now, service
 
 LEASE = timedelta(seconds=6)  # more than twice the heartbeat
 HEARTBEAT = 2.0  # seconds
-CROWDED = "As many model calls of this {} run as may at once."
-NOT_SERVED = "Nothing serves the model now."
-
-
-class HeldBack(TypedDict):
-    """As ``RunQuerySet.claimable`` takes it."""
-
-    except_models: set[tuple[str, str]]
-    except_keys: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +32,24 @@ class Lease:
 
 
 def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> list[Lease]:
-    """Take up to ``limit`` runs: the oldest first, and only those whose model can be called now.
+    """Take up to ``limit`` runs: the oldest first, and only those whose model can be called now. Of a project or key
+    whose model calls are limited only as many as may still begin.
 
     The rest stay queued and say why. Looks before it locks, so that an idle worker never takes the writer's lock.
 
     :param executing: the worker's own runs: a heartbeat that came late is no reason to take them from itself.
     """
-    if limit < 1 or not Run.objects.claimable().exclude(pk__in=executing).exists():
+    if limit < 1 or (openings := look(executing)) is None:
         return []
-    held_back = _held_back()
-    if not Run.objects.claimable(**held_back).exclude(pk__in=executing).exists():
-        return []
-    return _claim(worker_id, limit, held_back, executing)
+    return _claim(worker_id, limit, openings, executing)
 
 
 @service
-def _claim(worker_id: str, limit: int, held_back: HeldBack, executing: Collection[str]) -> list[Lease]:
-    rows = (
-        Run.objects.claimable(**held_back)
-        .exclude(pk__in=executing)
-        .select_related("configuration")
-        .select_for_update(skip_locked=True, no_key=True, of=("self",))
-        .order_by("created_at", "id")[:limit]
-    )
+def _claim(worker_id: str, limit: int, openings: Openings, executing: Collection[str]) -> list[Lease]:
     instant = now()
     leases = []
     with EventLog() as log:
-        for run in rows:
+        for run in _choose(limit, openings, executing):
             run.crash_count += run.lease_owner is not None
             run.lease_owner, run.lease_epoch, run.lease_expires_at = worker_id, run.lease_epoch + 1, instant + LEASE
             run.lease_flushes = 0
@@ -80,35 +60,43 @@ def _claim(worker_id: str, limit: int, held_back: HeldBack, executing: Collectio
     return leases
 
 
-def _held_back() -> HeldBack:
-    """Which waiting runs are left where they are: nothing serves their model now, or as many calls of their project or
-    key run as may at once. The runs are told the reason.
+def _choose(limit: int, openings: Openings, executing: Collection[str]) -> list[Run]:
+    """Lock the oldest runs, but of a project and of a key no more than they have places left.
+
+    Those that are passed over keep nobody out: where there were any, the next ones are looked at too.
     """
-    queued = Run.objects.claimable().filter(status=Status.QUEUED).order_by()
-    waiting = set(queued.values_list("project_id", "created_by_key", "model"))
-    full = gateway.crowded([Attribution(project=project_id, key=key) for project_id, key, _ in waiting])
-    models: set[tuple[str, str]] = set()
-    for project_id, model in {(project_id, model) for project_id, _, model in waiting}:
-        reason = _why_not(project_id, model, full)
-        if reason:
-            models.add((project_id, model))
-            _tell(Run.objects.filter(project_id=project_id, model=model), reason)
-    keys = {key for _, key, _ in waiting if key is not None and Subject("key", key) in full}
-    if keys:
-        _tell(Run.objects.filter(created_by_key__in=keys), CROWDED.format("API key"))
-    return {"except_models": models, "except_keys": keys}
+    left, chosen = dict(openings.left), list[Run]()
+    while len(chosen) < limit:
+        rows = (
+            _claimable(openings, left, [*executing, *(run.pk for run in chosen)])
+            .select_related("configuration")
+            .select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .order_by("created_at", "id")[: limit - len(chosen)]
+        )
+        taken = [run for run in rows if _takes_place(run, left)]
+        chosen += taken
+        if len(taken) == len(rows):
+            break
+    return chosen
 
 
-def _why_not(project_id: str, model: str, full: Collection[Subject]) -> str:
-    if Subject("project", project_id) in full:
-        return CROWDED.format("project")
-    availability = gateway.availability(model, project_id=project_id)
-    return "" if availability.ready else availability.reason or NOT_SERVED
+def _claimable(openings: Openings, left: Mapping[Subject, int], others: Collection[str]) -> RunQuerySet:
+    full = [subject for subject, places in left.items() if places < 1]
+    runs = Run.objects.claimable(
+        models=openings.models,
+        except_projects=[subject.id for subject in full if subject.kind == "project"],
+        except_keys=[subject.id for subject in full if subject.kind == "key"],
+    )
+    return runs.exclude(pk__in=others)
 
 
-def _tell(runs: RunQuerySet, reason: str) -> None:
-    reason = reason[:500]
-    runs.filter(status=Status.QUEUED).exclude(waiting_reason=reason).update(waiting_reason=reason)
+def _takes_place(run: Run, left: dict[Subject, int]) -> bool:
+    limited = [subject for subject in subjects_of(run.project_id, run.created_by_key) if subject in left]
+    if any(left[subject] < 1 for subject in limited):
+        return False
+    for subject in limited:
+        left[subject] -= 1
+    return True
 
 
 @service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import F
@@ -91,6 +92,10 @@ class Recorder:
 
     def fail(self, code: str, message: str) -> None:
         self.end(Status.FAILED, last_error={"code": code, "message": message})
+
+    def give_back(self, pause: float) -> None:
+        """Let any worker take the run again, in ``pause`` seconds: what was begun goes on then."""
+        Run.objects.filter(pk=self.run.pk).update(lease_owner=None, lease_expires_at=now() + timedelta(seconds=pause))
 
     def count(self, spent: Usage) -> None:
         """Add a model call's tokens to the run's."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import structlog
+from django.db import InterfaceError, OperationalError
 
 from inference import gateway
 from inference.chat import (
@@ -34,7 +35,8 @@ log = structlog.get_logger(__name__)
 
 ENGINE_PATIENCE = 10.0  # seconds a started run waits for an engine that is away
 ENGINE_PAUSE = 0.5  # seconds between two looks
-TURN_PAUSE = 1.0  # seconds between two looks whether fewer calls run than may at once
+DATABASE_PATIENCE = 30.0  # seconds that a database may be away
+TURN_PAUSE = 1.0  # seconds until a run is taken again that was too many
 UNEXPECTED = "Sorry, something went wrong."
 JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
 INTERRUPTED = "The worker stopped in the middle of the answer, and this engine cannot continue it."
@@ -90,7 +92,7 @@ class Execution:
 
     async def _guarded(self) -> None:
         try:
-            await self._work()
+            await self._insist()
         except Fenced:
             log.info("run_fenced")
         except Stopping:
@@ -129,6 +131,21 @@ class Execution:
 
     # ------------------------------------------------------------------------------------- the work
 
+    async def _insist(self) -> None:
+        """Work; where the database was away for a moment, go on from what the rows say."""
+        loop, deadline = asyncio.get_running_loop(), None
+        while True:
+            try:
+                await self._work()
+                return
+            except (OperationalError, InterfaceError) as error:
+                deadline = deadline or loop.time() + DATABASE_PATIENCE
+                if loop.time() >= deadline:
+                    raise
+                log.warning("run_without_database", error=str(error))
+            await asyncio.sleep(ENGINE_PAUSE)
+            await self._writer.commit(self._channel)  # what the model has said so far belongs to the rows
+
     async def _work(self) -> None:
         assignment = await in_database(rebuild, self.lease.run_id)
         if assignment.broken_step_id:
@@ -147,7 +164,7 @@ class Execution:
     async def _call_model(self, assignment: Assignment) -> None:
         """One model call; waits for an engine that is away, as long as nothing was begun.
 
-        For its turn among the calls that may run at once it waits as long as the run lives.
+        Where as many calls run as may at once the run is given back: whoever waits for its turn has no worker's place.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ENGINE_PATIENCE
@@ -156,8 +173,8 @@ class Execution:
                 await self._stream(assignment)
                 return
             except TooManyCalls:
-                pause = TURN_PAUSE
-                deadline = loop.time() + ENGINE_PATIENCE
+                await self._writer.commit(self._channel, Operation(lambda r: r.give_back(TURN_PAUSE)))
+                return
             except EngineUnavailable as error:
                 pause = max(ENGINE_PAUSE, error.retry_after or 0.0)
                 if loop.time() + pause > deadline + ENGINE_PAUSE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -55,12 +55,16 @@ def registered(db: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Regi
     def availability(name: str, **_: Any) -> Availability:
         return Availability(ready=True, capabilities=capabilities)
 
+    def availabilities(names: Iterable[str], **_: Any) -> dict[str, Availability]:
+        return {name: availability(name) for name in names}
+
     def check_model(name: str, **options: Any) -> None:
         if name != "tiny":
             check(name, **options)
 
     for name, answer in {
         "availability": availability,
+        "availabilities": availabilities,
         "check_model": check_model,
         "stream": engine.stream,
         "complete": engine.stream,

@@ -31,6 +31,7 @@ def model(registered: RegisteredModel, monkeypatch: pytest.MonkeyPatch) -> Model
     scripted = Model()
     monkeypatch.setattr(gateway, "stream", scripted.stream)
     monkeypatch.setattr(gateway, "availability", scripted.availability)
+    monkeypatch.setattr(gateway, "availabilities", scripted.availabilities)
     return scripted
 
 

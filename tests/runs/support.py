@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,9 @@ class Model:
 
     def availability(self, name: str, **_: Any) -> Availability:
         return Availability(ready=self.ready, reason=self.reason, capabilities=self.capabilities)
+
+    def availabilities(self, names: Iterable[str], **_: Any) -> dict[str, Availability]:
+        return {name: self.availability(name) for name in names}
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
         self.requests.append(request)

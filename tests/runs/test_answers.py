@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from assistants.models import Assistant
 from inference.chat import Attribution, EngineUnavailable, InferenceError, ToolCallDelta, Usage
 from runs.models import Run
 from runs.services import control
 from runs.worker import execution
+from runs.worker.rebuild import Assignment, rebuild
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
 from tests.runs.support import (
@@ -263,6 +265,52 @@ async def test_an_engine_that_stays_away_fails_a_started_run_with_the_reason(
     async with working():
         over = await ended(run.id)
     assert (over.status, over.last_error["message"]) == ("failed", "The engine of tiny is down since 10:00 UTC.")
+
+
+async def test_a_moment_without_the_database_ends_nothing(
+    model: Model, begin: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the answer, and in the middle of it: what was said stands, and the model is asked for the rest."""
+    monkeypatch.setattr(execution, "ENGINE_PAUSE", 0.01)
+    run = await in_database(begin)
+    model.answers(OperationalError("the connection is lost"))
+    model.answers(*text("Good"), InterfaceError("the connection is closed"))
+    model.answers(*text(" morning"), end())
+    async with working():
+        over = await ended(run.id)
+    assert (over.status, over.lease_epoch) == ("completed", 1)
+    assert [request.continues for request in model.requests] == [False, False, True]
+    assert (await in_database(answer_of, run.id)).text == "Good morning"
+    assert await in_database(streamed_text, run.id) == "Good morning"
+
+
+async def test_a_run_that_cannot_be_read_for_a_moment_is_read_again(
+    model: Model, begin: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = iter([True, False])
+
+    def read(run_id: str) -> Assignment:
+        if next(away):
+            raise OperationalError("the connection is lost")
+        return rebuild(run_id)
+
+    monkeypatch.setattr(execution, "ENGINE_PAUSE", 0.01)
+    monkeypatch.setattr(execution, "rebuild", read)
+    run = await in_database(begin)
+    model.answers(*text("Hello"), end())
+    async with working():
+        assert (await ended(run.id)).status == "completed"
+
+
+async def test_a_database_that_stays_away_is_not_waited_for_for_ever(
+    model: Model, begin: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "DATABASE_PATIENCE", -1.0)
+    run = await in_database(begin)
+    model.answers(OperationalError("a secret"))
+    async with working():
+        over = await ended(run.id)
+    assert (over.status, over.last_error["message"]) == ("failed", execution.UNEXPECTED)
 
 
 async def test_a_run_without_an_engine_stays_queued_and_says_why(
