@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connections
 
 from inference import gateway, services, usage
+from inference.adapters.openai_compatible import OpenAICompatible
 from inference.calls import EmbeddingRequest
-from inference.chat import Attribution, EngineUnavailable, Finished, InferenceError, TextDelta
+from inference.chat import Attribution, EngineUnavailable, Finished, InferenceError, TextDelta, Usage
 from inference.gateway import ledger as ledger_module
+from inference.gateway.allowances import prompt_tokens
 from inference.gateway.ledger import ledger
+from inference.gateway.modelcall import ModelCall
 from inference.models import Provider, UsageRecord
 from inference.usage import Ended
+from sovereign.accounts import services as accounts
+from sovereign.accounts.models import Project
 from sovereign.accounts.services import quotas
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, in_database, plain, request_for, until
 from tests.inference.helpers import ready_engine, supervised_engine
@@ -281,3 +286,117 @@ def test_what_was_settled_is_not_settled_again(monkeypatch: pytest.MonkeyPatch) 
     usage.record([ended])
     usage.record([ended, Ended(None, reserved=(quotas.Reservation("s"),))], again=True)
     assert settled == [(quotas.Reservation("r"), 5)]
+
+
+# ----------------------------------------------------------------------------------------- what nobody counted
+
+
+UNCOUNTED = HEAD + event({"content": "word " * 8}) + event(reason="stop") + b"data: [DONE]\n\n"
+
+
+async def test_where_the_engine_tells_no_usage_it_is_estimated(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(UNCOUNTED)
+    asked = request_for("word " * 100)
+    _, last, _ = await collect(gateway.stream(asked))
+    (row,) = await in_database(rows)
+    assert (row.prompt_tokens, row.completion_tokens) == (prompt_tokens(asked), 10)
+    assert last == Finished("stop", Usage(row.prompt_tokens, 10)), "who asked is told the same"
+
+
+async def test_a_large_piece_is_many_tokens_for_who_leaves_after_it(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.hangs(HEAD, event({"content": "word " * 400}))
+    deltas = gateway.stream(request_for())
+    await anext(deltas)
+    await deltas.aclose()
+    (row,) = await written()
+    assert (row.outcome, row.completion_tokens) == ("cancelled", 500)
+
+
+async def test_who_leaves_while_a_failure_is_noted_has_got_what_was_given_out(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    noting = asyncio.Event()
+
+    async def stream(*_: Any) -> Any:
+        yield TextDelta("some words")
+        raise EngineUnavailable("It is gone.")
+
+    async def mark_down(*_: Any) -> None:
+        noting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(OpenAICompatible, "stream", stream)
+    monkeypatch.setattr(ModelCall, "_mark_down", mark_down)
+    task = asyncio.create_task(collect(gateway.stream(request_for())))
+    await noting.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    (row,) = await written()
+    assert (row.outcome, row.completion_tokens) == ("server_error", 3)
+    assert row.prompt_tokens
+
+
+async def test_the_moment_is_the_databases(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    instant = datetime(2031, 1, 1, 0, 0, 0, tzinfo=UTC)
+    monkeypatch.setattr("inference.usage.recording.now", lambda: instant)
+    await collect(gateway.stream(request_for()))
+    (row,) = await in_database(rows)
+    assert instant - timedelta(minutes=1) < row.created_at < instant
+    assert row.day == date(2030, 12, 31), "it ended before it was written"
+
+
+# ----------------------------------------------------------------------------------------- what must not be lost
+
+
+def reserved(project: Project) -> quotas.Reservation:
+    """Of all that the project may use."""
+    accounts.set_project_limits(project=project, limits=quotas.Limits(tokens_per_day=100, concurrent_calls=1))
+    demand = quotas.Demand((quotas.Subject("project", project.pk),), requests=0, tokens=100)
+    (given,) = quotas.reserve([demand])
+    assert isinstance(given, quotas.Reservation)
+    return given
+
+
+def used(project: Project) -> tuple[int, int]:
+    """Tokens of the day, and calls that run."""
+    name = f"project:{project.pk}"
+    account = quotas.look([name])[name]
+    return account.used("tokens_per_day"), account.used("concurrent_calls")
+
+
+async def test_what_was_surely_not_done_is_done_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = await in_database(reserved, project)
+    monkeypatch.setattr(ledger_module.usage, "record", Failing(OperationalError("away")))
+    monkeypatch.setattr(ledger_module, "FIRST_RETRY", 0.0)
+    await asyncio.wait_for(ledger().write(Ended(None, reserved=(given,))), 10)
+    assert await in_database(used, project) == (0, 0)
+
+
+async def test_of_a_row_that_cannot_be_written_the_tokens_are_settled(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = await in_database(reserved, project)
+    broken = UsageRecord(id="call_1", model=None, outcome="stop", day=date(2026, 1, 1), created_at="2026-01-01T00:00Z")
+    await asyncio.wait_for(ledger().write(Ended(broken, reserved=(given,), tokens=7)), 10)
+    assert await in_database(used, project) == (7, 0)
+    assert await in_database(rows) == []
+
+
+def test_only_a_commit_can_leave_it_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("away")
+
+    row = UsageRecord(id="call_1", model="x", outcome="stop", day=date(2026, 1, 1), created_at="2026-01-01T00:00Z")
+    with monkeypatch.context() as patch:
+        patch.setattr(quotas, "settle", away)
+        with pytest.raises(OperationalError) as caught:
+            usage.record([Ended(row)])
+    assert not isinstance(caught.value, usage.Unsure)
+    with monkeypatch.context() as patch:
+        patch.setattr(connections["default"], "_commit", away)
+        with pytest.raises(usage.Unsure):
+            usage.record([Ended(row)])
