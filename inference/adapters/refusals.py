@@ -37,6 +37,10 @@ NO_MODEL = re.compile(
 #: a 403 that speaks of a model refuses that model, and not our key
 A_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 
+#: what an engine answers that lacks a call, and which calls there are engines without
+NO_SUCH_CALL = frozenset({404, 405, 501})
+NOT_EVERYWHERE = re.compile(r"(?<!/chat)/completions$|/embeddings$|/moderations$")
+
 TOO_LONG = "The engine sent a longer answer than is accepted."
 WRONG_KEY = "The engine refused our key."
 
@@ -58,6 +62,9 @@ async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> Infe
     if status == 404 and endpoint.kind == "ollama" and endpoint.model and NO_MODEL.search(said):
         sentence = f"Ollama does not have the model '{endpoint.model}': pull it there first, with 'ollama pull'."
         return InferenceError(sentence, "model_not_found", param="model")
+    if status in NO_SUCH_CALL and NOT_EVERYWHERE.search(response.url.path) and not NO_MODEL.search(said):
+        call = response.url.path.rpartition("/")[2]
+        return InferenceError(f"The engine has no call for this: it does not know /{call}.", "unsupported")
     return meaning(status, said, retry_after(response))
 
 
