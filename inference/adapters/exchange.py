@@ -14,6 +14,7 @@ import orjson
 from inference.adapters.base import Endpoint
 from inference.adapters.refusals import MALFORMED, TOO_LONG, refusal, sanitised
 from inference.adapters.transport import TRAILER_TIMEOUT, Asked, Call, transport
+from inference.adapters.usage import believed, most_prompt
 from inference.chat import Delta, Finished, FinishReason, InferenceError
 from inference.sse import StreamTooLarge
 
@@ -57,10 +58,13 @@ async def streamed(
         asked = ask()
     except MALFORMED:
         raise InferenceError(NO_CONVERSATION, "invalid_prompt") from None
-    call = transport().open(endpoint)
+    call, received, prompts = transport().open(endpoint), 0, most_prompt(asked.body)
     try:
-        await check_stream(await call.send(asked), endpoint, content_types)
+        response = await call.send(asked)
+        del asked  # it may hold pictures, and the answer takes long
+        await check_stream(response, endpoint, content_types)
         while not decoder.done and (chunk := await _next(call, decoder)):
+            received += len(chunk)
             deltas: list[Delta] = []
             failure = _decode(parser, decoder, chunk, deltas)
             if deltas:
@@ -69,7 +73,9 @@ async def streamed(
                 yield delta
             if failure is not None:
                 raise failure
-        yield decoder.finished()
+        last = decoder.finished()
+        last.usage = believed(last.usage, prompts, received, endpoint.capabilities.context_length)
+        yield last
     finally:
         call.close()
 
@@ -117,11 +123,21 @@ def check_plain(response: aiohttp.ClientResponse) -> None:
 
 
 async def document(endpoint: Endpoint, asked: Asked, *, maximum: int = MAXIMUM_DOCUMENT, computed: bool = True) -> Any:
-    """What an upstream answers at once, as JSON.
+    """What an upstream answers at once, as JSON; see ``whole_answer``.
+
+    :raises InferenceError: it failed, in one of the ways of a stream, or sent no JSON.
+    """
+    return parsed(*await whole_answer(endpoint, asked, maximum=maximum, computed=computed), endpoint)
+
+
+async def whole_answer(
+    endpoint: Endpoint, asked: Asked, *, maximum: int = MAXIMUM_DOCUMENT, computed: bool = True
+) -> tuple[bytes, str]:
+    """The bytes of an answer, and what kind they are said to be.
 
     :param maximum: bytes that are read.
     :param computed: a model made it, so that it proves as much as a token does.
-    :raises InferenceError: it failed, in one of the ways of a stream, or sent no JSON.
+    :raises InferenceError: it failed, in one of the ways of a stream; ``unsupported`` where it is too long.
     """
     call = transport().open(endpoint)
     try:
@@ -134,10 +150,18 @@ async def document(endpoint: Endpoint, asked: Asked, *, maximum: int = MAXIMUM_D
             call.saw_token()
     finally:
         call.close()
+    return raw, response.content_type
+
+
+def parsed(raw: bytes, kind: str, endpoint: Endpoint) -> Any:
+    """An answer as JSON.
+
+    :raises InferenceError: it is none.
+    """
     try:
         return orjson.loads(raw)
     except ValueError:
-        kind = sanitised(response.content_type, endpoint.key)
+        kind = sanitised(kind, endpoint.key)
         raise InferenceError(f"The engine's answer ({kind}) is not JSON.") from None
 
 
@@ -146,8 +170,8 @@ async def _whole(call: Call, maximum: int) -> bytes:
     while chunk := await call.read():
         pieces.append(chunk)
         held += len(chunk)
-        if held > maximum:
-            raise InferenceError(TOO_LONG)
+        if held > maximum:  # it may be what was asked for: that does not mean that the engine is broken
+            raise InferenceError(TOO_LONG, "unsupported")
     return b"".join(pieces)
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from inference.chat import ChatRequest, InferenceError
 
-DATA_URL = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,", re.IGNORECASE)
+DATA_URL = re.compile(r"data:(image/(?:png|jpe?g|gif|webp));base64,", re.IGNORECASE)
 
 
 def invalid(sentence: str) -> InferenceError:
@@ -65,7 +65,8 @@ def image(part: dict[str, Any]) -> tuple[str, str]:
         b64decode(data, validate=True)
     except (NoBase64, ValueError):
         raise invalid("An image holds something that is not base64.") from None
-    return head[1].lower(), data
+    kind = head[1].lower()
+    return "image/jpeg" if kind == "image/jpg" else kind, data
 
 
 def arguments_of(call: dict[str, Any]) -> dict[str, Any]:

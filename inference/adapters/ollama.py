@@ -53,10 +53,10 @@ class Progress:
 
 
 class Ollama:
-    """The adapter. It remembers what models can do, by digest: the list is asked for every few seconds."""
+    """The adapter. It remembers what models can do, by server and digest: the list is asked for every few seconds."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, dict[str, Any]] = {}
+        self._shown: dict[tuple[str, str], dict[str, Any]] = {}
 
     def stream(self, endpoint: Endpoint, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """See :class:`inference.adapters.base.Adapter`."""
@@ -76,15 +76,11 @@ class Ollama:
 
     async def embed(self, endpoint: Endpoint, request: EmbeddingRequest) -> Embedded:
         """See :class:`inference.adapters.base.Adapter`."""
-        asked = _asked(endpoint, "/api/embed", embedding_body(endpoint, request))
-        body = await document(endpoint, asked, maximum=vectors.answer_limit(len(request.texts)))
-        try:
-            found, usage = body["embeddings"], counted(body.get("prompt_eval_count"), 0)
-            if not all(isinstance(vector, list) for vector in found):
-                raise TypeError
-        except MALFORMED:
-            raise InferenceError("The engine sent vectors that are not in Ollama's format.") from None
-        return Embedded(vectors.checked(found, request), usage)
+
+        def ask(part: EmbeddingRequest) -> Asked:
+            return _asked(endpoint, "/api/embed", embedding_body(endpoint, part))
+
+        return await vectors.embedded(endpoint, request, ask, _read_vectors)
 
     async def moderate(self, endpoint: Endpoint, request: ModerationRequest) -> Moderated:
         """Not there."""
@@ -92,17 +88,13 @@ class Ollama:
 
     async def list_models(self, endpoint: Endpoint) -> Served:
         """See :class:`inference.adapters.base.Adapter`."""
-        listed = await self._listed(endpoint, "/api/tags")
+        listed = await self._listed(endpoint)
         gate = asyncio.Semaphore(SHOWN_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._described(endpoint, entry, gate)) for entry in listed[:MAXIMUM_SHOWN]]
         models = [task.result() for task in tasks]
         models += [{"id": entry["name"], "context_length": None} for entry in listed[MAXIMUM_SHOWN:]]
         return Served(models, {"json_schema": True, "completions": True, "logprobs": True})
-
-    async def loaded(self, endpoint: Endpoint) -> list[str]:
-        """The names of the models that it holds in memory now."""
-        return [entry["name"] for entry in await self._listed(endpoint, "/api/ps")]
 
     async def pull(self, endpoint: Endpoint, model: str) -> AsyncGenerator[Progress, None]:
         """Have it fetch ``model``; the last progress has the status ``success``.
@@ -125,8 +117,8 @@ class Ollama:
         if status != "success":
             raise InferenceError(CUT)
 
-    async def _listed(self, endpoint: Endpoint, path: str) -> list[dict[str, Any]]:
-        body = await document(endpoint, _asked(endpoint, path), computed=False)
+    async def _listed(self, endpoint: Endpoint) -> list[dict[str, Any]]:
+        body = await document(endpoint, _asked(endpoint, "/api/tags"), computed=False)
         try:
             return [entry for entry in bounded(body["models"]) if is_name(entry["name"])]
         except MALFORMED:
@@ -134,12 +126,13 @@ class Ollama:
 
     async def _described(self, endpoint: Endpoint, entry: dict[str, Any], gate: asyncio.Semaphore) -> dict[str, Any]:
         """An entry of ``Served.models``; one that cannot be shown is still listed."""
-        key = str(entry.get("digest") or "")
-        shown = self._shown.get(key) if key else None
+        digest = str(entry.get("digest") or "")
+        key = (endpoint.base_url, digest)  # no server is believed about another's models
+        shown = self._shown.get(key) if digest else None
         if shown is None:
             async with gate:
                 shown = await self._show(endpoint, entry["name"])
-            if key and shown:
+            if digest and shown:
                 if len(self._shown) >= REMEMBERED:
                     self._shown.clear()
                 self._shown[key] = shown
@@ -160,6 +153,17 @@ def _asked(
 ) -> Asked:
     headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
     return Asked(path=path, body=None if body is None else encoded(body), accept=accept, headers=headers)
+
+
+def _read_vectors(body: Any, request: EmbeddingRequest) -> Embedded:
+    """:raises InferenceError: they are none, or cannot be used."""
+    try:
+        found, usage = body["embeddings"], counted(body.get("prompt_eval_count"), 0)
+        if not all(isinstance(vector, list) for vector in found):
+            raise TypeError
+    except MALFORMED:
+        raise InferenceError("The engine sent vectors that are not in Ollama's format.") from None
+    return Embedded(vectors.checked(found, request), usage)
 
 
 def _read_shown(body: Any) -> dict[str, Any]:

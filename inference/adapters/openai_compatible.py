@@ -19,7 +19,7 @@ from inference.adapters.refusals import MALFORMED
 from inference.adapters.transport import Asked
 from inference.adapters.usage import read_usage
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
-from inference.chat import ChatRequest, Delta, InferenceError, Usage
+from inference.chat import ChatRequest, Delta, InferenceError
 from inference.sse import EventParser
 
 SMALLEST_TOP_P = 1e-6  # keeps the most probable token alone
@@ -42,15 +42,13 @@ class OpenAICompatible:
 
     async def embed(self, endpoint: Endpoint, request: EmbeddingRequest) -> Embedded:
         """See :class:`inference.adapters.base.Adapter`."""
-        body = {"model": endpoint.model, "input": request.texts, "encoding_format": "base64"}
-        body |= _given(dimensions=request.dimensions, user=request.end_user)
-        answer = await self._post(endpoint, "/embeddings", body, vectors.answer_limit(len(request.texts)))
-        return vectors.read_openai(answer, request)
+        return await vectors.embedded(endpoint, request, partial(self._ask_vectors, endpoint), vectors.read_openai)
 
     async def moderate(self, endpoint: Endpoint, request: ModerationRequest) -> Moderated:
         """See :class:`inference.adapters.base.Adapter`."""
         body = {"model": endpoint.model, "input": request.inputs}
-        return read_moderation(await self._post(endpoint, "/moderations", body), request)
+        asked = Asked(path="/moderations", body=encoded(body), headers=self.headers(endpoint))
+        return read_moderation(await document(endpoint, asked), request)
 
     async def list_models(self, endpoint: Endpoint) -> Served:
         """See :class:`inference.adapters.base.Adapter`."""
@@ -88,9 +86,10 @@ class OpenAICompatible:
         body = {"model": endpoint.model, "prompt": request.prompt, **STREAMED, **text_numbers(endpoint, request)}
         return Asked(path="/completions", body=encoded(body), accept=EVENTS, headers=self.headers(endpoint))
 
-    async def _post(self, endpoint: Endpoint, path: str, body: dict[str, Any], maximum: int = 4 * 1024 * 1024) -> Any:
-        asked = Asked(path=path, body=encoded(body), headers=self.headers(endpoint))
-        return await document(endpoint, asked, maximum=maximum)
+    def _ask_vectors(self, endpoint: Endpoint, request: EmbeddingRequest) -> Asked:
+        body = {"model": endpoint.model, "input": request.texts, "encoding_format": "base64"}
+        body |= _given(dimensions=request.dimensions, user=request.end_user)
+        return Asked(path="/embeddings", body=encoded(body), headers=self.headers(endpoint))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -150,7 +149,7 @@ def read_moderation(body: Any, request: ModerationRequest) -> Moderated:
         raise InferenceError("The engine sent a judgement that is not in OpenAI's format.") from None
     if len(results) != len(request.inputs) and not _is_one(request.inputs, results):
         raise InferenceError(f"The engine judged {len(results)} of {len(request.inputs)} inputs.")
-    return Moderated(results, usage or Usage(0, 0))
+    return Moderated(results, usage)
 
 
 def _is_one(inputs: list[Any], results: list[dict[str, Any]]) -> bool:

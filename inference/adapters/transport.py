@@ -1,14 +1,15 @@
-"""Connections to upstreams: two bounded sessions per event loop, and a watch over the calls that use them.
+"""Connections to upstreams: bounded sessions per event loop, and a watch over the calls that use them.
 
-One session reaches every address, for engines of our own network; the other only public ones. Time-outs are kept by
-one ticker and not by a timer per read: at thousands of deltas per second that is the difference between some and no
-cost.
+One session reaches every address, for engines of our own network; another only public ones; and each has one beside
+it for probes, which find out about engines that hold all connections. Time-outs are kept by one ticker and not by a
+timer per read: at thousands of deltas per second that is the difference between some and no cost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -28,10 +29,14 @@ log = structlog.get_logger(__name__)
 
 TRAILER_TIMEOUT = 5.0  # seconds that the usage may come after the finish reason
 KEEP_ALIVE = 3.0  # seconds; shorter than the five of uvicorn and Node.js, so that no reused connection is a dead one
-MAXIMUM_CONNECTIONS = 512
+MAXIMUM_CONNECTIONS = 2_048
+MAXIMUM_PER_ENGINE = 512  # connections to one host and port: an engine that hangs does not keep others from theirs
+MAXIMUM_PROBES = 64  # connections, beside those of calls
+MAXIMUM_PROBES_PER_ENGINE = 8
 TICK = 0.5  # seconds
 RECORD_INTERVAL = 5.0  # seconds between two records of an engine's tokens
 CONNECT_PAUSE = 0.1  # seconds before a refused connection is tried once more: a server may just be starting again
+LARGE_BODY = 256 * 1024  # bytes; more is written piece by piece, so that the loop goes on meanwhile
 LONGEST_PAUSE = 2.0  # seconds: who asks for a longer one is left to the gateway, which may know another engine
 
 CUT = "The engine closed the connection in the middle of the answer."
@@ -58,7 +63,11 @@ class Asked:
 
 
 class Call:
-    """One request to an upstream; whoever holds it must ``close`` it."""
+    """One request to an upstream; whoever holds it must ``close`` it.
+
+    :ivar silent_since: the loop's time since which the engine is waited for; ``None`` while nobody reads, which is
+        no silence of the engine's.
+    """
 
     __slots__ = (
         "_answering",
@@ -70,9 +79,9 @@ class Call:
         "endpoint",
         "engine_id",
         "failure",
-        "last",
         "limit",
         "on_kept_connection",
+        "silent_since",
     )
 
     def __init__(self, transport: Transport, endpoint: Endpoint) -> None:
@@ -83,7 +92,8 @@ class Call:
         self._answering = False
         self.endpoint = endpoint
         self.engine_id = endpoint.engine_id
-        self._begun = self.last = transport.loop.time()
+        self._begun = transport.loop.time()
+        self.silent_since: float | None = self._begun
         self.limit = endpoint.patience.first_token
         self.failure: InferenceError | None = None
         self.on_kept_connection = False
@@ -134,7 +144,7 @@ class Call:
         return await self._transport.session_for(endpoint).request(
             "GET" if asked.body is None else "POST",
             url,
-            data=asked.body,
+            data=io.BytesIO(asked.body) if asked.body is not None and len(asked.body) > LARGE_BODY else asked.body,
             headers=asked.to_send(),
             allow_redirects=False,
             trace_request_ctx=self,
@@ -147,6 +157,8 @@ class Call:
         :raises InferenceError: the connection broke, nothing came for too long, or the answer takes too long.
         """
         assert self._response is not None
+        if self.silent_since is None:
+            self.silent_since = self._transport.loop.time()
         try:
             chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError, ValueError):
@@ -154,7 +166,7 @@ class Call:
         if self.failure is not None:
             raise self.failure
         if self._answering:
-            self.last = self._transport.loop.time()
+            self.silent_since = None
         return chunk
 
     def saw_token(self) -> None:
@@ -162,18 +174,19 @@ class Call:
         if not self._answering:
             self._answering = True
             self.limit = self._patience.idle
-            self.last = self._transport.loop.time()
+            self.silent_since = None
         if self.engine_id:
-            self._transport.progress[self.engine_id] = self.last
+            self._transport.progress[self.engine_id] = self._transport.loop.time()
 
     def may_end_within(self, seconds: float) -> None:
         """The answer is there, and only what follows it is waited for."""
         self._answering = True
         self.limit = seconds
+        self.silent_since = None
 
     def overdue(self, now: float) -> InferenceError | None:
         """Why the call must end now, if it must."""
-        if now - self.last > self.limit:
+        if self.silent_since is not None and now - self.silent_since > self.limit:
             return too_slow(self.limit)
         if now - self._begun > self._patience.total:
             return InferenceError(f"The answer was not complete after {_spoken(self._patience.total)} seconds.")
@@ -200,13 +213,17 @@ class Transport:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        bounds: dict[str, Any] = {"limit": MAXIMUM_CONNECTIONS, "keepalive_timeout": KEEP_ALIVE}
-        self.session = _session(aiohttp.TCPConnector(**bounds))
-        self.public_session = _session(public_connector(**bounds))
+        calls = _bounds(MAXIMUM_CONNECTIONS, MAXIMUM_PER_ENGINE)
+        probes = _bounds(MAXIMUM_PROBES, MAXIMUM_PROBES_PER_ENGINE)
+        self.session = _session(aiohttp.TCPConnector(**calls))
+        self.public_session = _session(public_connector(**calls))
+        self.probe_session = _session(aiohttp.TCPConnector(**probes))
+        self.public_probe_session = _session(public_connector(**probes))
         self.calls: set[Call] = set()
         self.progress: dict[str, float] = {}  # engine id → the loop's time
         self._recorded: dict[str, float] = {}
         self._record: RecordToken | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._ticker = asyncio.create_task(self._watch(), name="inference transport")
 
     def open(self, endpoint: Endpoint) -> Call:
@@ -215,14 +232,18 @@ class Transport:
         return call
 
     def session_for(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        return self.session if endpoint.inner_network else self.public_session
+        """What names no engine or no model of it is a probe."""
+        if endpoint.engine_id and endpoint.model:
+            return self.session if endpoint.inner_network else self.public_session
+        return self.probe_session if endpoint.inner_network else self.public_probe_session
 
     def record_tokens_with(self, record: RecordToken) -> None:
         self._record = record
 
     def stalled(self, engine_id: str, seconds: float) -> bool:
         """Whether calls wait on this engine although none of them got a token for so long."""
-        waiting = [call.last for call in self.calls if call.engine_id == engine_id]
+        of_engine = (call.silent_since for call in self.calls if call.engine_id == engine_id)
+        waiting = [since for since in of_engine if since is not None]
         if not waiting:
             return False
         return self.loop.time() - max(min(waiting), self.progress.get(engine_id, 0.0)) > seconds
@@ -233,24 +254,26 @@ class Transport:
             call.abort(InferenceError(reason))
 
     async def close(self) -> None:
-        self._ticker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._ticker
+        for task in (self._ticker, self._recording):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._close_sessions()  # a ticker that never had its turn closed nothing
 
     async def _watch(self) -> None:
-        """Runs until the loop or ``close`` cancels it, and closes the session then."""
+        """Runs until the loop or ``close`` cancels it, and closes the sessions then; it waits for nothing else."""
         try:
             while True:
                 await asyncio.sleep(TICK)
                 self._end_overdue()
-                await self._record_progress()
+                self._begin_recording()
         finally:
             await self._close_sessions()
 
     async def _close_sessions(self) -> None:
-        await self.session.close()
-        await self.public_session.close()
+        for session in (self.session, self.public_session, self.probe_session, self.public_probe_session):
+            await session.close()
 
     def _end_overdue(self) -> None:
         now = self.loop.time()
@@ -258,13 +281,23 @@ class Transport:
             if (failure := call.overdue(now)) is not None:
                 call.abort(failure)
 
-    async def _record_progress(self) -> None:
-        for engine_id, at in list(self.progress.items()):
-            if self._record is None or at - self._recorded.get(engine_id, -RECORD_INTERVAL) < RECORD_INTERVAL:
-                continue
-            self._recorded[engine_id] = at
+    def _begin_recording(self) -> None:
+        """In a task of its own: the database may be slow, or locked."""
+        if self._record is None or (self._recording is not None and not self._recording.done()):
+            return
+        due = {
+            engine_id: at
+            for engine_id, at in self.progress.items()
+            if at - self._recorded.get(engine_id, -RECORD_INTERVAL) >= RECORD_INTERVAL
+        }
+        if due:
+            self._recorded |= due
+            self._recording = asyncio.create_task(self._record_progress(self._record, list(due)), name="progress")
+
+    async def _record_progress(self, record: RecordToken, engine_ids: list[str]) -> None:
+        for engine_id in engine_ids:
             try:
-                await self._record(engine_id)
+                await record(engine_id)
             except Exception as error:  # the record is a convenience: the calls go on
                 log.warning("token_not_recorded", engine=engine_id, error=type(error).__name__)
 
@@ -335,6 +368,10 @@ async def _kept(session: aiohttp.ClientSession, context: Any, parameters: Any) -
     """A call goes over a connection that is not new."""
     if context.trace_request_ctx is not None:  # the request belongs to no call: somebody looks at an engine
         context.trace_request_ctx.on_kept_connection = True
+
+
+def _bounds(most: int, of_one_engine: int) -> dict[str, Any]:
+    return {"limit": most, "limit_per_host": of_one_engine, "keepalive_timeout": KEEP_ALIVE}
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:

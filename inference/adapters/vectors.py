@@ -1,26 +1,74 @@
-"""Vectors as upstreams send them, checked: one for each text, all of one width, every number finite."""
+"""Vectors as upstreams send them, checked: one for each text, all of one width, every number finite.
+
+Many texts are sent in several calls, and long answers are read in a thread: the loop has streams to carry meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from array import array
 from base64 import b64decode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from inference.adapters.usage import counted
+from inference.adapters.base import Endpoint
+from inference.adapters.exchange import parsed, whole_answer
+from inference.adapters.transport import Asked
+from inference.adapters.usage import believed, counted, most_prompt
 from inference.calls import Embedded, EmbeddingRequest
-from inference.chat import InferenceError
+from inference.chat import InferenceError, Usage
 
 MAXIMUM_WIDTH = 16_384
 BYTES_PER_VECTOR = 256 * 1024  # of an answer: 8,192 numbers written out
 MAXIMUM_ANSWER = 64 * 1024 * 1024  # bytes
+TEXTS_AT_ONCE = 256
+SHORT_ANSWER = 64 * 1024  # bytes; reading so few is done before a thread would have begun
 NOT_VECTORS = "The engine sent vectors that cannot be used: {}."
 
 
 def answer_limit(texts: int) -> int:
     """Bytes that an answer with so many vectors may have."""
     return min(MAXIMUM_ANSWER, (texts + 4) * BYTES_PER_VECTOR)
+
+
+#: not the loop's own threads: names are looked up in those
+_readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="vectors")
+
+Reader = Callable[[Any, EmbeddingRequest], Embedded]
+
+
+async def embedded(
+    endpoint: Endpoint, request: EmbeddingRequest, ask: Callable[[EmbeddingRequest], Asked], read: Reader
+) -> Embedded:
+    """The vectors of all texts, and the tokens of all calls.
+
+    :param ask: writes one call.
+    :param read: reads its answer, JSON; in any thread.
+    :raises InferenceError: a call failed, or its vectors cannot be used.
+    """
+    vectors: list[list[float]] = []
+    tokens = 0
+    for begin in range(0, len(request.texts), TEXTS_AT_ONCE):
+        part = replace(request, texts=request.texts[begin : begin + TEXTS_AT_ONCE])
+        found = await _part(endpoint, part, ask(part), read)
+        vectors += found.vectors
+        tokens += found.usage.prompt_tokens
+    return Embedded(checked_widths(vectors, request), Usage(tokens, 0))
+
+
+async def _part(endpoint: Endpoint, request: EmbeddingRequest, asked: Asked, read: Reader) -> Embedded:
+    raw, kind = await whole_answer(endpoint, asked, maximum=answer_limit(len(request.texts)))
+
+    def work() -> Embedded:
+        return read(parsed(raw, kind, endpoint), request)
+
+    is_short = len(raw) <= SHORT_ANSWER
+    found = work() if is_short else await asyncio.get_running_loop().run_in_executor(_readers, work)
+    return replace(found, usage=believed(found.usage, most_prompt(asked.body), 0, None))
 
 
 def read_openai(body: Any, request: EmbeddingRequest) -> Embedded:
@@ -62,6 +110,14 @@ def checked(vectors: list[list[float]], request: EmbeddingRequest) -> list[list[
     """
     if len(vectors) != len(request.texts):
         raise InferenceError(NOT_VECTORS.format(f"{len(vectors)} of them for {len(request.texts)} texts"))
+    return [_finite(vector) for vector in checked_widths(vectors, request)]
+
+
+def checked_widths(vectors: list[list[float]], request: EmbeddingRequest) -> list[list[float]]:
+    """The vectors, where all are of the one width that was asked for.
+
+    :raises InferenceError: they are not, or of an absurd one.
+    """
     widths = {len(vector) for vector in vectors}
     if len(widths) > 1:
         raise InferenceError(NOT_VECTORS.format("they differ in width"))
@@ -70,7 +126,7 @@ def checked(vectors: list[list[float]], request: EmbeddingRequest) -> list[list[
         raise InferenceError(NOT_VECTORS.format(f"a width of {width}"))
     if request.dimensions is not None and vectors and width != request.dimensions:
         raise InferenceError(NOT_VECTORS.format(f"{width} numbers wide where {request.dimensions} were asked for"))
-    return [_finite(vector) for vector in vectors]
+    return vectors
 
 
 def _finite(vector: list[float]) -> list[float]:

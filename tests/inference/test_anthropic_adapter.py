@@ -118,6 +118,11 @@ async def test_tool_choices(server: Messages, choice: Any, parallel: bool, wante
     assert server.asked["tools"] == [{"name": "weather", "input_schema": schema}]
 
 
+async def test_a_jpeg_by_its_other_name(server: Messages) -> None:
+    await stream(server, messages=[{"role": "user", "content": [_image(f"data:image/JPG;base64,{PIXEL}")]}])
+    assert server.asked["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
+
+
 async def test_a_conversation_with_everything(server: Messages) -> None:
     call = {"id": "call/1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Köln"}'}}
     broken = {"id": "call_2", "type": "function", "function": {"name": "weather", "arguments": "Köln"}}

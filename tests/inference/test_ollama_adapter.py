@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from inference.adapters import adapter_for
 from inference.adapters.lines import LineParser
 from inference.adapters.ollama import Ollama, Progress
+from inference.adapters.transport import close_transport
 from inference.calls import CompletionRequest, EmbeddingRequest, ModerationRequest
 from inference.chat import (
     Capabilities,
@@ -295,9 +296,23 @@ async def test_the_list_of_models_says_what_each_can_do_and_asks_once(server: Se
     assert server.paths().count("/api/show") == 4  # only what has no digest is asked for again
 
 
-async def test_what_is_in_memory(server: Server) -> None:
-    assert await Ollama().loaded(server.endpoint()) == ["tiny:latest"]
-    assert server.paths() == ["/api/ps"]
+async def test_no_server_is_believed_about_anothers_models(server: Server) -> None:
+    adapter, other = Ollama(), Upstream()
+    await other.start()
+    try:
+        elsewhere = Server(other)
+        elsewhere.shown["model_info"] = {"llama.context_length": 1}
+        told = [(await adapter.list_models(each.endpoint())).models for each in (elsewhere, server, elsewhere)]
+    finally:
+        await close_transport()
+        await other.stop()
+    assert [models[0]["context_length"] for models in told] == [1, 8_192, 1]
+
+
+async def test_a_jpeg_by_its_other_name(server: Server) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"data:image/jpg;base64,{PIXEL}"}}
+    await stream(server, messages=[{"role": "user", "content": [part]}])
+    assert server.asked["messages"][0]["images"] == [PIXEL]
 
 
 async def test_pulling(server: Server) -> None:

@@ -9,12 +9,22 @@ from typing import Any
 import orjson
 import pytest
 
+from inference.adapters import adapter_for
 from inference.adapters import transport as transport_module
 from inference.adapters.base import Patience
 from inference.adapters.openai_compatible import OpenAICompatible
 from inference.adapters.refusals import sanitised
 from inference.adapters.transport import transport
-from inference.chat import EngineUnavailable, Finished, InferenceError, TextDelta, ToolCallDelta, Usage
+from inference.adapters.usage import UNSEEN, most_prompt
+from inference.chat import (
+    Capabilities,
+    EngineUnavailable,
+    Finished,
+    InferenceError,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, plain, request_for, until
 
 adapter = OpenAICompatible()
@@ -137,7 +147,38 @@ async def test_absurd_usage_counts_as_nothing(upstream: Upstream) -> None:
     }
     upstream.answers(HEAD, event({"content": "a"}), event(reason="stop", usage=usage), b"data: [DONE]\n\n")
     _, last, _ = await stream(upstream)
-    assert last == Finished("stop", Usage(0, 2**31 - 1))
+    assert last
+    assert last.usage.prompt_tokens == 0
+    assert last.usage.completion_tokens < 1_000  # no more than bytes came
+
+
+@pytest.mark.parametrize(
+    ("told", "length", "believed"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 3}, None, (9, 3)),
+        ({"prompt_tokens": 10**9, "completion_tokens": 1}, 512, (512, 1)),
+        ({"prompt_tokens": 1, "completion_tokens": 10**9}, 8, (1, 8)),
+        (
+            {"completion_tokens": 10**5, "completion_tokens_details": {"reasoning_tokens": 10**5 - 3}},
+            None,
+            (0, 10**5),
+        ),
+    ],
+)
+async def test_usage_is_believed_as_far_as_it_can_be_true(
+    upstream: Upstream, told: dict[str, Any], length: int | None, believed: tuple[int, int]
+) -> None:
+    upstream.answers(HEAD, event({"content": "a"}), event(reason="stop", usage=told), b"data: [DONE]\n\n")
+    endpoint = upstream.endpoint(capabilities=Capabilities(context_length=length))
+    _, last, _ = await collect(adapter_for("openai_compatible").stream(endpoint, request_for()))
+    assert last
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == believed
+
+
+def test_a_prompt_is_no_longer_than_its_bytes_and_pictures() -> None:
+    assert most_prompt(None) == 0
+    assert most_prompt(b"x" * 1_000) == 1_000 + UNSEEN
+    assert most_prompt(b'{"type": "image_url"}') == 21 + 2 * UNSEEN
 
 
 async def test_characters_that_no_database_keeps_are_left_out(upstream: Upstream) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from array import array
 from base64 import b64encode
+from threading import current_thread
 from typing import Any
 
 import orjson
@@ -11,7 +14,9 @@ import pytest
 
 from inference.adapters import adapter_for
 from inference.adapters.openai_compatible import OpenAICompatible
-from inference.calls import CompletionRequest, EmbeddingRequest, ModerationRequest
+from inference.adapters.usage import UNSEEN
+from inference.adapters.vectors import read_openai
+from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, ModerationRequest
 from inference.chat import (
     Capabilities,
     Finished,
@@ -22,7 +27,7 @@ from inference.chat import (
     ToolCallDelta,
     Usage,
 )
-from tests.inference.conftest import HEAD, Upstream, answer, collect, event, plain, request_for
+from tests.inference.conftest import HEAD, Asked, Upstream, answer, collect, event, plain, request_for
 from tests.inference.upstreams.openai import Server
 
 adapter = OpenAICompatible()
@@ -204,6 +209,47 @@ async def test_vectors_are_asked_for_as_base64_and_read_either_way(upstream: Ups
     asked = upstream.requests[-1]
     assert asked.path == "/v1/embeddings"
     assert asked.body == {"model": "tiny", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 2}
+
+
+async def test_many_texts_are_sent_in_several_calls(upstream: Upstream) -> None:
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(vectors(*(packed(float(text)) for text in asked.body["input"])))
+
+    upstream.script = script
+    embedded = await embed(upstream, *map(str, range(600)))
+    assert embedded.vectors == [[float(number)] for number in range(600)]
+    assert embedded.usage == Usage(12, 0)
+    assert [len(request.body["input"]) for request in upstream.requests] == [256, 256, 88]
+
+
+async def test_calls_of_one_request_that_disagree(upstream: Upstream) -> None:
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(vectors(*[packed(*[1.0] * len(upstream.requests))] * len(asked.body["input"])))
+
+    upstream.script = script
+    with pytest.raises(InferenceError, match="differ in width"):
+        await embed(upstream, *["a"] * 300)
+
+
+async def test_long_answers_are_read_beside_the_loop(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def read(body: Any, request: EmbeddingRequest) -> Embedded:
+        names.append(current_thread().name)
+        return read_openai(body, request)
+
+    monkeypatch.setattr("inference.adapters.vectors.read_openai", read)
+    for numbers in (1, 32 * 1024):
+        upstream.answers(vectors([1.0] * numbers))
+        with contextlib.suppress(InferenceError):  # it is wider than any vector
+            await embed(upstream, "a")
+    assert names[0] == current_thread().name
+    assert names[1].startswith("vectors")
+
+
+async def test_a_told_prompt_is_believed_as_far_as_it_can_be_true(upstream: Upstream) -> None:
+    upstream.answers(vectors(packed(1.0), usage={"prompt_tokens": 10**9}))
+    assert (await embed(upstream, "a")).usage.prompt_tokens < 2 * UNSEEN
 
 
 async def test_vectors_in_another_order(upstream: Upstream) -> None:

@@ -79,7 +79,8 @@ async def test_a_connection_that_is_not_accepted(upstream: Upstream, monkeypatch
     endpoint = upstream.endpoint(patience=Patience(connect=0.05))
     with pytest.raises(EngineUnavailable) as caught:
         await collect(adapter_for("vllm").stream(endpoint, request_for()))
-    assert caught.value.message == f"127.0.0.1:{upstream.port} did not accept a connection within 0.05 s."
+    assert caught.value.message == "The engine of tiny did not accept a connection within 0.05 s."
+    assert caught.value.detail == f"127.0.0.1:{upstream.port} did not accept a connection within 0.05 s."
 
 
 async def test_two_sessions_and_one_of_them_is_for_public_addresses(upstream: Upstream) -> None:

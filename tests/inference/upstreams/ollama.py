@@ -55,8 +55,6 @@ class Server:
         body = asked.body
         if asked.path == "/api/tags":
             writer.write(_json({"models": self.tags}))
-        elif asked.path == "/api/ps":
-            writer.write(_json({"models": self.tags[:1]}))
         elif body.get("model") == "missing":
             writer.write(_json({"error": "model 'missing' not found"}, 404))
         elif asked.path == "/api/show":
