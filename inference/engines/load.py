@@ -18,6 +18,7 @@ from sovereign.core.egress import check_url
 TIMEOUT = 2.0  # seconds
 SLEEP_TIMEOUT = 120.0  # seconds: the weights go to the machine's memory, or come back
 LARGEST_ANSWER = 4 * 1024 * 1024  # bytes
+LARGEST_COUNT = 2**53  # what every JSON keeps exactly
 SAMPLE = re.compile(r"^([\w:]+)(?:\{[^}]*\})? ([\d.eE+-]+|NaN)\s*$", re.M)
 
 
@@ -49,7 +50,10 @@ class Load:
 
 
 def parse_metrics(text: str) -> Load | None:
-    """Read Prometheus' format, several engines of one server summed; ``None`` where it is not vLLM's."""
+    """Read Prometheus' format, several engines of one server summed; ``None`` where it is not vLLM's.
+
+    :raises ValueError: a number is none.
+    """
     samples: dict[str, list[float]] = {}
     for name, value in SAMPLE.findall(text):
         samples.setdefault(name, []).append(float(value))
@@ -67,8 +71,7 @@ def parse_metrics(text: str) -> Load | None:
 
 
 def _count(values: list[float]) -> int:
-    total = sum(value for value in values if 0 <= value < float("inf"))
-    return int(total)
+    return int(min(sum(value for value in values if 0 <= value < float("inf")), LARGEST_COUNT))
 
 
 async def read_load(endpoint: Endpoint) -> Load | None:
@@ -86,9 +89,9 @@ async def read_load(endpoint: Endpoint) -> Load | None:
             raw = await response.content.read(LARGEST_ANSWER)
             while not response.content.at_eof() and len(raw) < LARGEST_ANSWER:
                 raw += await response.content.readany()
+        return parse_metrics(raw.decode(errors="replace"))
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
         return None
-    return parse_metrics(raw.decode(errors="replace"))
 
 
 async def ask(base_url: str, key: str, path: str) -> bool:
@@ -96,7 +99,7 @@ async def ask(base_url: str, key: str, path: str) -> bool:
     try:
         async with (
             asyncio.timeout(SLEEP_TIMEOUT),
-            transport().session.post(
+            transport().probe_session.post(
                 f"{_origin(base_url)}{path}", headers=_headers(key), allow_redirects=False
             ) as response,
         ):

@@ -39,7 +39,7 @@ RESERVED_NAMES = frozenset({"external", "openai", "anthropic", "ollama"})
 OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     "openai_compatible": {},
     "openai": {"organization": (str,), "project": (str,)},
-    "anthropic": {"max_tokens": (int,), "beta": (str,)},
+    "anthropic": {"max_tokens": (int,), "beta": (str,), "bearer": (bool,), "version": (str,)},
     "ollama": {
         "keep_alive": (str, int),
         **dict.fromkeys(("num_ctx", "num_batch", "num_thread", "num_gpu", "top_k"), (int,)),

@@ -12,7 +12,8 @@ import pytest
 from inference.adapters.base import Endpoint
 from inference.engines import pulse, vllm
 from inference.engines.circuit import Timing
-from inference.engines.load import Load, parse_metrics
+from inference.engines.load import Load, parse_metrics, read_load
+from tests.inference.conftest import Upstream
 
 METRICS = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -56,6 +57,20 @@ def test_absurd_values_count_as_nothing() -> None:
         "vllm:generation_tokens_total 1e999\n"
     )
     assert load == Load(running=0, waiting=0, cache_usage=1.0, finished=0, tokens=0)
+
+
+def test_absurdly_large_values_are_bounded() -> None:
+    load = parse_metrics("vllm:num_requests_running 1e300\n" + "vllm:generation_tokens_total 1e308\n" * 2)
+    assert load is not None
+    assert (load.running, load.tokens) == (2**53, 2**53)
+
+
+@pytest.mark.parametrize("number", ["-", "1e", "1.2.3", "e+-"])
+async def test_what_is_no_number_says_nothing(upstream: Upstream, number: str) -> None:
+    upstream.metrics = f"vllm:num_requests_running {number}\n".encode()
+    assert await read_load(upstream.endpoint()) is None
+    upstream.metrics = b"vllm:num_requests_running 2\n"
+    assert await read_load(upstream.endpoint()) == Load(2, 0, 0.0, 0, 0)
 
 
 # whether somebody wants it
