@@ -33,14 +33,20 @@ class Chunks(Protocol):
 
 
 class Collector(Protocol):
-    """What puts an answer together."""
+    """What puts an answer together.
+
+    :ivar held: bytes that it keeps for that.
+    """
+
+    held: int
 
     def add(self, number: int, delta: Delta) -> None: ...
 
     def render(self) -> dict[str, Any]: ...
 
 
-Keep = Callable[[dict[str, Any]], Awaitable[None]]
+Keep = Callable[[bytes], Awaitable[None]]
+MOST_HELD = 64 * 1024 * 1024  # bytes of one answer
 
 
 def json_response(body: dict[str, Any]) -> HttpResponse:
@@ -50,21 +56,32 @@ def json_response(body: dict[str, Any]) -> HttpResponse:
 async def collected(sources: Sources, collector: Collector, keep: Keep | None = None) -> HttpResponse:
     """The whole answer.
 
-    :param keep: is given it before it is sent.
-    :raises ApiError: a call failed.
+    :param keep: is given it, in JSON, before it is sent.
+    :raises ApiError: a call failed, or the answer is too large.
     """
     pump = Pump(sources)
     try:
         with told():
             while bunch := await pump.next():
-                for number, delta in bunch:
-                    collector.add(number, delta)
+                take(collector, bunch)
     finally:
         await pump.close()
-    answer = collector.render()
+    content = orjson.dumps(collector.render())
     if keep is not None:
-        await keep(answer)
-    return json_response(answer)
+        await keep(content)
+    return HttpResponse(content, content_type="application/json")
+
+
+def take(collector: Collector, bunch: list[tuple[int, Delta]]) -> None:
+    """:raises ApiError: 400, the answer has become too large to be kept until it is whole."""
+    for number, delta in bunch:
+        collector.add(number, delta)
+    if collector.held > MOST_HELD:
+        raise ApiError(
+            f"The answer is larger than {MOST_HELD // 1024**2} MB: ask for fewer or shorter answers, for fewer "
+            "logprobs, or for a stream that is not stored.",
+            code="answer_too_large",
+        )
 
 
 async def streamed(
@@ -115,7 +132,7 @@ class DeltaStream:
                 return self._written(bunch)
             self._is_over = True
             if self._collector is not None and self._keep is not None:
-                await self._keep(self._collector.render())
+                await self._keep(orjson.dumps(self._collector.render()))
             return self._chunks.ending()
         except InferenceError as error:
             return self._failed(api_error(error))
@@ -131,8 +148,7 @@ class DeltaStream:
 
     def _written(self, bunch: list[tuple[int, Delta]]) -> bytes:
         if self._collector is not None:
-            for number, delta in bunch:
-                self._collector.add(number, delta)
+            take(self._collector, bunch)
         frames = self._chunks.frames
         return b"".join([frames(number, delta) for number, delta in bunch])
 

@@ -21,6 +21,31 @@ ONLY_BESIDE = {
 }
 
 
+MOST_SENT = 64 * 1024 * 1024  # bytes of all the calls of one request
+LARGEST_SEED = 2**63 - 1
+
+
+def check_extent(size: int, calls: int) -> None:
+    """:param size: bytes of the request.
+
+    :raises ApiError: 400, it is too large to be sent so often.
+    """
+    if size * calls > MOST_SENT:
+        raise ApiError(
+            f"A request of {size} bytes is too large for {calls} calls of a model: all of them together can have "
+            f"{MOST_SENT // 1024**2} MB. Ask for fewer answers.",
+            param="n",
+            code="invalid_value",
+        )
+
+
+def seeds_of(seed: int | None, calls: int) -> list[int | None]:
+    """One for each call: with one for all of them, all answers would be the same. After the largest comes 0."""
+    if seed is None:
+        return [None] * calls
+    return [seed + number if seed + number <= LARGEST_SEED else seed + number - 2**63 for number in range(calls)]
+
+
 def attribution_of(principal: Principal, purpose: str) -> Attribution:
     user = str(principal.user_id) if principal.user_id is not None else None
     return Attribution(project=principal.project_id, key=principal.key_id, user=user, purpose=purpose)

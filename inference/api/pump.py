@@ -5,11 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
-from inference.chat import Delta
+from inference.chat import Delta, Finished, InferenceError, TextDelta, ToolCallDelta
 
 FULL = 1_024  # deltas that may wait for a slow reader; then nothing more is read from the engine
+HEAVY = 256 * 1024  # bytes of them
 AT_ONCE = 64  # calls of one request; the others wait for their turn
+PIECE = 128  # bytes that a delta takes besides what it says
+LIKELIHOOD = 400  # bytes of a token with its logprob, besides its text
+
+
+def weight(delta: Delta) -> int:
+    """About how many bytes it takes in memory."""
+    if isinstance(delta, TextDelta):
+        return PIECE + len(delta.text) + (_weight_of_logprobs(delta.logprobs) if delta.logprobs else 0)
+    if isinstance(delta, Finished):
+        return PIECE
+    return PIECE + len(delta.arguments if isinstance(delta, ToolCallDelta) else delta.text)
+
+
+def _weight_of_logprobs(entries: list[dict[str, Any]]) -> int:
+    tokens = [one for entry in entries for one in (entry, *entry["top_logprobs"])]
+    return sum(LIKELIHOOD + len(one["token"]) + 8 * len(one["bytes"] or ()) for one in tokens)
 
 
 class Pump:
@@ -21,6 +39,7 @@ class Pump:
 
     def __init__(self, sources: Sequence[AsyncGenerator[Delta, None]]) -> None:
         self._arrived: list[tuple[int, Delta]] = []
+        self._weight = 0  # bytes that have arrived
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._turn = asyncio.Semaphore(AT_ONCE)
@@ -38,7 +57,7 @@ class Pump:
             await self._news.wait()
         if not self._arrived and self._failure is not None:
             raise self._failure
-        arrived, self._arrived = self._arrived, []
+        arrived, self._arrived, self._weight = self._arrived, [], 0
         self._room.set()
         return arrived
 
@@ -49,14 +68,19 @@ class Pump:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _take(self, number: int, source: AsyncGenerator[Delta, None]) -> None:
+        is_finished = False
         try:
             async with self._turn, aclosing(source):
                 async for delta in source:
                     self._arrived.append((number, delta))
+                    self._weight += weight(delta)
                     self._news.set()
-                    while len(self._arrived) >= FULL:
+                    is_finished = type(delta) is Finished
+                    while len(self._arrived) >= FULL or self._weight >= HEAVY:
                         self._room.clear()
                         await self._room.wait()
+            if not is_finished:
+                raise InferenceError("The model stopped in the middle of its answer.")
         except Exception as error:
             self._failure = self._failure or error
         finally:

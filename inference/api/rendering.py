@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from inference.api.pump import PIECE, weight
 from inference.chat import Delta, Finished, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, Usage
 from sovereign.core.ids import new_id
 
@@ -92,16 +93,19 @@ class Choice:
     reasoning: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     calls: dict[int, dict[str, Any]] = field(default_factory=dict)
-    logprobs: list[dict[str, Any]] | None = None
+    logprobs: list[bytes] | None = None  # written already: as objects they take some ten times as much
     finished: Finished | None = None
 
-    def add(self, delta: Delta) -> None:
+    def add(self, delta: Delta) -> int:
+        """:returns: about how many bytes more are kept."""
         match delta:
             case TextDelta():
                 self.text.append(delta.text)
-                if delta.logprobs is not None:
+                if delta.logprobs:
+                    written = orjson.dumps(delta.logprobs)[1:-1]
                     self.logprobs = self.logprobs or []
-                    self.logprobs += delta.logprobs
+                    self.logprobs.append(written)
+                    return weight(TextDelta(delta.text)) + PIECE + len(written)
             case ReasoningDelta():
                 self.reasoning.append(delta.text)
             case RefusalDelta():
@@ -110,6 +114,7 @@ class Choice:
                 self._add_call(delta)
             case Finished():
                 self.finished = delta
+        return weight(delta)
 
     def _add_call(self, delta: ToolCallDelta) -> None:
         call = self.calls.setdefault(delta.index, {"id": new_id("call_"), "name": "", "arguments": []})
@@ -137,18 +142,23 @@ class Choice:
         return message
 
     def render(self, index: int, style: Style) -> dict[str, Any]:
-        reason = self.finished.reason if self.finished else "stop"
-        logprobs = None if self.logprobs is None else {"content": self.logprobs, "refusal": None}
+        logprobs = None if self.logprobs is None else {"content": joined(self.logprobs), "refusal": None}
+        assert self.finished is not None  # else the call has failed
         return {
             "index": index,
             "message": self.message(style),
             "logprobs": logprobs,
-            "finish_reason": style.reason(reason),
+            "finish_reason": style.reason(self.finished.reason),
         }
 
 
+def joined(written: list[bytes]) -> orjson.Fragment:
+    """A list of JSON whose elements are written already."""
+    return orjson.Fragment(b"[%s]" % b",".join(written))
+
+
 def render_chat(heading: Heading, choices: list[Choice], style: Style) -> dict[str, Any]:
-    """A whole answer (``chat.completion``)."""
+    """A whole answer (``chat.completion``); its logprobs are written already."""
     return {
         "id": heading.id,
         "object": "chat.completion",
@@ -240,9 +250,10 @@ class ChatAnswer:
         self.heading = heading
         self._style = style
         self._choices = [Choice() for _ in range(style.choices)]
+        self.held = 0
 
     def add(self, number: int, delta: Delta) -> None:
-        self._choices[number].add(delta)
+        self.held += self._choices[number].add(delta)
 
     def render(self) -> dict[str, Any]:
         return render_chat(self.heading, self._choices, self._style)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework.exceptions import ValidationError
 
+from inference.api.conversation import LARGEST_SEED
 from inference.api.fields import (
     AnyObject,
     FunctionName,
@@ -37,7 +38,6 @@ TIERS = ["auto", "default", "flex", "scale", "priority"]
 MAXIMUM_TOOLS = 128
 MAXIMUM_CHOICES = 128
 MAXIMUM_STOPS = 4
-LARGEST_SEED = 2**63 - 1
 BIASES = 1_024
 MAXIMUM_INPUTS = 2_048
 LARGEST_TOKEN = 2**31 - 1
@@ -344,7 +344,7 @@ class CompletionRequestBody(Sampling):
     """Texts to be continued."""
 
     prompt = Texts("Prompt")
-    best_of = _integer(1, 20)
+    best_of = _integer(0, 20)
     echo = _flag()
     logprobs = _integer(0, 5)
     max_tokens = _integer(0, LARGEST_TOKEN)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from django.db.models import TextField
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models import F, Func, TextField, Value
+from django.db.models.functions import Cast, Length
 from django.http import QueryDict
 
 from inference.models import StoredCompletion
 from inference.querysets import StoredCompletionQuerySet
-from sovereign.core.api.pagination import Page, page_of
+from sovereign.core.api.pagination import BY_CREATION, Page, page_of, rows_of
 from sovereign.core.api.validation import METADATA_PAIRS
 from sovereign.core.errors import ApiError
 
+MOST_STORED = 1024 * 1024  # bytes of a request that is stored
+MOST_ANSWERED = 2 * 1024 * 1024  # bytes of its answer
+MOST_LISTED = 8 * 1024 * 1024  # characters of one page of a list; what does not fit comes with the next
 METADATA = re.compile(r"metadata\[(.{1,64})\]", re.DOTALL)
 #: What a stored answer says of its request, and what that was where it said nothing.
 ECHOED: dict[str, Any] = {
@@ -30,6 +33,45 @@ ECHOED: dict[str, Any] = {
 }
 
 
+class ValueOfKey(Func):
+    """The text under a key of a JSON object, whatever the key looks like: Django takes ``1`` for a place in a list.
+
+    In SQLite's paths a key cannot be quoted so that every key is found: its pairs are looked through.
+    """
+
+    function = "jsonb_extract_path_text"
+    output_field = TextField()
+
+    def __init__(self, field: str, key: str) -> None:
+        super().__init__(F(field), Value(key, TextField()))
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:
+        pairs = "(SELECT value FROM json_each(%(expressions)s)"
+        return self.as_sql(compiler, connection, template=pairs, arg_joiner=") WHERE key = ")
+
+
+def check_storable(size: int) -> None:
+    """:raises ApiError: 400, a request of ``size`` bytes is not stored."""
+    if size > MOST_STORED:
+        raise ApiError(
+            f"The request is too large to be stored: it has {size} bytes, and what is stored can have {MOST_STORED}. "
+            "Send it without 'store'.",
+            param="store",
+            code="too_large_to_store",
+        )
+
+
+def check_answer_storable(size: int) -> None:
+    """:raises ApiError: 400, an answer of ``size`` bytes is not stored."""
+    if size > MOST_ANSWERED:
+        raise ApiError(
+            f"The answer is too large to be stored: it has {size} bytes, and what is stored can have {MOST_ANSWERED}. "
+            "Ask for less, or without 'store'.",
+            param="store",
+            code="too_large_to_store",
+        )
+
+
 def filtered(rows: StoredCompletionQuerySet, query: QueryDict) -> StoredCompletionQuerySet:
     """Those of ``rows`` that a list's ``model`` and ``metadata[key]`` ask for.
 
@@ -41,8 +83,7 @@ def filtered(rows: StoredCompletionQuerySet, query: QueryDict) -> StoredCompleti
     if len(pairs) > METADATA_PAIRS:
         raise ApiError(f"At most {METADATA_PAIRS} pairs of metadata can be asked for.", param="metadata")
     for number, (key, value) in enumerate(pairs):
-        told = Cast(KeyTextTransform(key, "metadata"), TextField())  # a transform of JSON compares JSON: this is text
-        rows = rows.alias(**{f"pair_{number}": told}).filter(**{f"pair_{number}": value})
+        rows = rows.alias(**{f"pair_{number}": ValueOfKey("metadata", key)}).filter(**{f"pair_{number}": value})
     return rows
 
 
@@ -50,6 +91,18 @@ def page_of_stored(query: QueryDict) -> Page:
     """Oldest first, where nothing else is said."""
     asked: dict[str, str] = {name: str(query[name]) for name in ("limit", "order", "after") if name in query}
     return page_of({"order": "asc", **asked})
+
+
+def page_that_fits(rows: StoredCompletionQuerySet, page: Page) -> Page:
+    """``page`` with as many rows as may be held at once, at least one."""
+    size = Length(Cast("answer", TextField())) + Length(Cast("request", TextField()))
+    measured: list[Any] = rows_of(rows.only(*BY_CREATION).annotate(size=size), page, BY_CREATION)
+    left = MOST_LISTED
+    for number, row in enumerate(measured):
+        left -= row.size
+        if left < 0:
+            return replace(page, limit=min(page.limit, max(number, 1)))
+    return page
 
 
 def render_stored(completion: StoredCompletion) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from inference.api.rendering import DONE, Heading, render_usage
+from inference.api.pump import PIECE, weight
+from inference.api.rendering import DONE, Heading, joined, render_usage
 from inference.chat import Delta, Finished, TextDelta, Usage
 
 SMALLEST = -9999.0  # the logarithm of what is as good as impossible
@@ -37,16 +38,43 @@ class Plan:
 
 @dataclass(slots=True)
 class Text:
-    """One continued text."""
+    """One continued text.
+
+    :ivar logprobs: pieces of the lists of ``render_logprobs``, which are written already.
+    :ivar length: characters of the tokens in them.
+    :ivar values: the sum of the logarithms of ``counted`` tokens' probabilities.
+    """
 
     pieces: list[str] = field(default_factory=list)
-    tokens: list[dict[str, Any]] = field(default_factory=list)
+    logprobs: dict[str, list[bytes]] = field(default_factory=dict)
+    length: int = 0
+    values: float = 0.0
+    counted: int = 0
     finished: Finished | None = None
+
+    def add(self, delta: TextDelta, shown: bool) -> int:
+        """:returns: about how many bytes more are kept."""
+        self.pieces.append(delta.text)
+        held = weight(TextDelta(delta.text))
+        if not delta.logprobs:
+            return held
+        known = [token["logprob"] for token in delta.logprobs if token["logprob"] is not None]
+        self.values += sum(known)
+        self.counted += len(known)
+        if shown:
+            for name, values in render_logprobs(delta.logprobs, self.length).items():
+                written = orjson.dumps(values)[1:-1]
+                self.logprobs.setdefault(name, []).append(written)
+                held += PIECE + len(written)
+            self.length += sum(len(token["token"]) for token in delta.logprobs)
+        return held
 
     def likelihood(self) -> float:
         """The mean logarithm of its tokens' probabilities."""
-        values = [token["logprob"] for token in self.tokens if token["logprob"] is not None]
-        return sum(values) / len(values) if values else SMALLEST
+        return self.values / self.counted if self.counted else SMALLEST
+
+    def rendered_logprobs(self) -> dict[str, Any]:
+        return {name: joined(self.logprobs.get(name, [])) for name in render_logprobs([])}
 
 
 def render_logprobs(tokens: list[dict[str, Any]], offset: int = 0) -> dict[str, Any]:
@@ -75,12 +103,12 @@ class CompletionAnswer:
         self.heading = heading
         self._plan = plan
         self._texts = [Text() for _ in range(plan.calls)]
+        self.held = 0
 
     def add(self, number: int, delta: Delta) -> None:
         text = self._texts[number]
         if type(delta) is TextDelta:
-            text.pieces.append(delta.text)
-            text.tokens += delta.logprobs or ()
+            self.held += text.add(delta, self._plan.logprobs)
         elif type(delta) is Finished:
             text.finished = delta
 
@@ -104,11 +132,12 @@ class CompletionAnswer:
         return [text for group in groups for text in group]
 
     def _choice(self, index: int, text: Text) -> dict[str, Any]:
+        assert text.finished is not None  # else the call has failed
         return {
             "text": "".join(text.pieces),
             "index": index,
-            "logprobs": render_logprobs(text.tokens) if self._plan.logprobs else None,
-            "finish_reason": text.finished.reason if text.finished else "stop",
+            "logprobs": text.rendered_logprobs() if self._plan.logprobs else None,
+            "finish_reason": text.finished.reason,
         }
 
 

@@ -12,18 +12,20 @@ from sovereign.core.database import service, visible_row
 from sovereign.core.errors import not_found
 
 KIND = "chat completion"
+MOST_KEPT = 10_000  # of one project
+AT_ONCE = 100  # are forgotten
 
 
 @service
 def store_completion(*, principal: Principal, body: dict[str, Any], answer: dict[str, Any]) -> StoredCompletion:
-    """Keep a chat and its answer.
+    """Keep a chat and its answer; where a project has too many, its oldest are forgotten.
 
     :param body: the request as it was checked.
     :param answer: the ``chat.completion``; its id becomes the row's.
     """
     principal.require(CHAT_WRITE)
     request = {name: value for name, value in body.items() if name not in ("messages", "metadata")}
-    return StoredCompletion.objects.create(
+    completion: StoredCompletion = StoredCompletion.objects.create(
         id=answer["id"],
         project_id=principal.project_id,
         model=answer["model"],
@@ -32,6 +34,11 @@ def store_completion(*, principal: Principal, body: dict[str, Any], answer: dict
         messages=body["messages"],
         answer=answer,
     )
+    newest_first = StoredCompletion.objects.visible_to(principal).order_by("-created_at", "-id")
+    too_many = list(newest_first.values_list("pk", flat=True)[MOST_KEPT : MOST_KEPT + AT_ONCE])
+    if too_many:
+        StoredCompletion.objects.filter(pk__in=too_many).delete()
+    return completion
 
 
 def get_completion(*, principal: Principal, completion_id: str, lock: bool = False) -> StoredCompletion:

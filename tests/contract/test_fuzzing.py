@@ -28,6 +28,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
 from inference.api.rendering import Choice, Style, heading, render_chat
+from inference.chat import Finished, Usage
 from inference.models import StoredCompletion
 from runs.models import RunStep
 from sovereign.accounts.models import Project
@@ -117,7 +118,7 @@ def real(api: Any) -> dict[str, str]:
         project=Project.objects.get(),
         model="tiny",
         messages=[message],
-        answer=render_chat(heading("chatcmpl-", "tiny"), [Choice()], Style()),
+        answer=render_chat(heading("chatcmpl-", "tiny"), [Choice(finished=Finished("stop", Usage(1, 0)))], Style()),
     )
     (call,) = RunStep.objects.get().tool_calls
     return {

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+import orjson
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference import gateway
-from inference.api.answering import collected, streamed
-from inference.api.conversation import chat_request, is_forced
+from inference.api.answering import Keep, collected, streamed
+from inference.api.conversation import chat_request, check_extent, is_forced, seeds_of
 from inference.api.objects import (
     CHAT_STREAM,
     ChatCompletionObject,
@@ -22,7 +22,15 @@ from inference.api.objects import (
 )
 from inference.api.rendering import ChatAnswer, ChatChunks, Style, heading
 from inference.api.serializers import ChatRequestBody, StoredChatUpdate
-from inference.api.stored import filtered, page_of_stored, render_messages, render_stored
+from inference.api.stored import (
+    check_answer_storable,
+    check_storable,
+    filtered,
+    page_of_stored,
+    page_that_fits,
+    render_messages,
+    render_stored,
+)
 from inference.chat import ChatRequest
 from inference.models import StoredCompletion
 from inference.services import completions
@@ -30,7 +38,7 @@ from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import CHAT_READ, CHAT_WRITE
-from sovereign.core.api.pagination import paginate
+from sovereign.core.api.pagination import BY_CREATION, paginate
 from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
 from sovereign.core.asgi import LaterResponse
 from sovereign.core.database import in_database
@@ -71,8 +79,14 @@ def answer_chat(body: dict[str, Any], principal: Principal) -> LaterResponse:
     """:raises ApiError: 400, 404, before any model is called."""
     asked = chat_request(body, principal)
     gateway.check_model(asked.model, project_id=principal.project_id, ability="chat")
+    choices = body.get("n", 1)
+    if choices > 1 or body.get("store"):
+        size = len(orjson.dumps(body))
+        check_extent(size, choices)
+        if body.get("store"):
+            check_storable(size)
     style = Style(
-        choices=body.get("n", 1),
+        choices=choices,
         old="functions" in body,
         forced=is_forced(asked.tool_choice),
         counts=bool(body.get("stream_options", {}).get("include_usage")),
@@ -83,21 +97,21 @@ def answer_chat(body: dict[str, Any], principal: Principal) -> LaterResponse:
 async def _answer(asked: ChatRequest, style: Style, body: dict[str, Any], principal: Principal) -> Any:
     answer = ChatAnswer(heading(PREFIX, asked.model), style)
 
-    async def keep(rendered: dict[str, Any]) -> None:
+    async def keep(content: bytes) -> None:
+        check_answer_storable(len(content))
+        rendered = orjson.loads(content)
         await in_database(completions.store_completion, principal=principal, body=body, answer=rendered)
 
-    sources = [gateway.stream(one) for one in _each(asked, style.choices)]
-    keeps: Callable[[dict[str, Any]], Any] | None = keep if body.get("store") else None
+    sources = await gateway.in_turns([gateway.stream(one) for one in _each(asked, style.choices)], asked.attribution)
+    keeps: Keep | None = keep if body.get("store") else None
     if not body.get("stream"):
         return await collected(sources, answer, keeps)
     return await streamed(sources, ChatChunks(answer.heading, style), answer if keeps else None, keeps)
 
 
 def _each(asked: ChatRequest, choices: int) -> list[ChatRequest]:
-    """The calls of one request: with one seed for all of them, all would be the same."""
-    if asked.seed is None:
-        return [asked] * choices
-    return [replace(asked, seed=asked.seed + number) for number in range(choices)]
+    """The calls of one request."""
+    return [replace(asked, seed=seed) for seed in seeds_of(asked.seed, choices)]
 
 
 class ChatCompletionsView(ModelCallView):
@@ -109,10 +123,10 @@ class ChatCompletionsView(ModelCallView):
     @extend_schema(operation_id="listChatCompletions", parameters=[*FILTERS, *PAGE], responses=StoredChatCompletionList)
     def get(self, request: Request) -> Response:
         """The stored chat completions."""
-        visible = StoredCompletion.objects.visible_to(principal_of(request))
+        visible = StoredCompletion.objects.visible_to(principal_of(request)).defer("messages")
         rows = filtered(visible, request.query_params)
-        page = page_of_stored(request.query_params)
-        return Response(paginate(rows, page, order_by=("created_at", "id"), render=render_stored))
+        page = page_that_fits(rows, page_of_stored(request.query_params))
+        return Response(paginate(rows, page, order_by=BY_CREATION, render=render_stored))
 
     @extend_schema(
         operation_id="createChatCompletion",
@@ -123,7 +137,8 @@ class ChatCompletionsView(ModelCallView):
         """Answer a chat.
 
         With `stream: true` the answer is a stream of chunks, and `data: [DONE]` at its end.
-        Nothing is kept, unless `store` asks for it. It is not recognised when it is sent again.
+        Nothing is kept, unless `store` asks for it: then its request may have 1 MB and its answer 2 MB, and of each
+        project the newest 10,000 are kept. It is not recognised when it is sent again.
         """
         return answer_chat(*question_of(self, request))
 

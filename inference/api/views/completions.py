@@ -3,12 +3,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
+import orjson
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from inference import gateway
 from inference.api.answering import collected, streamed
-from inference.api.conversation import attribution_of, check_beside
+from inference.api.conversation import attribution_of, check_beside, check_extent, seeds_of
 from inference.api.objects import COMPLETION_STREAM, CompletionObject
 from inference.api.rendering import heading
 from inference.api.serializers import CompletionRequestBody
@@ -29,7 +30,7 @@ def plan_of(body: dict[str, Any]) -> Plan:
     """:raises ApiError: 400, what does not go together, or is too much together."""
     check_beside(body, "stream_options", "stream")
     answers = body.get("n", 1)
-    tries = max(body.get("best_of", answers), 1)
+    tries = body.get("best_of") or answers
     if tries < answers:
         raise ApiError("'best_of' must be at least 'n'.", param="best_of", code="invalid_value")
     if tries > answers and body.get("stream"):
@@ -43,6 +44,8 @@ def plan_of(body: dict[str, Any]) -> Plan:
     )
     if plan.calls > MAXIMUM_CALLS:
         raise ApiError(f"A request can have {MAXIMUM_CALLS} answers in all.", param="n", code="invalid_value")
+    check_extent(len(orjson.dumps(body["prompt"])), plan.tries)
+    check_extent(len(orjson.dumps({**body, "prompt": None})), plan.calls)
     return plan
 
 
@@ -50,7 +53,6 @@ def completion_requests(body: dict[str, Any], plan: Plan, principal: Principal) 
     logprobs = body.get("logprobs")
     if logprobs is None and plan.tries > plan.answers:
         logprobs = 0  # the likeliest cannot be found without
-    seed = body.get("seed")
     return [
         CompletionRequest(
             model=body["model"],
@@ -60,7 +62,7 @@ def completion_requests(body: dict[str, Any], plan: Plan, principal: Principal) 
             temperature=body.get("temperature"),
             top_p=body.get("top_p"),
             stop=body.get("stop", []),
-            seed=None if seed is None else seed + number,
+            seed=seed,
             presence_penalty=body.get("presence_penalty"),
             frequency_penalty=body.get("frequency_penalty"),
             logit_bias=body.get("logit_bias"),
@@ -70,13 +72,13 @@ def completion_requests(body: dict[str, Any], plan: Plan, principal: Principal) 
             attribution=attribution_of(principal, "completion"),
         )
         for prompt in body["prompt"]
-        for number in range(plan.tries)
+        for seed in seeds_of(body.get("seed"), plan.tries)
     ]
 
 
 async def _answer(requests: list[CompletionRequest], plan: Plan, stream: bool) -> Any:
     head = heading("cmpl-", requests[0].model)
-    sources = [gateway.complete(one) for one in requests]
+    sources = await gateway.in_turns([gateway.complete(one) for one in requests], requests[0].attribution)
     if stream:
         return await streamed(sources, CompletionChunks(head, plan))
     return await collected(sources, CompletionAnswer(head, plan))
