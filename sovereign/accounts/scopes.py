@@ -27,6 +27,7 @@ KEYS_MANAGE = "keys:manage"
 MEMBERS_MANAGE = "members:manage"
 AUDIT_READ = "audit:read"
 USAGE_READ = "usage:read"
+HEALTH_READ = "health:read"
 
 #: Every scope, with what it allows in the words of the admin's form.
 DESCRIPTIONS: dict[str, str] = {
@@ -45,10 +46,11 @@ DESCRIPTIONS: dict[str, str] = {
     MEMBERS_MANAGE: "Add and remove members, change their roles",
     AUDIT_READ: "Read the audit log",
     USAGE_READ: "See the usage of the project",
+    HEALTH_READ: "Read metrics, and the engines and providers of the whole house",
 }
 ALL_SCOPES: frozenset[str] = frozenset(DESCRIPTIONS)
 #: What concerns every project: superusers and the server's commands give keys that have it, no role of a project has.
-OF_THE_HOUSE: frozenset[str] = frozenset({MODELS_WRITE})
+OF_THE_HOUSE: frozenset[str] = frozenset({MODELS_WRITE, HEALTH_READ})
 
 
 class Role(models.TextChoices):

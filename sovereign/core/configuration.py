@@ -95,6 +95,11 @@ class Configuration:
         return urlsplit(self.base_url).scheme == "https"
 
     @property
+    def is_proxied(self) -> bool:
+        """Whether people come through a server that is not this one, by what SOVEREIGN_PUBLIC_URL says."""
+        return bool(self.public_url) and self.public_host not in LOOPBACK_HOSTS
+
+    @property
     def public_host(self) -> str:
         return urlsplit(self.base_url).hostname or ""
 

@@ -1,4 +1,7 @@
-"""Health and metrics, for machines. Health asks for no credentials and tells no internals."""
+"""Health and metrics, for machines. Health asks for no credentials and tells no internals.
+
+Engines, providers and metrics are of the house, not of a project: who reads all of them sees what belongs to others.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -16,7 +20,7 @@ from django_prometheus.exports import ExportToDjangoView
 from inference.engines.status import EngineStatus, engine_status
 from sovereign import __version__
 from sovereign.accounts import credentials
-from sovereign.accounts.scopes import USAGE_READ
+from sovereign.accounts.scopes import HEALTH_READ
 from sovereign.core import database
 from sovereign.core.configuration import LOOPBACK_HOSTS
 from sovereign.core.errors import ApiError, forbidden
@@ -97,7 +101,7 @@ def produces_tokens(engine: EngineStatus) -> bool:
 
 @require_safe
 def providers(request: HttpRequest) -> JsonResponse:
-    """Every engine and the provider it belongs to; to strangers their states and nothing else.
+    """Every engine and the provider it belongs to; to all but operators their states and nothing else.
 
     ``status`` is the best state of all, ``none`` without any.
     """
@@ -147,7 +151,7 @@ def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format; closed to anonymous requests from elsewhere."""
+    """Prometheus' text format, for operators."""
     try:
         require_operator(request)
     except ApiError as error:
@@ -157,16 +161,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def require_operator(request: HttpRequest) -> None:
-    """Staff, a key or person with ``usage:read``, or a process on this machine.
+    """A superuser, a key with ``health:read``, or a process on this machine.
 
     :raises ApiError: 401 or 403.
     """
     person = request.user
-    if is_local(request) or (person.is_active and person.is_staff):
+    if is_local(request) or (person.is_active and person.is_superuser):
         return
     principal = credentials.read(request.headers, person)
-    if not principal.allows(USAGE_READ):
-        raise forbidden(USAGE_READ)
+    if not principal.allows(HEALTH_READ):
+        raise forbidden(HEALTH_READ)
 
 
 def is_operator(request: HttpRequest) -> bool:
@@ -179,6 +183,11 @@ def is_operator(request: HttpRequest) -> bool:
 
 
 def is_local(request: HttpRequest) -> bool:
-    """Whether the peer is on this machine, and not a proxy that speaks for somebody else."""
+    """Whether the peer is on this machine, and not a proxy that speaks for somebody else.
+
+    Where people come by another name there is a proxy, which need not say so in any header: then nobody is local.
+    """
+    if settings.SOVEREIGN.is_proxied:
+        return False
     peer = request.META.get("REMOTE_ADDR", "")
     return peer in LOOPBACK_HOSTS and not any(header in request.headers for header in FORWARDED)

@@ -21,11 +21,11 @@ ROLES_AND_SCOPES = [(role, scope) for role in Role.values for scope in EVERY_SCO
 REFUSED = {
     "viewer": {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
-        "models:write",
+        "models:write", "health:read",
     },
-    "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read", "models:write"},
-    "admin": {"models:write"},
-    "owner": {"models:write"},
+    "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read"},
+    "admin": {"models:write", "health:read"},
+    "owner": {"models:write", "health:read"},
 }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def test_a_principal_without_the_scope_is_refused(scope: str) -> None:
 
 def test_admin_differs_from_owner_in_ownership_only() -> None:
     """Tested as refusals in ``test_memberships``."""
-    assert ROLE_SCOPES["admin"] == ROLE_SCOPES["owner"] == ALL_SCOPES - {"models:write"}
+    assert ROLE_SCOPES["admin"] == ROLE_SCOPES["owner"] == ALL_SCOPES - {"models:write", "health:read"}
 
 
 def test_every_role_has_scopes_and_every_scope_a_description() -> None:
@@ -99,8 +99,8 @@ def test_every_role_has_scopes_and_every_scope_a_description() -> None:
 
 
 def test_default_scopes_of_a_key_do_not_reach_people_keys_or_chats() -> None:
-    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read", "models:write"}
-    assert refused == ALL_SCOPES - DEFAULT_KEY_SCOPES
+    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read"}
+    assert refused | scopes.OF_THE_HOUSE == ALL_SCOPES - DEFAULT_KEY_SCOPES
 
 
 def test_a_role_that_does_not_exist_cannot_be_stored(project: Project, charlie: User) -> None:

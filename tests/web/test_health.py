@@ -13,6 +13,7 @@ from inference import services
 from inference.models import Engine, Provider
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import Project, User
+from sovereign.accounts.scopes import ALL_SCOPES, OF_THE_HOUSE
 from sovereign.web import health
 
 pytestmark = pytest.mark.django_db
@@ -104,12 +105,12 @@ def test_strangers_are_told_the_states_and_nothing_else(
 
 
 def test_operators_are_told_everything_but_secrets(
-    client: Client, alice: User, project: Project, provider: Provider, visit: Callable[[User], Client]
+    client: Client, project: Project, provider: Provider, visit: Callable[[User], Client]
 ) -> None:
-    _, key = accounts.create_api_key(project=project, name="monitoring", scopes=["usage:read"])
+    _, key = accounts.create_api_key(project=project, name="monitoring", scopes=["health:read"])
     bearer = {"Authorization": f"Bearer {key}"}
     readers = (
-        visit(alice).get("/health/providers", **STRANGER),
+        visit(User.objects.create_superuser("root")).get("/health/providers", **STRANGER),
         client.get("/health/providers", headers=bearer, **STRANGER),
         client.get("/health/providers"),
     )
@@ -127,8 +128,12 @@ def test_operators_are_told_everything_but_secrets(
         }  # fmt: skip
 
 
-def test_a_key_without_the_scope_is_a_stranger(client: Client, project: Project, provider: Provider) -> None:
-    _, key = accounts.create_api_key(project=project, name="app", scopes=["threads:read"])
+def test_owners_of_a_project_and_its_usage_are_strangers(
+    client: Client, alice: User, project: Project, provider: Provider, visit: Callable[[User], Client]
+) -> None:
+    assert visit(alice).get("/health/providers", **STRANGER).json()["providers"] == [{"state": "ready"}]
+    everything = sorted(ALL_SCOPES - OF_THE_HOUSE)
+    _, key = accounts.create_api_key(project=project, name="app", scopes=everything)
     for header in (f"Bearer {key}", "Bearer sk-sov-wrong", "nonsense"):
         answer = client.get("/health/providers", headers={"Authorization": header}, **STRANGER)
         assert answer.json()["providers"] == [{"state": "ready"}]
