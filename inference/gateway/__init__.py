@@ -13,9 +13,9 @@ from inference.adapters.transport import close_transport
 from inference.chat import Availability
 from inference.gateway import routing
 from inference.gateway.allowances import places
-from inference.gateway.calls import complete, embed, in_turns, moderate, stream
 from inference.gateway.catalogue import ModelEntry, models
 from inference.gateway.ledger import close_ledger
+from inference.gateway.streaming import complete, embed, in_turns, moderate, stream
 from inference.naming import Ability
 from inference.resolution import Registry, registry_of
 from sovereign.core.errors import ApiError
