@@ -80,7 +80,7 @@ class Ollama:
         def ask(part: EmbeddingRequest) -> Asked:
             return _asked(endpoint, "/api/embed", embedding_body(endpoint, part))
 
-        return await vectors.embedded(endpoint, request, ask, _read_vectors)
+        return await vectors.embedded(endpoint, request, ask, _read_vectors, at_once=vectors.WRITTEN_AT_ONCE)
 
     async def moderate(self, endpoint: Endpoint, request: ModerationRequest) -> Moderated:
         """Not there."""

@@ -26,6 +26,7 @@ MAXIMUM_WIDTH = 16_384
 BYTES_PER_VECTOR = 256 * 1024  # of an answer: 8,192 numbers written out
 MAXIMUM_ANSWER = 64 * 1024 * 1024  # bytes
 TEXTS_AT_ONCE = 256
+WRITTEN_AT_ONCE = 32  # where every number is written out: reading JSON stops all threads, and of so much for 50 ms
 SHORT_ANSWER = 64 * 1024  # bytes; reading so few is done before a thread would have begun
 NOT_VECTORS = "The engine sent vectors that cannot be used: {}."
 
@@ -42,18 +43,24 @@ Reader = Callable[[Any, EmbeddingRequest], Embedded]
 
 
 async def embedded(
-    endpoint: Endpoint, request: EmbeddingRequest, ask: Callable[[EmbeddingRequest], Asked], read: Reader
+    endpoint: Endpoint,
+    request: EmbeddingRequest,
+    ask: Callable[[EmbeddingRequest], Asked],
+    read: Reader,
+    *,
+    at_once: int = TEXTS_AT_ONCE,
 ) -> Embedded:
     """The vectors of all texts, and the tokens of all calls.
 
     :param ask: writes one call.
     :param read: reads its answer, JSON; in any thread.
+    :param at_once: the most texts of one call.
     :raises InferenceError: a call failed, or its vectors cannot be used.
     """
     vectors: list[list[float]] = []
     tokens = 0
-    for begin in range(0, len(request.texts), TEXTS_AT_ONCE):
-        part = replace(request, texts=request.texts[begin : begin + TEXTS_AT_ONCE])
+    for begin in range(0, len(request.texts), at_once):
+        part = replace(request, texts=request.texts[begin : begin + at_once])
         found = await _part(endpoint, part, ask(part), read)
         vectors += found.vectors
         tokens += found.usage.prompt_tokens

@@ -296,6 +296,13 @@ async def test_the_list_of_models_says_what_each_can_do_and_asks_once(server: Se
     assert server.paths().count("/api/show") == 4  # only what has no digest is asked for again
 
 
+async def test_many_texts_are_sent_in_several_calls(server: Server) -> None:
+    server.vectors["embeddings"] = [[0.5, 1.0]] * 32
+    embedded = await adapter_for("ollama").embed(server.endpoint(), EmbeddingRequest(model="tiny", texts=["a"] * 96))
+    assert (len(embedded.vectors), embedded.usage) == (96, Usage(9, 0))
+    assert server.paths() == ["/api/embed"] * 3
+
+
 async def test_no_server_is_believed_about_anothers_models(server: Server) -> None:
     adapter, other = Ollama(), Upstream()
     await other.start()
