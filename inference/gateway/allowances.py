@@ -101,7 +101,8 @@ class Denial:
     bound: int | None = None
 
     def error(self) -> InferenceError:
-        kind = TooManyCalls if self.refusal.metric == "calls" else InferenceError
+        may_wait = self.refusal.metric == "calls" and not self.refusal.is_final
+        kind = TooManyCalls if may_wait else InferenceError
         refusal = self.refusal
         return kind(
             refusal.message,

@@ -198,6 +198,30 @@ def test_what_is_more_than_the_limit_by_itself_need_not_be_tried_again() -> None
     assert "x-should-retry" not in refused(thousand, tokens=1000).headers
 
 
+def test_where_no_call_may_run_nobody_is_told_to_wait() -> None:
+    refusal = refused(provider(concurrent_calls=0))
+    assert refusal.message == "Model calls are switched off for this model's provider."
+    assert refusal.headers["x-should-retry"] == "false"
+
+
+def test_what_may_be_more_is_a_share_of_the_limit_and_of_what_is_left() -> None:
+    wide, narrow = provider("a", tokens_per_minute=4000), provider("b", tokens_per_day=3000)
+    assert granted(wide, tokens=10, up_to=4096).tokens == 1010
+    assert granted(wide, tokens=10, up_to=5).tokens == 15
+    assert granted(wide, narrow, up_to=4096).tokens == 750
+    assert granted(wide, tokens=1600).tokens == 1600
+    assert granted(wide, tokens=10, up_to=4096).tokens == 10 + 615, "there is no more"
+    assert granted(provider("c", requests_per_minute=9), tokens=10, up_to=4096).tokens == 10, "tokens have no limit"
+
+
+def test_what_may_be_more_is_refused_where_next_to_nothing_is_left() -> None:
+    wide = provider(tokens_per_minute=4000)
+    granted(wide, tokens=3700)
+    assert "Requested 356" in refused(wide, tokens=100, up_to=4096).message
+    assert granted(wide, tokens=10, up_to=4096).tokens == 10 + 290
+    assert granted(provider("small", tokens_per_minute=40), tokens=10, up_to=4096).tokens == 20
+
+
 def test_tokens_of_a_day_and_of_a_minute_are_both_counted() -> None:
     both = provider(tokens_per_minute=1000, tokens_per_day=2500)
     first = granted(both, tokens=1000)

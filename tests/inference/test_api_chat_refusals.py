@@ -8,6 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from sovereign.accounts import services as accounts
+from sovereign.accounts.models import Project
+from sovereign.accounts.services.quotas import Limits
 from tests.inference.asking import Asker
 from tests.inference.conftest import Upstream, in_database
 from tests.inference.helpers import ready_engine
@@ -145,3 +148,12 @@ async def test_an_unknown_model_is_a_404(asker: Asker, upstream: Upstream) -> No
     got = await asker.chat(model="nobody/here")
     assert (got.status, got.error["code"], got.error["param"]) == (404, "model_not_found", "model")
     assert upstream.requests == []
+
+
+async def test_more_answers_than_calls_that_may_run_come_one_after_the_other(
+    asker: Asker, upstream: Upstream, project: Project
+) -> None:
+    await in_database(accounts.set_project_limits, project=project, limits=Limits(concurrent_calls=1))
+    got = await asker.chat(n=3)
+    assert (got.status, len(upstream.requests)) == (200, 3)
+    assert [choice["message"]["content"] for choice in got.body["choices"]] == ["Hello"] * 3

@@ -17,7 +17,7 @@ from sovereign.accounts.services.quotas.demands import (
     duration,
     waiting_headers,
 )
-from sovereign.accounts.services.quotas.windows import DAILY_TOKENS, METRICS, REQUESTS, TOKENS, Metric, Window
+from sovereign.accounts.services.quotas.windows import DAILY_TOKENS, DAY, METRICS, REQUESTS, TOKENS, Metric, Window
 
 LEASE = 60.0  # seconds that a model call counts as running without being renewed
 CALLS = "calls"
@@ -104,6 +104,10 @@ class Account:
         most = limits.concurrent_calls
         if not demand.holds or most is None or len(self.calls) < most:
             return None
+        if most == 0:
+            return Refusal(
+                f"Model calls are switched off for {self._whose}.", CALLS, "requests", float(DAY), is_final=True
+            )
         words = self._words("concurrent model calls", most, len(self.calls), 1, LOOK_AGAIN)
         return Refusal(words, CALLS, "requests", LOOK_AGAIN)
 
