@@ -74,8 +74,14 @@ class Try:
         self._key = key
         self._is_over = False
 
+    def begin_answer(self) -> None:
+        """Its answer began: a trial has succeeded by that. What becomes of the answer counts as any other's."""
+        circuit = _circuits.get(self._key)
+        if circuit is not None and circuit.trial is self:
+            _forget(self._key, circuit)
+
     def succeed(self) -> None:
-        """It answers."""
+        """It answered."""
         circuit = self._judged()
         if circuit is not None:
             _forget(self._key, circuit)

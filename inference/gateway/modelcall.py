@@ -177,7 +177,7 @@ class ModelCall:
         assert self._last is not None
         assert self._meant is not None
         assert self._try is not None
-        self._try.succeed()
+        self._try.begin_answer()
         model, self._first = self._last.endpoint.model, self._loop.time()
         metrics.FIRST_TOKEN.labels(_label(self._last)).observe(self._first - self._sent)
         if model != self._meant.model:

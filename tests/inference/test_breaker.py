@@ -101,6 +101,16 @@ def test_the_pause_is_doubled_by_failed_trials_alone(clock: list[float]) -> None
     begun()
 
 
+def test_an_answer_that_begins_ends_the_trial_and_may_fail_yet(opened: list[float]) -> None:
+    trial = begun()
+    trial.begin_answer()
+    assert not trial.fail(None)
+    others = [begun() for _ in range(FAILURES - 1)]
+    for other in others:
+        other.begin_answer()
+    assert [other.fail(None) for other in others] == [False, False, False, True]
+
+
 def test_no_project_alone_keeps_it_open(opened: list[float]) -> None:
     assert begun().fail("proj_1")
     opened[0] += 2 * PAUSE

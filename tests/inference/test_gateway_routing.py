@@ -404,6 +404,13 @@ async def test_a_trial_that_streams_has_succeeded(upstream: Upstream, clock: lis
     await trial.aclose()
 
 
+async def test_answers_that_are_cut_again_and_again_count(upstream: Upstream) -> None:
+    await in_database(ready_engine, upstream.url, "tiny")
+    upstream.answers(HEAD + event({"content": "a"}))
+    await fails(breaker.FAILURES)
+    assert "left alone" in (await fails(1)).message
+
+
 async def test_a_trial_that_is_given_up_or_busy_is_no_verdict(upstream: Upstream, clock: list[float]) -> None:
     await in_database(ready_engine, upstream.url, "tiny")
     upstream.answers(plain(500, b"{}"))
