@@ -213,6 +213,10 @@ class Database:
     def _age(self, column: str, run: str) -> None:
         self._write(f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?", run)
 
+    def age_wants(self) -> None:
+        """As if nobody had wanted what environments describe for a minute."""
+        self._write("UPDATE inference_provider SET wanted_until = '2020-01-01 00:00:00'")
+
     def revoke_key(self, name: str) -> None:
         """As the admin does."""
         self._write("UPDATE accounts_apikey SET revoked_at = CURRENT_TIMESTAMP WHERE name = ?", name)
