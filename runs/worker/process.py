@@ -14,7 +14,7 @@ from inference import gateway
 from inference.engines import monitor
 from runs.services.reaping import reap
 from runs.worker.worker import DRAIN, REAP, Worker
-from sovereign.core import bus
+from sovereign.core import bus, descriptors
 from sovereign.core.database import in_database
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ Companion = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 
 async def run_worker_process(*, concurrency: int, drain: float = DRAIN, companion: Companion | None = None) -> None:
     """Work until SIGTERM or SIGINT, then drain. ``companion`` runs beside (an engine's supervisor)."""
+    descriptors.allow_many()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

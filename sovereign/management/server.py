@@ -22,7 +22,7 @@ from django.core.management.base import CommandError
 from inference import gateway
 from inference.engines.monitor import say_wanted_until
 from runs.worker.process import Companion, reap_until, work_until
-from sovereign.core import bus
+from sovereign.core import bus, descriptors
 from sovereign.management.local_engine import run_local_engine
 
 log = structlog.get_logger(__name__)
@@ -56,6 +56,7 @@ class Product:
 
     def run(self, announce: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; ``announce`` is called when requests are answered."""
+        descriptors.allow_many()
         from sovereign.asgi import application
         from sovereign.management.http_server import BoundedServer, reactor
 
