@@ -16,7 +16,7 @@ from django.db.models import Q
 from sovereign.accounts.models import Consumption, Limit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.services.quotas.accounts import LEASE, Account, headers_of
-from sovereign.accounts.services.quotas.book import Book, concerned
+from sovereign.accounts.services.quotas.book import Book, concerned, in_book
 from sovereign.accounts.services.quotas.demands import (
     EXCEEDED,
     LEAST,
@@ -30,7 +30,7 @@ from sovereign.accounts.services.quotas.demands import (
     subjects_of,
 )
 from sovereign.accounts.services.quotas.windows import METRICS
-from sovereign.core.database import Prepared, now, transact_hurriedly
+from sovereign.core.database import Prepared, now
 
 __all__ = [
     "EXCEEDED",
@@ -78,7 +78,7 @@ def reserve(demands: Sequence[Demand]) -> Answers:
     names = {name for demand in demands for name, _ in concerned(demand, limits)}
     if not names:
         return [Reservation(requests=demand.requests, tokens=demand.tokens) for demand in demands]
-    return transact_hurriedly(partial(_reserve, demands, limits, names))
+    return in_book(partial(_reserve, demands, limits, names))
 
 
 def settle(used: Sequence[tuple[Reservation, int]]) -> None:
@@ -98,7 +98,7 @@ def renew(reservations: Sequence[Reservation]) -> None:
     """Their model calls still run: they count for another ``LEASE`` seconds."""
     running = [reservation for reservation in reservations if reservation.holds_a_call]
     if running:
-        transact_hurriedly(partial(_renew, running))
+        in_book(partial(_renew, running))
 
 
 def rate_headers(principal: Principal) -> dict[str, str]:
@@ -154,7 +154,7 @@ def _correct(used: Sequence[tuple[Reservation, int, int]]) -> None:
     """:param used: reservations with how many requests and tokens they should have been for."""
     counted = [item for item in used if item[0].taken_from]
     if counted:
-        transact_hurriedly(partial(_correct_all, counted))
+        in_book(partial(_correct_all, counted))
 
 
 def _correct_all(used: Sequence[tuple[Reservation, int, int]]) -> None:

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from django.db.models import QuerySet
 
 from sovereign.accounts.models import Consumption
 from sovereign.accounts.services.quotas.accounts import Account, headers_of, longest
 from sovereign.accounts.services.quotas.demands import Demand, Limits, Refusal, Reservation
-from sovereign.core.database import Prepared, now
+from sovereign.core.database import Prepared, now, transact_hurriedly
+
+T = TypeVar("T")
+
+ATTEMPTS = 3  # rows that were just made are there, unless they are removed in the same moment
+
+
+class Missing(Exception):
+    """Somebody's first time: there is no row yet for some of ``names``."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = names
+
+
+def in_book(work: Callable[[], T]) -> T:
+    """``work``, which opens a book, in a transaction. Rows that are missing are made before it, while it locks none."""
+    for _ in range(ATTEMPTS):
+        try:
+            return transact_hurriedly(work)
+        except Missing as missing:
+            rows = [Consumption(subject=name) for name in missing.names]
+        transact_hurriedly(partial(Consumption.objects.bulk_create, rows, ignore_conflicts=True))
+    return transact_hurriedly(work)
 
 
 class Book:
-    """Opened inside a transaction. Rows are locked by their names' order, so that no two books wait for each other.
-
-    Two that both miss a row may: the database ends one of them, which begins again.
-    """
+    """Opened within ``in_book``. Rows are locked by their names' order, so that no two books wait for each other."""
 
     def __init__(self, names: Iterable[str]) -> None:
         wanted = sorted(set(names))
         rows = _locked(wanted)
-        if len(rows) < len(wanted):  # somebody's first time
-            Consumption.objects.bulk_create([Consumption(subject=name) for name in wanted], ignore_conflicts=True)
-            rows = _locked(wanted)
+        if len(rows) < len(wanted):
+            raise Missing(wanted)
         self._moment = now().timestamp()  # once the rows are ours
         self._accounts = {row.subject: Account(row, self._moment) for row in rows}
         self._changed: set[str] = set()
