@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -27,8 +26,6 @@ from sovereign.management.local_engine import run_local_engine
 
 log = structlog.get_logger(__name__)
 
-LOADED = 5.0  # seconds after the start: then what every request needs has been imported
-GARBAGE = 20_000  # objects that may be new before those that only hold each other are looked for
 REQUESTS_END = 10.0  # seconds in which requests are answered once the runs have ended
 
 
@@ -78,10 +75,6 @@ class Product:
             loop.add_signal_handler(number, self._ask_to_stop)
         self._work = loop.create_task(self._worker() if self._with_worker else self._pages_only())
         self._work.add_done_callback(self._on_work_ended)
-        #gc.set_threshold(GARBAGE)
-        loop.call_later(
-            LOADED, gc.freeze
-        )  # the program itself stays: looking through it again and again is for nothing
         announce()
 
     async def _worker(self) -> None:
