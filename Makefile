@@ -21,7 +21,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	@if [ -n "$$TEST_POSTGRES_URL" ]; then \
 		echo "Once more on Postgres, without the rings that start processes of their own"; \
-		DATABASE_URL="$$TEST_POSTGRES_URL" $(BIN)/python -m pytest --create-db -m "not ($(PROCESS_RINGS))" $(PYTEST_ARGS); \
+		DATABASE_URL="$$TEST_POSTGRES_URL" $(BIN)/python -m pytest --create-db --database-only -m "not ($(PROCESS_RINGS))" $(PYTEST_ARGS); \
 	fi
 
 lint: $(VENV)/.dev

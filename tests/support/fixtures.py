@@ -38,15 +38,27 @@ def clients(every: Collection[str], newest: Collection[str]) -> list[Any]:
     return [pytest.param(name, marks=[] if name in newest else [pytest.mark.sqlite_only]) for name in every]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="leave out what would be the same on any database")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep ``sqlite_only`` from the other ring; both are parameters, so pytest has made each with each."""
     kept, left = [], []
     for item in items:
         elsewhere = item.get_closest_marker("sqlite_only") and item.get_closest_marker("postgres")
+        elsewhere = elsewhere or (config.getoption("--database-only") and not _uses_database(item))
         (left if elsewhere else kept).append(item)
     items[:] = kept
     if left:
         config.hook.pytest_deselected(items=left)
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db", "django_db_setup"}
+    return item.get_closest_marker("django_db") is not None or not fixtures.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
 
 
 @pytest.hookimpl(hookwrapper=True)
