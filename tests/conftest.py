@@ -11,6 +11,7 @@ from django.db import connections
 from django.test import Client
 from rest_framework.test import APIClient
 
+from inference import snapshot
 from sovereign.accounts import services
 from sovereign.accounts.models import Project, User
 from sovereign.accounts.scopes import Role
@@ -42,6 +43,17 @@ def quick_flush() -> Iterator[None]:
 def unremembered_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests write rows and ask at once: the registry is read for every question, and not once a second."""
     monkeypatch.setattr("inference.snapshot.VALID", 0.0)
+
+
+@pytest.fixture
+def remembered_registry(unremembered_registry: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it makes this a process that has just read the registry: for tests that count queries."""
+
+    def remember() -> None:
+        monkeypatch.setattr(snapshot, "VALID", 600.0)
+        snapshot.read()
+
+    return remember
 
 
 @pytest.fixture(scope="session")

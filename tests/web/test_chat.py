@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from assistants.models import Assistant
 from assistants.services import create_assistant
-from inference import snapshot
 from inference.models import RegisteredModel
 from inference.services import add_alias, register_models, set_default_model
 from inference.starter.persona import MODEL_NAME as STARTER_MODEL
@@ -205,12 +204,11 @@ def test_what_people_wrote_stands_escaped_on_the_page(
 
 def test_the_shell_takes_few_queries(
     alice: User, principal: Principal, assistant: Assistant, visit: Callable[[User], Client],
-    django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch,
+    django_assert_max_num_queries: Any, remembered_registry: Callable[[], None],
 ) -> None:  # fmt: skip
     for _ in range(30):
         create_thread(principal=principal)
     client = visit(alice)
-    monkeypatch.setattr(snapshot, "VALID", 600.0)  # as in a process that has just read the registry
-    snapshot.read()
+    remembered_registry()
     with django_assert_max_num_queries(6):
         client.get("/chat/")
