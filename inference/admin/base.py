@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from django.contrib import messages
 from django.contrib.admin.options import BaseModelAdmin
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from unfold.admin import ModelAdmin, TabularInline
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import TabularInline
 
-from sovereign.core.errors import ApiError
+from sovereign.accounts.admin.base import ServiceAdmin
 
 STATE_LABELS = {
     "ready": "success",
@@ -54,29 +50,8 @@ class HousePermissions(BaseModelAdmin):
         return is_superuser(request)
 
 
-class HouseAdmin(HousePermissions, ModelAdmin):
-    """The base of these pages. An ``ApiError`` of a service becomes a message."""
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for obj in queryset:  # one by one, so that each goes through its service
-            self.delete_model(request, obj)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().changeform_view, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().delete_view, *args, **kwargs)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().changelist_view, *args, **kwargs)
-
-    def _told(self, request: HttpRequest, view: Callable[..., Any], *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            response: HttpResponse = view(request, *args, **kwargs)
-        except ApiError as error:
-            self.message_user(request, error.message, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-        return response
+class HouseAdmin(HousePermissions, ServiceAdmin):
+    """The base of these pages."""
 
 
 class HouseInline(HousePermissions, TabularInline):

@@ -140,7 +140,32 @@ class ProjectPermissions(BaseModelAdmin):
         return field
 
 
-class ProjectAdmin(ProjectPermissions, ModelAdmin):
+class ServiceAdmin(ModelAdmin):
+    """A page whose changes go through services: their refusals become messages."""
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for obj in queryset:  # one by one, so that each goes through its service
+            self.delete_model(request, obj)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._told(request, super().changeform_view, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._told(request, super().delete_view, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._told(request, super().changelist_view, *args, **kwargs)
+
+    def _told(self, request: HttpRequest, view: Callable[..., Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = view(request, *args, **kwargs)
+        except ApiError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return response
+
+
+class ProjectAdmin(ProjectPermissions, ServiceAdmin):
     """The base of every admin class of rows that belong to a project.
 
     Subclasses name their scopes and override ``save_model`` and ``delete_model`` to call services with
@@ -191,27 +216,6 @@ class ProjectAdmin(ProjectPermissions, ModelAdmin):
 
     def _has_own_project_field(self) -> bool:
         return self.project_path == "project" and _has_project(self.model)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().changeform_view, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().delete_view, *args, **kwargs)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._told(request, super().changelist_view, *args, **kwargs)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for obj in queryset:  # one by one, so that each goes through its service
-            self.delete_model(request, obj)
-
-    def _told(self, request: HttpRequest, view: Callable[..., Any], *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            response: HttpResponse = view(request, *args, **kwargs)
-        except ApiError as error:
-            self.message_user(request, error.message, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-        return response
 
 
 class ProjectTabularInline(ProjectPermissions, TabularInline):
