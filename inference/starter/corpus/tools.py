@@ -15,6 +15,7 @@ from .knowledge import any_turn
 from .phrasing import spoken
 from .tool_compositions import meaningless, related
 from .tool_domains import DOMAINS
+from .tool_families import FAMILIES
 from .values import ADJECTIVES, THINGS, TOPICS, digits, invented, value
 
 VERBS = (
@@ -58,7 +59,7 @@ class Domain:
 def domains() -> tuple[Domain, ...]:
     """All everyday tools."""
     rows = []
-    for line in DOMAINS:
+    for line in (*DOMAINS, *FAMILIES):
         names, descriptions, arguments, questions = (part.strip() for part in line.split(" / "))
         pairs = [argument.split("=") for argument in arguments.split(";") if argument]
         rows.append(
