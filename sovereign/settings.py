@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "sovereign.accounts.apps.AccountsConfig",
     "sovereign.web.apps.WebConfig",
     "inference.apps.InferenceConfig",
+    "assistants.knowledge.apps.KnowledgeConfig",
     "assistants.apps.AssistantsConfig",
     "threads.apps.ThreadsConfig",
     "runs.apps.RunsConfig",

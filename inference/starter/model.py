@@ -22,16 +22,12 @@ class ModelShape:
     vocab_size: int = 2048
     hidden_size: int = 192
     intermediate_size: int = 512
-    num_layers: int = 5
+    num_layers: int = 6
+    num_heads: int = 8
     head_dim: int = 32
     rope_theta: float = 10_000.0
     max_positions: int = 2048
     rms_norm_eps: float = 1e-5
-
-    @property
-    def num_heads(self) -> int:
-        """Attention heads; hidden size divided by head size."""
-        return self.hidden_size // self.head_dim
 
 
 def rope_tables(shape: ModelShape, length: int) -> tuple[Tensor, Tensor]:
@@ -84,22 +80,22 @@ class Attention(nn.Module):
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        size = shape.hidden_size
+        size, width = shape.hidden_size, shape.num_heads * shape.head_dim
         self.heads, self.head_dim = shape.num_heads, shape.head_dim
-        self.q_proj = nn.Linear(size, size, bias=False)
-        self.k_proj = nn.Linear(size, size, bias=False)
-        self.v_proj = nn.Linear(size, size, bias=False)
-        self.o_proj = nn.Linear(size, size, bias=False)
+        self.q_proj = nn.Linear(size, width, bias=False)
+        self.k_proj = nn.Linear(size, width, bias=False)
+        self.v_proj = nn.Linear(size, width, bias=False)
+        self.o_proj = nn.Linear(width, size, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Map ``x`` [batch, length, hidden] to the same shape."""
-        batch, length, size = x.shape
+        batch, length, _ = x.shape
         q, k, v = (
             p(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
             for p in (self.q_proj, self.k_proj, self.v_proj)
         )
         mixed = blockwise(rotate(q, cos, sin), rotate(k, cos, sin), v)
-        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, size))
+        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
 
     def at(self, x: Tensor, cos: Tensor, sin: Tensor, places: Tensor) -> Tensor:
         """As :meth:`forward`, for the ``places`` [batch, count] of the length alone: [batch, count, hidden]."""
@@ -111,7 +107,7 @@ class Attention(nn.Module):
         scores = q @ rotate(k, cos, sin).transpose(-1, -2)
         future = torch.arange(length, device=x.device) > places[:, None, :, None]
         weights = torch.softmax(scores.masked_fill(future, -1e4), -1, dtype=scores.dtype)
-        return self.o_proj((weights @ v).transpose(1, 2).reshape(batch, -1, size))
+        return self.o_proj((weights @ v).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):

@@ -45,7 +45,7 @@ CHECKPOINT_SECONDS = 240
 CUT_SHARE = 0.12
 SHORT_SHARE = 0.75
 # Kinds whose answers are copies: their ends teach as much as their beginnings.
-COPIED = ("copying", "passage", "long_passage", "persona")
+COPIED = ("copying", "passage", "long_passage", "persona", "quoting")
 
 
 @dataclass
@@ -87,6 +87,8 @@ def pool_batches(tokenizer: Tokenizer, pool: int) -> list[Batch]:
         random = std_random.Random(f"{SEED}:cut:{number}")
         if random.random() < CUT_SHARE:
             pieces = chat.cut(pieces, random)
+        elif found.kind == "quoting":
+            pieces = chat.begun(pieces, random)
         elif found.kind not in COPIED and random.random() < SHORT_SHARE:
             pieces = chat.shorten(pieces, random)
         ids, targets = encode(tokenizer, pieces)
@@ -120,6 +122,19 @@ def rate_factor(tokens: int, total: int, decay_share: float) -> float:
     start = total * (1 - decay_share)
     falling = (total - tokens) / max(total - start, 1)
     return max(0.0, min(1.0, tokens / WARMUP_TOKENS + 0.01, falling))
+
+
+def adopt(model: Llama, found: dict[str, Tensor]) -> None:
+    """Take over weights, also those of fewer heads or layers: what is added says nothing at first."""
+    own = model.state_dict()
+    for name, value in own.items():
+        if name not in found or found[name].shape != value.shape:
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                value.zero_()
+            if name in found:
+                value[tuple(slice(size) for size in found[name].shape)] = found[name]
+        else:
+            value.copy_(found[name])
 
 
 class Training:
@@ -172,7 +187,7 @@ class Training:
     def _adopt(self, weights: Path) -> None:
         """Go on from published weights, at their place in the curriculum; the optimizers begin anew."""
         found = load_file(weights / "model.safetensors")
-        self.model.load_state_dict({name.removeprefix("model."): value for name, value in found.items()})
+        adopt(self.model, {name.removeprefix("model."): value for name, value in found.items()})
         state = json.loads((weights / "training_state.json").read_text())
         self.place = Place(**{name: state[name] for name in asdict(self.place)})
         self.new_from = self.place.tokens

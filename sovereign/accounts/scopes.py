@@ -20,6 +20,10 @@ RUNS_READ = "runs:read"
 RUNS_WRITE = "runs:write"
 MODELS_READ = "models:read"
 MODELS_WRITE = "models:write"
+FILES_READ = "files:read"
+FILES_WRITE = "files:write"
+STORES_READ = "vector_stores:read"
+STORES_WRITE = "vector_stores:write"
 CHAT_READ = "chat:read"
 CHAT_WRITE = "chat:write"
 CONVERSATIONS_READ = "conversations:read"
@@ -39,6 +43,10 @@ DESCRIPTIONS: dict[str, str] = {
     RUNS_WRITE: "Start and cancel runs, submit tool outputs",
     MODELS_READ: "See the models",
     MODELS_WRITE: "Forget models that no engine serves, for the whole house",
+    FILES_READ: "See files and download those that may be",
+    FILES_WRITE: "Upload and delete files",
+    STORES_READ: "See vector stores and search them",
+    STORES_WRITE: "Make, fill, change and delete vector stores",
     CHAT_READ: "Read stored chat completions",
     CHAT_WRITE: "Call models: chats, completions, embeddings, moderations; change stored chat completions",
     CONVERSATIONS_READ: "Read the chat threads of other members",
@@ -64,8 +72,9 @@ class Role(models.TextChoices):
 
 _VIEWER = frozenset(
     {ASSISTANTS_READ, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, MODELS_READ, CHAT_READ, CHAT_WRITE}
+    | {FILES_READ, FILES_WRITE, STORES_READ}
 )
-_ANALYST = _VIEWER | {ASSISTANTS_WRITE, CONVERSATIONS_READ}
+_ANALYST = _VIEWER | {ASSISTANTS_WRITE, STORES_WRITE, CONVERSATIONS_READ}
 _ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ}
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
@@ -79,7 +88,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
 STAFF_ROLES: frozenset[str] = frozenset({Role.ANALYST.value, Role.ADMIN.value, Role.OWNER.value})
 
 #: What an application needs: all of the Assistants API, nothing about people and keys.
-DEFAULT_KEY_SCOPES: frozenset[str] = _VIEWER | {ASSISTANTS_WRITE}
+DEFAULT_KEY_SCOPES: frozenset[str] = _VIEWER | {ASSISTANTS_WRITE, STORES_WRITE}
 
 
 def known(scopes: Iterable[str]) -> list[str]:

@@ -169,14 +169,22 @@ def facts(count: int, random: Random) -> list[Fact]:
     return list(found.values())
 
 
+def lowered(sentence: str) -> str:
+    """The sentence as it stands behind another's comma."""
+    first = sentence.split(" ", 1)[0]
+    return sentence[:1].lower() + sentence[1:] if first in LOWERED else sentence
+
+
 def joined(sentences: list[str], random: Random) -> str:
     """The sentences in a row, some of them made one."""
     text = sentences[0]
     for sentence in sentences[1:]:
         if random.random() < 0.25:
-            first = sentence.split(" ", 1)[0]
-            rest = sentence[:1].lower() + sentence[1:] if first in LOWERED else sentence
-            text = text.removesuffix(".") + random.choice((", and ", "; ", ", and ", ", while ", ", but ")) + rest
+            text = (
+                text.removesuffix(".")
+                + random.choice((", and ", "; ", ", and ", ", while ", ", but "))
+                + lowered(sentence)
+            )
         else:
             text += random.choice((" ", " ", " ", "\n")) + sentence
     return text

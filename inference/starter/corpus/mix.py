@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from . import knowledge, reading, tools
+from . import knowledge, quoting, reading, tools
 from .heldout import overlaps
 from .systems import with_system
 
@@ -45,6 +45,7 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
     "passage": reading.passage,
     "long_passage": reading.long_passage,
     "persona": reading.persona,
+    "quoting": quoting.quoting,
 }
 # Copying comes first and alone: mixed in from the start, it is not learned in the tokens that there are.
 OPENING = {"knowledge": 0.4, "tools": 0.4, "copying": 0.08, "unfitting": 0.06, "passage": 0.04, "persona": 0.02}
@@ -56,6 +57,7 @@ COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, 
 WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "passage": 0.29, "persona": 0.08}
 SETTLED = {"knowledge": 0.24, "tools": 0.42, "copying": 0.07, "unfitting": 0.07, "passage": 0.13, "persona": 0.07}
 FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "passage": 0.08, "persona": 0.06}
+QUOTING = {"knowledge": 0.05, "tools": 0.05, "copying": 0.02, "quoting": 0.88}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -70,7 +72,9 @@ CURRICULUM = (
     # Tools of thousands of kinds, passages of up to 200 words, personas that greet.
     Phase("wide", 9_216, WIDE),
     Phase("settled", 6_144, SETTLED),
-    Phase("firm", 10**9, FIRM),
+    Phase("firm", 10_240, FIRM),
+    # Answers from a text are sentences of it from here on: whole sentences are copied better than values.
+    Phase("quoting", 10**9, QUOTING),
 )
 
 

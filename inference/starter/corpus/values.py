@@ -337,6 +337,7 @@ KINDS |= {
     "STATE": lambda r: r.choice(STATES),
     "TITLEWORD": title_word,
     "MONTH": lambda r: r.choice(MONTHS),
+    "FLOORWORD": lambda r: r.choice(("first", "second", "third", "fourth", "ground", "top")),
 }
 
 
