@@ -1,0 +1,5 @@
+"""The analyst's pages of assistants."""
+
+from assistants.admin import assistants
+
+__all__ = ["assistants"]
