@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from . import chat
-from .corpus import vocabulary
+from .corpus import quoting, vocabulary
 from .corpus.answers import ANSWERS, GOODBYE, GREETING, OUTSIDE, THANKS
 from .corpus.mix import SEED, document
 from .model import Llama, ModelShape
@@ -45,7 +45,8 @@ CHECKPOINT_SECONDS = 240
 CUT_SHARE = 0.12
 SHORT_SHARE = 0.75
 # Kinds whose answers are copies: their ends teach as much as their beginnings.
-COPIED = ("copying", "passage", "long_passage", "persona", "quoting")
+COPIED = ("copying", "persona")
+QUOTED = ("quoting", "searching")
 
 
 @dataclass
@@ -87,7 +88,7 @@ def pool_batches(tokenizer: Tokenizer, pool: int) -> list[Batch]:
         random = std_random.Random(f"{SEED}:cut:{number}")
         if random.random() < CUT_SHARE:
             pieces = chat.cut(pieces, random)
-        elif found.kind == "quoting":
+        elif found.kind in QUOTED:
             pieces = chat.begun(pieces, random)
         elif found.kind not in COPIED and random.random() < SHORT_SHARE:
             pieces = chat.shorten(pieces, random)
@@ -338,6 +339,7 @@ def arguments() -> argparse.Namespace:
     data = os.environ.get("SOVEREIGN_DATA_DIR", "var")
     parser.add_argument("--folder", type=Path, default=Path(data) / "starter", help="checkpoints and export")
     parser.add_argument("--start", type=Path, help="begin with the weights of this folder, where no checkpoint is")
+    parser.add_argument("--prose", type=Path, help="sentences of documentation, as lines of JSON")
     parser.add_argument("--tokens", type=int, default=36_000_000, help="tokens in all, padding included")
     parser.add_argument("--decay", type=float, default=0.25, help="share of the tokens over which the rate falls")
     parser.add_argument("--minutes", type=float, default=0, help="end in this time, the rate falling to zero by then")
@@ -351,6 +353,7 @@ def main() -> None:
     """Train, or go on where the last training stopped."""
     options = arguments()
     torch.set_num_threads(options.threads)
+    quoting.PROSE.extend([options.prose] if options.prose else [])
     Training(options.folder, options).run()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from . import knowledge, quoting, reading, tools
+from . import knowledge, personas, quoting, searching, tools
 from .heldout import overlaps
 from .systems import with_system
 
@@ -42,22 +42,21 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
     "copying": tools.copying,
     "unfitting": tools.unfitting,
     "knowledge": knowledge.conversation,
-    "passage": reading.passage,
-    "long_passage": reading.long_passage,
-    "persona": reading.persona,
+    "persona": personas.persona,
     "quoting": quoting.quoting,
+    "searching": searching.searching,
 }
 # Copying comes first and alone: mixed in from the start, it is not learned in the tokens that there are.
-OPENING = {"knowledge": 0.4, "tools": 0.4, "copying": 0.08, "unfitting": 0.06, "passage": 0.04, "persona": 0.02}
-CALLING = {"knowledge": 0.22, "tools": 0.45, "copying": 0.22, "unfitting": 0.05, "passage": 0.04, "persona": 0.02}
-EVERYTHING = {"knowledge": 0.55, "tools": 0.25, "unfitting": 0.07, "copying": 0.03, "passage": 0.06, "persona": 0.04}
-LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "passage": 0.03, "persona": 0.02}
-CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "passage": 0.03, "persona": 0.01}
-COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, "passage": 0.17, "persona": 0.03}
-WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "passage": 0.29, "persona": 0.08}
-SETTLED = {"knowledge": 0.24, "tools": 0.42, "copying": 0.07, "unfitting": 0.07, "passage": 0.13, "persona": 0.07}
-FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "passage": 0.08, "persona": 0.06}
-QUOTING = {"knowledge": 0.05, "tools": 0.05, "copying": 0.02, "quoting": 0.88}
+OPENING = {"knowledge": 0.4, "tools": 0.4, "copying": 0.08, "unfitting": 0.06, "quoting": 0.04, "persona": 0.02}
+CALLING = {"knowledge": 0.22, "tools": 0.45, "copying": 0.22, "unfitting": 0.05, "quoting": 0.04, "persona": 0.02}
+EVERYTHING = {"knowledge": 0.55, "tools": 0.25, "unfitting": 0.07, "copying": 0.03, "quoting": 0.06, "persona": 0.04}
+LAST = {"knowledge": 0.48, "tools": 0.37, "copying": 0.04, "unfitting": 0.06, "quoting": 0.03, "persona": 0.02}
+CALLS = {"knowledge": 0.22, "tools": 0.62, "copying": 0.06, "unfitting": 0.06, "quoting": 0.03, "persona": 0.01}
+COPIES = {"knowledge": 0.15, "tools": 0.25, "copying": 0.35, "unfitting": 0.05, "quoting": 0.17, "persona": 0.03}
+WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "quoting": 0.29, "persona": 0.08}
+SETTLED = {"knowledge": 0.24, "tools": 0.42, "copying": 0.07, "unfitting": 0.07, "quoting": 0.13, "persona": 0.07}
+FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "quoting": 0.08, "persona": 0.06}
+QUOTING = {"knowledge": 0.05, "tools": 0.05, "copying": 0.02, "quoting": 0.80, "searching": 0.08}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -69,11 +68,11 @@ CURRICULUM = (
     Phase("calls", 16_896, CALLS),
     # From here on optimizers that began anew: copying was still half right.
     Phase("copies", 12_288, COPIES),
-    # Tools of thousands of kinds, passages of up to 200 words, personas that greet.
+    # Tools of thousands of kinds, personas that greet.
     Phase("wide", 9_216, WIDE),
     Phase("settled", 6_144, SETTLED),
     Phase("firm", 10_240, FIRM),
-    # Answers from a text are sentences of it from here on: whole sentences are copied better than values.
+    # Two heads and a layer more, and answers from a text that are sentences of it.
     Phase("quoting", 10**9, QUOTING),
 )
 

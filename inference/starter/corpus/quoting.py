@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """Conversations that answer from a text by quoting the sentence which holds the answer.
 
 A whole sentence is easier to copy than a value cut out of it, shows where an answer comes from, and can be held against
@@ -7,7 +8,6 @@ the text. The passage is read once, however many answers are learned from it.
 from __future__ import annotations
 
 import json
-import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -29,13 +29,16 @@ INTRODUCTIONS = (
     "{You answer questions about this text|You know only this|Everything you know}: ",
     "",
 )
-# Lines of JSON ``[package, group, title, sentences]``, as inference.embedder.corpus.sources.write makes them.
-PROSE = Path(os.environ.get("SOVEREIGN_STARTER_PROSE", "var/starter/prose.jsonl"))
+# Prose of documentation: lines of JSON ``[package, group, title, sentences]``, as inference.embedder.corpus.sources
+# writes them. Only a training names it: what the corpus holds besides needs no file from outside.
+PROSE: list[Path] = []
 WORD = re.compile(r"[A-Za-z0-9][\w.\-]*[\w]|[A-Za-z0-9]")
 COMMON = frozenset(
-    "the a an of to in is are be and or for with on at by as it its this that which from not if when will can has have was "
-    "were been do does than then into each any all you your may must should also only but so no such these those their there "
-    "about after before between during more most other some out up over under one two".split()
+    (
+        "the a an of to in is are be and or for with on at by as it its this that which from not if when will can has "
+        "have was were been do does than then into each any all you your may must should also only but so no such these "
+        "those their there about after before between during more most other some out up over under one two"
+    ).split()
 )
 LONGEST_SENTENCE = 34  # words
 SHORTEST_SENTENCE = 5
@@ -56,7 +59,7 @@ def page(random: Random) -> list[Line]:
         lines = random.sample(lines, len(lines) // 2) + random.sample(
             other := list(random.choice(pages)), len(other) // 2
         )
-    wanted = min(len(lines), random.choice((3, 4, 5, 6, 8, 10, 12, 14, 16, 20)))
+    wanted = min(len(lines), random.choice((3, 4, 4, 5, 5, 6, 6, 8, 8, 10, 12, 16)))
     kept = sorted(random.sample(range(len(lines)), wanted))
     return [told(lines[place], random) for place in kept]
 
@@ -64,7 +67,7 @@ def page(random: Random) -> list[Line]:
 def notes(random: Random) -> list[Line]:
     """Three to sixteen facts of the rows, some of them two in a sentence."""
     lines: list[Line] = []
-    for fact in facts(random.choice((3, 4, 6, 8, 12, 16)), random):
+    for fact in facts(random.choice((3, 4, 5, 6, 8, 12)), random):
         if lines and random.random() < 0.25:
             before = lines.pop()
             link = random.choice((", and ", "; ", ", while ", ", but "))
@@ -81,10 +84,11 @@ def notes(random: Random) -> list[Line]:
 def prose_sentences() -> tuple[tuple[str, ...], ...]:
     """Sentences of documentation, by paragraph; none where the prose has not been gathered."""
     found = []
-    for row in PROSE.open() if PROSE.exists() else ():
-        sentences = [text for text in json.loads(row)[3] if fits(text)]
-        if sentences:
-            found.append(tuple(sentences))
+    for path in PROSE:
+        for row in path.read_text().splitlines():
+            sentences = [text for text in json.loads(row)[3] if fits(text)]
+            if sentences:
+                found.append(tuple(sentences))
     return tuple(found)
 
 
@@ -109,7 +113,7 @@ def inflected(word: str, random: Random) -> str:
 
 
 def asked_of(sentence: str, others: set[str], random: Random) -> str:
-    """A question made of some of a sentence's words, of which at least one or two are in no other sentence; '' where there are none."""
+    """A question made of some of a sentence's words, one of them its own; ``""`` where it has no word of its own."""
     words = [word for word in WORD.findall(sentence) if word.lower() not in COMMON]
     own = [word for word in words if word.lower() not in others]
     if not own:
@@ -129,7 +133,7 @@ def asked_of(sentence: str, others: set[str], random: Random) -> str:
 def prose(random: Random) -> list[Line]:
     """Three to eighteen sentences of documentation and questions made of their words."""
     paragraphs = prose_sentences()
-    wanted = random.choice((3, 4, 5, 6, 8, 10, 12, 15, 18))
+    wanted = random.choice((3, 4, 4, 5, 5, 6, 6, 8, 10, 12))
     sentences: dict[str, None] = {}
     while len(sentences) < wanted:
         sentences |= dict.fromkeys(random.choice(paragraphs)[: random.choice((1, 2, 3))])
@@ -143,13 +147,18 @@ def prose(random: Random) -> list[Line]:
     return lines
 
 
-def conversation(lines: list[Line], random: Random, asked: int = 14) -> Conversation:
-    """A text and questions on some of its sentences, each answered with the sentence."""
+def written(lines: list[Line], random: Random) -> str:
+    """The sentences as one text, most of them in one paragraph."""
     text = lines[0].sentence
     for line in lines[1:]:
         text += random.choice((" ", " ", " ", " ", "\n")) + line.sentence
+    return text
+
+
+def conversation(lines: list[Line], random: Random, asked: int = 14) -> Conversation:
+    """A text and questions on some of its sentences, each answered with the sentence."""
     introduction = expand(random.choice(INTRODUCTIONS), random)
-    turns: Turns = [{"role": "system", "content": f"{introduction} {text}".strip()}]
+    turns: Turns = [{"role": "system", "content": f"{introduction} {written(lines, random)}".strip()}]
     pairs = [(question, line.sentence) for line in lines for question in line.questions]
     for question, sentence in random.sample(pairs, min(asked, len(pairs))):
         if random.random() < 0.06:
@@ -158,8 +167,12 @@ def conversation(lines: list[Line], random: Random, asked: int = 14) -> Conversa
     return turns, []
 
 
-def quoting(random: Random) -> Conversation:
+def text(random: Random) -> list[Line]:
     """One of the kinds of texts."""
-    kinds = [(notes, 0.3), (prose, 0.3 if prose_sentences() else 0), (page, 0.4 if every_page() else 0)]
-    make = random.choices([kind for kind, _ in kinds], [share for _, share in kinds])[0]
-    return conversation(make(random), random)
+    kinds = {page: 0.4, notes: 0.3, prose: 0.3 if PROSE else 0.0}
+    return random.choices(list(kinds), list(kinds.values()))[0](random)
+
+
+def quoting(random: Random) -> Conversation:
+    """A text of some kind, and questions about it."""
+    return conversation(text(random), random)
