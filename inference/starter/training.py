@@ -161,7 +161,6 @@ class Training:
         self.new_from = -REWARM_TOKENS
         self._load()
         self.first_factor = rate_factor(self.place.tokens, options.tokens, options.decay)
-        self.loss = torch.compile(self.model.loss, dynamic=True) if options.compile else self.model.loss
 
     def _tokenizer(self) -> Tokenizer:
         path = self.folder / "tokenizer.json"
@@ -225,7 +224,7 @@ class Training:
         """One update; returns the loss in nats per learned token."""
         factor = self.factor()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bf16):
-            loss = self.loss(batch.tokens, batch.targets)
+            loss = self.model.loss(batch.tokens, batch.targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer, rate in self.optimizers:
@@ -344,7 +343,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--decay", type=float, default=0.25, help="share of the tokens over which the rate falls")
     parser.add_argument("--minutes", type=float, default=0, help="end in this time, the rate falling to zero by then")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="needs a C++ compiler")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="products in bfloat16")
     return parser.parse_args()
 
