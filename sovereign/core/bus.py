@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 RUN_EVENTS = "run-events"  # payload: {"run": id, "seq": last_seq}
 RUN_WAITING = "run-waiting"  # payload: {"run": id}: a run may be claimed, or its status was changed from outside
+FILES_WAITING = "files-waiting"  # payload: {"store": id}: files of a vector store may be ingested
 GROUP = "sovereign.bus"
 OUTBOX_LIMIT = 1_000
 RECONNECT_DELAY = 1.0  # seconds

@@ -43,6 +43,12 @@ def not_found(kind: str, identifier: str) -> ApiError:
     return ApiError(f"No {kind} found with id '{identifier[:SHOWN_ID]}'.", status=HTTPStatus.NOT_FOUND)
 
 
+def no_such_file(identifier: str) -> ApiError:
+    """As ``not_found``, in the words that files have always had."""
+    message = f"No such File object: {identifier[:SHOWN_ID]}"
+    return ApiError(message, status=HTTPStatus.NOT_FOUND, param="id")
+
+
 def model_not_found(model: str) -> ApiError:
     return ApiError(
         f"The model '{model}' does not exist", status=HTTPStatus.NOT_FOUND, param="model", code="model_not_found"

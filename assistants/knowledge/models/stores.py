@@ -8,10 +8,11 @@ from django.db import models
 from django.db.models import Q
 
 from assistants.knowledge.models.files import File
-from assistants.knowledge.querysets import ProjectQuerySet
+from assistants.knowledge.querysets import ProjectQuerySet, StoreFileQuerySet
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
 NAME_LENGTH = 256
+DESCRIPTION_LENGTH = 512
 DEFAULT_CHUNK_TOKENS = 800
 DEFAULT_OVERLAP_TOKENS = 400
 
@@ -31,7 +32,7 @@ class VectorStore(models.Model):
     id = id_field("vs_")
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="vector_stores")
     name = models.CharField(max_length=NAME_LENGTH, null=True, blank=True)  # noqa: DJ001  (null is the contract's)
-    description = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001
+    description = models.CharField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001
     metadata = OrderedJSONField(default=dict, blank=True)
     expires_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
     last_active_at = models.DateTimeField()
@@ -99,6 +100,8 @@ class StoreFile(models.Model):
     crash_count = models.PositiveSmallIntegerField(default=0, help_text="Workers that died holding it.")
     retry_count = models.PositiveSmallIntegerField(default=0, help_text="Attempts that ended with a passing error.")
     available_at = models.DateTimeField(null=True, blank=True, help_text="Not to be tried again before.")
+
+    objects = StoreFileQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-file_id")
