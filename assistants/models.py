@@ -30,6 +30,14 @@ class ReasoningEffort(models.TextChoices):
     MAX = "max"
 
 
+class Retrieval(models.TextChoices):
+    """How an assistant with the tool ``file_search`` comes to search its files."""
+
+    AUTO = "auto", "The model searches when it wants to; one that has no tools is given what is found"
+    TOOL = "tool", "The model searches when it wants to"
+    BEFORE = "before", "The last message is searched for before every answer"
+
+
 class Assistant(models.Model):
     """A model with instructions and tools. JSON columns hold the contract's shapes, already normalised."""
 
@@ -48,6 +56,7 @@ class Assistant(models.Model):
         max_length=16, choices=ReasoningEffort.choices, null=True, blank=True
     )
     response_format = OrderedJSONField(default=auto, blank=True)
+    retrieval = models.CharField(max_length=8, choices=Retrieval.choices, default=Retrieval.AUTO)
     created_at = CreatedAtField()
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -59,6 +68,7 @@ class Assistant(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(temperature__gte=0, temperature__lte=2), name="assistant_temperature"),
             models.CheckConstraint(condition=Q(top_p__gte=0, top_p__lte=1), name="assistant_top_p"),
+            models.CheckConstraint(condition=Q(retrieval__in=["auto", "tool", "before"]), name="assistant_retrieval"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assistants.models import Assistant
+from assistants.models import Assistant, Retrieval
 
 SCHEMA_VERSION = 1  # raised when the meaning of a stored configuration changes
 
@@ -24,6 +24,7 @@ class ResolvedConfiguration:
     top_p: float
     reasoning_effort: str | None
     response_format: Any
+    retrieval: str = Retrieval.AUTO
     version_id: str | None = None
     deployment_id: str | None = None
     environment: str | None = None
@@ -47,5 +48,6 @@ def resolve(
         top_p=assistant.top_p,
         reasoning_effort=assistant.reasoning_effort,
         response_format=assistant.response_format,
+        retrieval=assistant.retrieval,
         environment=environment,
     )

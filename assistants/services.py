@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.models import Assistant, auto
+from assistants.models import Assistant, Retrieval, auto
 from inference import gateway
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "top_p": 1.0,
     "reasoning_effort": None,
     "response_format": auto(),
+    "retrieval": Retrieval.AUTO,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from assistants.models import Retrieval
 from assistants.resolution import SCHEMA_VERSION, ResolvedConfiguration
 from runs.models import RunConfiguration
 
@@ -32,6 +33,7 @@ class FrozenConfiguration:
     truncation_strategy: dict[str, Any]
     max_prompt_tokens: int | None
     max_completion_tokens: int | None
+    retrieval: str = Retrieval.AUTO
     schema_version: int = SCHEMA_VERSION
 
 
@@ -54,6 +56,7 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
         truncation_strategy={"type": truncation["type"], "last_messages": truncation.get("last_messages")},
         max_prompt_tokens=overrides.get("max_prompt_tokens"),
         max_completion_tokens=overrides.get("max_completion_tokens"),
+        retrieval=resolved.retrieval,
     )
 
 

@@ -115,6 +115,11 @@ class RunStep(models.Model):
     type = models.CharField(max_length=16, choices=Type.choices)
     status = models.CharField(max_length=16, choices=StepStatus.choices, default=StepStatus.IN_PROGRESS)
     step_details = OrderedJSONField()
+    asked = OrderedJSONField(
+        default=dict,
+        blank=True,
+        help_text="What the tools that are carried out here were asked, by the id of the call; see runs.tools.",
+    )
     usage = OrderedJSONField(null=True, blank=True)
     last_error = models.JSONField(null=True, blank=True)
     metadata = OrderedJSONField(default=dict, blank=True)
