@@ -1,0 +1,121 @@
+"""The only door for changing vector stores; the API, the admin and the rooms above all come through here.
+
+Lock order everywhere: threads, runs, files by id, then stores, then the files in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from assistants.knowledge.models import VectorStore
+from assistants.knowledge.services import filling
+from assistants.knowledge.services.filling import NewFile
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import STORES_WRITE
+from sovereign.core import errors
+from sovereign.core.database import now, service, visible_row
+
+KIND = "vector store"
+NOTED_EVERY = timedelta(minutes=1)  # a use within so long of the last one is not written down: expiry counts days
+
+
+def get_store(*, principal: Principal, store_id: str) -> VectorStore:
+    """:raises ApiError: 404, for an unknown store and for another project's alike."""
+    store = visible_row(VectorStore, principal, store_id)
+    if store is None:
+        raise errors.not_found(KIND, store_id)
+    return store
+
+
+def lock_store(*, principal: Principal, store_id: str) -> VectorStore:
+    """The store with its row locked until the end of the transaction. Raises like :func:`get_store`."""
+    store = visible_row(VectorStore, principal, store_id, lock=True)
+    if store is None:
+        raise errors.not_found(KIND, store_id)
+    return store
+
+
+def is_expired(store: VectorStore) -> bool:
+    """Whether nobody can search or fill the store any more, by the database's clock."""
+    return store.expires_at is not None and store.expires_at <= now()
+
+
+def check_unexpired(store: VectorStore) -> None:
+    """:raises ApiError: 400, the store has expired."""
+    if is_expired(store):
+        raise errors.ApiError(f"Vector store '{store.id}' has expired.", code="vector_store_expired")
+
+
+@service
+def create_store(
+    *,
+    principal: Principal,
+    name: str | None = None,
+    description: str | None = None,
+    file_ids: Sequence[str] = (),
+    chunking: dict[str, Any] | None = None,
+    expires_after_days: int | None = None,
+    metadata: dict[str, str] | None = None,
+) -> VectorStore:
+    """Make a vector store, with files in it.
+
+    :param chunking: how those files are cut, in the contract's form.
+    :raises ApiError: 404 for the first file that does not exist.
+    """
+    principal.require(STORES_WRITE)
+    return make_store(
+        principal=principal,
+        files=[NewFile(file_id, chunking=chunking) for file_id in file_ids],
+        name=name,
+        description=description,
+        expires_after_days=expires_after_days,
+        metadata=metadata or {},
+    )
+
+
+def make_store(*, principal: Principal, files: Sequence[NewFile], **fields: Any) -> VectorStore:
+    """As :func:`create_store`, inside the transaction of a caller who has decided that the principal may."""
+    filling.lock_files(principal=principal, file_ids=[file.file_id for file in files])
+    store = VectorStore.objects.create(project_id=principal.project_id, last_active_at=now(), **fields)
+    if files:
+        filling.fill(store, files)
+    audit.record(principal, "vector_store.created", store, files=len(files))
+    return store
+
+
+@service
+def update_store(*, principal: Principal, store_id: str, **fields: Any) -> VectorStore:
+    """Change ``name``, ``metadata`` or ``expires_after_days``: those that are given.
+
+    A store that has expired is usable again where what is given lets it live longer.
+    """
+    principal.require(STORES_WRITE)
+    store = lock_store(principal=principal, store_id=store_id)
+    for name, value in fields.items():
+        setattr(store, name, value if name != "metadata" else value or {})
+    if fields:
+        store.save(update_fields=sorted(fields))
+    audit.record(principal, "vector_store.updated", store, fields=sorted(fields))
+    return store
+
+
+@service
+def delete_store(*, principal: Principal, store_id: str) -> None:
+    """Delete a store with all that was made for its search. Its files stay."""
+    principal.require(STORES_WRITE)
+    store = lock_store(principal=principal, store_id=store_id)
+    audit.record(principal, "vector_store.deleted", store)
+    store.delete()
+
+
+@service
+def touch(store_ids: Collection[str]) -> None:
+    """Move the expiry of stores that were used; one whose row somebody holds just now is left to the next use."""
+    instant = now()
+    stale = VectorStore.objects.filter(pk__in=store_ids, last_active_at__lt=instant - NOTED_EVERY)
+    free = stale.order_by("pk").select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)
+    if found := list(free):
+        VectorStore.objects.filter(pk__in=found).update(last_active_at=instant)
