@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connections
 from django.test import Client
 from rest_framework.test import APIClient
@@ -37,6 +39,15 @@ def quick_flush() -> Iterator[None]:
             lambda self, style, tables, **_: [f"DELETE FROM {self.quote_name(table)}" for table in tables],
         )
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where uploaded files go: not into the data directory of who runs the tests."""
+    folder = tmp_path_factory.mktemp("files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(django_settings, "SOVEREIGN", replace(django_settings.SOVEREIGN, files_url=folder.as_uri()))
+        yield folder
 
 
 @pytest.fixture(autouse=True)

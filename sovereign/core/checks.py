@@ -67,6 +67,7 @@ def check_numbers(**_: Any) -> Iterable[CheckMessage]:
     for name, value in (
         ("SOVEREIGN_RUN_EXPIRES_SECONDS", configuration.run_expires_seconds),
         ("SOVEREIGN_WORKER_CONCURRENCY", configuration.worker_concurrency),
+        ("SOVEREIGN_MAXIMUM_FILE_MB", configuration.maximum_file_bytes // 1024**2),
     ):
         if value < 1:
             yield Error(f"{name} is {value}. It must be at least 1.", id="sovereign.E007")

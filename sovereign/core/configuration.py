@@ -50,6 +50,9 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_UNKNOWN_PARAMETERS": (str, STRICT),
     "SOVEREIGN_RUN_EXPIRES_SECONDS": (int, 600),
     "SOVEREIGN_WORKER_CONCURRENCY": (int, 64),
+    "SOVEREIGN_FILES_URL": (str, ""),
+    "SOVEREIGN_MAXIMUM_FILE_MB": (int, 512),
+    "SOVEREIGN_NO_DOWNLOADS_OF": (list, []),
     "DEBUG": (bool, False),
 }
 
@@ -82,6 +85,9 @@ class Configuration:
     unknown_parameters: str
     run_expires_seconds: int
     worker_concurrency: int
+    files_url: str
+    maximum_file_bytes: int
+    no_downloads_of: frozenset[str]
     debug: bool
 
     @property
@@ -193,6 +199,9 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         unknown_parameters=value("SOVEREIGN_UNKNOWN_PARAMETERS").lower(),
         run_expires_seconds=value("SOVEREIGN_RUN_EXPIRES_SECONDS"),
         worker_concurrency=value("SOVEREIGN_WORKER_CONCURRENCY"),
+        files_url=value("SOVEREIGN_FILES_URL"),
+        maximum_file_bytes=value("SOVEREIGN_MAXIMUM_FILE_MB") * 1024**2,
+        no_downloads_of=frozenset(filter(None, map(str.strip, value("SOVEREIGN_NO_DOWNLOADS_OF")))),
         debug=value("DEBUG"),
     )
 

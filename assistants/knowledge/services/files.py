@@ -1,0 +1,131 @@
+"""The only door for making and deleting files.
+
+A row is made after its bytes are stored and goes before they are removed, so that no row is without its bytes;
+what a process that dies in between leaves is found by ``storage.old_doubts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+from django.db import Error as DatabaseError
+from django.db import transaction
+
+from assistants.knowledge import storage
+from assistants.knowledge.models import File, Purpose, StoreFile
+from assistants.knowledge.storage import Stored
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import FILES_WRITE
+from sovereign.core import errors
+from sovereign.core.database import service, visible_row
+
+BATCH_EXPIRES_AFTER = timedelta(days=30)  # what the contract gives files for batches that were given nothing
+
+#: What the rooms above do with a file that is about to be deleted: they add to it when they start.
+forgetters: list[Callable[[File], None]] = []
+
+
+def get_file(*, principal: Principal, file_id: str) -> File:
+    """:raises ApiError: 404, for an unknown file and for another project's alike."""
+    file = visible_row(File, principal, file_id)
+    if file is None:
+        raise errors.no_such_file(file_id)
+    return file
+
+
+def existing_files(*, principal: Principal, file_ids: Sequence[str]) -> list[File]:
+    """The files with these ids, in their order. Raises like :func:`get_file`, for the first that is not there."""
+    found = File.objects.visible_to(principal).in_bulk(set(file_ids))
+    for file_id in file_ids:
+        if file_id not in found:
+            raise errors.no_such_file(file_id)
+    return [found[file_id] for file_id in file_ids]
+
+
+@service
+def create_file(
+    *, principal: Principal, purpose: str, filename: str, stored: Stored, expires_after: timedelta | None = None
+) -> File:
+    """Make a stored content a file.
+
+    The caller removes the content where the transaction fails (:func:`unless_refused`).
+
+    :param filename: at most 255 characters; it is only ever shown.
+    """
+    principal.require(FILES_WRITE)
+    if expires_after is None and purpose == Purpose.BATCH:
+        expires_after = BATCH_EXPIRES_AFTER
+    file = File(
+        project_id=principal.project_id,
+        purpose=purpose,
+        filename=filename,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+        storage_key=stored.key,
+        created_by_user=principal.user_id,
+        created_by_key=principal.key_id,
+    )
+    file.save(force_insert=True)
+    if expires_after is not None:
+        file.expires_at = file.created_at + expires_after
+        file.save(update_fields=["expires_at"])
+    audit.record(principal, "file.created", file, purpose=purpose, bytes=stored.bytes)
+    transaction.on_commit(partial(storage.settle, stored.key), robust=True)
+    return file
+
+
+@contextmanager
+def unless_refused(stored: Stored) -> Iterator[None]:
+    """What happens in here makes ``stored`` a row's; it is removed where that is refused.
+
+    After an error of the database nobody knows whether the row is there: the doubt about the content stays.
+    """
+    try:
+        yield
+    except DatabaseError:
+        raise
+    except BaseException:
+        storage.delete(stored.key)
+        raise
+
+
+def store_file(*, principal: Principal, purpose: str, filename: str, chunks: Iterable[bytes]) -> File:
+    """Store a content and make it a file, for callers inside of the product.
+
+    :raises ApiError: 507, there is no room.
+    """
+    stored = storage.save(chunks)
+    with unless_refused(stored):
+        return create_file(principal=principal, purpose=purpose, filename=filename, stored=stored)
+
+
+@service
+def delete_file(*, principal: Principal, file_id: str) -> None:
+    """Delete a file, from every vector store and every list it is in."""
+    principal.require(FILES_WRITE)
+    file = visible_row(File, principal, file_id, lock=True)
+    if file is None:
+        raise errors.no_such_file(file_id)
+    audit.record(principal, "file.deleted", file, purpose=file.purpose)
+    remove_file(file)
+
+
+def remove_file(file: File) -> None:
+    """Delete a locked file, inside the caller's transaction; its bytes go after the commit."""
+    from assistants.knowledge.retrieval import indexing
+
+    indexing.forget(StoreFile.objects.filter(file=file))
+    for forget in forgetters:
+        forget(file)
+    file.delete()
+    remove_content(file.storage_key)
+
+
+def remove_content(key: str) -> None:
+    """Remove a content once the deletion of its row is committed."""
+    storage.doubt(key)
+    transaction.on_commit(partial(storage.delete, key), robust=True)
