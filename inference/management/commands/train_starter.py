@@ -54,7 +54,7 @@ class Command(BaseCommand):
         self.stdout.write(f"The model is in {WEIGHTS if options['publish'] else folder / 'export'}.")
 
     def gather_prose(self, python: str, folder: Path) -> None:
-        """Keep sentences to quote in the training's folder: the documentation of the engine's and the product's packages."""
+        """Keep sentences to quote in the training's folder: the documentation of installed packages."""
         path = folder / PROSE
         if not path.exists():
             self.stdout.write("Gathering sentences from the installed packages' documentation.")
