@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import io
 import os
 import secrets
 import time
@@ -66,7 +67,7 @@ class Draft:
         self._md5 = hashlib.md5(usedforsecurity=False)
         with full_storage_told():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = self._path.open("xb", buffering=0, opener=_for_the_owner)
+            self._file = io.FileIO(self._path, "x", opener=_for_the_owner)
 
     def write(self, piece: bytes) -> None:
         """:raises ApiError: 507, there is no room."""
