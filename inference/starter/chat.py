@@ -17,7 +17,7 @@ DECIDED = 46
 SHORTENED = 0.7
 SHORTENED_CALLS = 0.2
 # Most of a quoted sentence is copying, which is learned soon; which sentence it is shows in its first words.
-QUOTED = 26
+QUOTED = 40
 QUOTED_SHORTENED = 0.7
 UNQUOTED_TYPES = ("integer", "number", "boolean")
 

@@ -52,7 +52,17 @@ def test_every_answer_is_a_sentence_of_the_given_text(kind):
         assert turns[0]["role"] == "system"
         assert not tools
         for answer in spoken_by(turns, "assistant"):
-            assert answer in turns[0]["content"]
+            words, sentence = re.fullmatch(r"On (.+?): (.*)", answer).groups()
+            assert sentence in turns[0]["content"]
+            assert all(word in sentence for word in words.split())
+
+
+def test_the_word_that_is_looked_up_is_the_rarest_that_question_and_sentence_share():
+    text = ["The cafe is open on Monday.", "The cafe sells cakes.", "The museum opens at nine."]
+    assert quoting.looked_up("when does the museum open", text[2], text) == "museum"
+    assert quoting.looked_up("what does the cafe sell", text[1], text) == "sells"
+    assert quoting.looked_up("is the cafe opening", text[0], text) == "cafe open"
+    assert quoting.looked_up("who is the mayor", text[0], text) == ""
 
 
 def test_prose_is_asked_for_by_a_word_of_its_own(tmp_path, monkeypatch):
@@ -79,7 +89,7 @@ def test_answers_of_a_search_end_with_the_mark_of_the_passage_they_are_in():
         turns, _ = searching.searching(Random(seed))
         [results] = [turn["content"] for turn in turns if searching.HEAD in str(turn["content"])]
         passages = dict(re.findall(r"(【\d+:\d+†[\w.\-]+】)\n((?:.|\n)*?)(?=\n\n【|\Z)", results.split("\n\n", 1)[1]))
-        quoted = [re.fullmatch(r"(.*) (【.*】)", answer) for answer in spoken_by(turns, "assistant")]
+        quoted = [re.fullmatch(r"On .+?: (.*) (【.*】)", answer) for answer in spoken_by(turns, "assistant")]
         quoted = [match for match in quoted if match]
         assert quoted
         assert all(match[1] in passages[match[2]] for match in quoted)

@@ -2,7 +2,9 @@
 """Conversations that answer from a text by quoting the sentence which holds the answer.
 
 A whole sentence is easier to copy than a value cut out of it, shows where an answer comes from, and can be held against
-the text. The passage is read once, however many answers are learned from it.
+the text. Before it stands the question's word by which it is found (``On cafe: The cafe is run by …``): to look up a
+word, and then its sentence, is two small steps for a network that does not learn the large one.
+The text is read once, however many answers are learned from it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .facts import facts, filler, lowered
 from .grammar import expand
 from .knowledge import pair
 from .pages import Line, every_page, told
-from .phrasing import spoken, typo
+from .phrasing import spoken
 
 Turns = list[dict[str, Any]]
 Conversation = tuple[Turns, list[dict[str, Any]]]
@@ -37,7 +39,8 @@ COMMON = frozenset(
     (
         "the a an of to in is are be and or for with on at by as it its this that which from not if when will can has "
         "have was were been do does than then into each any all you your may must should also only but so no such "
-        "these those their there about after before between during more most other some out up over under one two"
+        "these those their there about after before between during more most other some out up over under one two while "
+        "what who how"
     ).split()
 )
 LONGEST_SENTENCE = 34  # words
@@ -155,15 +158,51 @@ def written(lines: list[Line], random: Random) -> str:
     return text
 
 
+def stem(word: str) -> str:
+    """What forms of a word share: ``opens`` and ``opening`` are found by ``open``."""
+    word = word.lower()
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 3:
+            return word.removesuffix(ending)
+    return word
+
+
+def stems(text: str) -> dict[str, str]:
+    """The words of a text that tell something, by their stems."""
+    return {stem(word): word for word in WORD.findall(text) if word.lower() not in COMMON}
+
+
+def looked_up(question: str, sentence: str, text: list[str]) -> str:
+    """The words of a sentence by which a question finds it among the sentences of a text, the rarest last.
+
+    One where it is in no other sentence, else two; ``""`` where question and sentence share none.
+    """
+    own, asked = stems(sentence), stems(question)
+    shared = [key for key in asked if key in own]
+    rarity = {key: sum(key in stems(other) for other in text) for key in shared}
+    shared.sort(key=lambda key: (rarity[key], -len(key)))
+    kept = shared[:1] if shared and rarity[shared[0]] == 1 else shared[:2]
+    return " ".join(own[key] for key in reversed(kept))
+
+
+def answered(lines: list[Line]) -> list[tuple[str, str]]:
+    """Every question about a text that has a word of its sentence, with its answer."""
+    sentences = [line.sentence for line in lines]
+    pairs = []
+    for line in lines:
+        for question in line.questions:
+            if words := looked_up(question, line.sentence, sentences):
+                pairs.append((question, f"On {words}: {line.sentence}"))
+    return pairs
+
+
 def conversation(lines: list[Line], random: Random, asked: int = 14) -> Conversation:
     """A text and questions on some of its sentences, each answered with the sentence."""
     introduction = expand(random.choice(INTRODUCTIONS), random)
     turns: Turns = [{"role": "system", "content": f"{introduction} {written(lines, random)}".strip()}]
-    pairs = [(question, line.sentence) for line in lines for question in line.questions]
-    for question, sentence in random.sample(pairs, min(asked, len(pairs))):
-        if random.random() < 0.06:
-            question = typo(question, random)
-        turns += pair(spoken(question, random), sentence)
+    pairs = answered(lines)
+    for question, answer in random.sample(pairs, min(asked, len(pairs))):
+        turns += pair(spoken(question, random), answer)
     return turns, []
 
 
@@ -175,4 +214,5 @@ def text(random: Random) -> list[Line]:
 
 def quoting(random: Random) -> Conversation:
     """A text of some kind, and questions about it."""
-    return conversation(text(random), random)
+    made = conversation(text(random), random)
+    return made if len(made[0]) > 1 else quoting(random)

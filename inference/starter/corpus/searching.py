@@ -34,7 +34,7 @@ def found(random: Random) -> tuple[str, list[tuple[str, str]]]:
         lines = quoting.text(random)[:8]
         mark = f"【{step}:{place}†{filename(random)}】"
         pieces.append(f"{mark}\n{quoting.written(lines, random)}")
-        pairs += [(question, f"{line.sentence} {mark}") for line in lines for question in line.questions]
+        pairs += [(question, f"{answer} {mark}") for question, answer in quoting.answered(lines)]
     return "\n\n".join(pieces), pairs
 
 
