@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from assistants.knowledge.services import resources
 from assistants.models import Assistant, Retrieval, auto
 from inference import gateway
 from sovereign.accounts import audit
@@ -66,8 +67,8 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
     """
     principal.require(ASSISTANTS_WRITE)
     gateway.check_model(fields["model"], project_id=principal.project_id)
-    assistant = Assistant(project_id=principal.project_id, **_with_defaults(fields))
-    _settle_tool_resources(assistant)
+    assistant = Assistant(project_id=principal.project_id, **_settled(principal, fields))
+    _complete_tool_resources(assistant)
     assistant.save(force_insert=True)
     audit.record(principal, "assistant.created", assistant)
     return assistant
@@ -75,16 +76,16 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
 
 @service
 def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) -> Assistant:
-    """Change the given fields only; ``None`` resets one to its default."""
+    """Change the given fields only; ``None`` resets one to its default. Raises like :func:`create_assistant`."""
     principal.require(ASSISTANTS_WRITE)
     assistant = visible_row(Assistant, principal, assistant_id, lock=True)
     if assistant is None:
         raise errors.not_found("assistant", assistant_id)
     if fields.get("model") and fields["model"] != assistant.model:
         gateway.check_model(fields["model"], project_id=principal.project_id)
-    for name, value in _with_defaults(fields).items():
+    for name, value in _settled(principal, fields).items():
         setattr(assistant, name, value)
-    _settle_tool_resources(assistant)
+    _complete_tool_resources(assistant)
     assistant.save()
     audit.record(principal, "assistant.updated", assistant, fields=sorted(fields))
     return assistant
@@ -99,8 +100,12 @@ def delete_assistant(*, principal: Principal, assistant_id: str) -> None:
     assistant.delete()
 
 
-def _with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
+def _settled(principal: Principal, fields: dict[str, Any]) -> dict[str, Any]:
+    """What is stored of the fields. The store that tool resources ask for is made; it lasts until it is deleted."""
+    settled = {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
+    if wanted := settled.get("tool_resources"):
+        settled["tool_resources"] = resources.settle(principal=principal, resources=wanted, expires_after_days=None)
+    return settled
 
 
 #: What a tool without resources has, as the recorded service answered.
@@ -110,9 +115,9 @@ EMPTY_RESOURCES: dict[str, dict[str, list[str]]] = {
 }
 
 
-def _settle_tool_resources(assistant: Assistant) -> None:
+def _complete_tool_resources(assistant: Assistant) -> None:
     """Every tool that takes resources has a list of them, be it an empty one; no other kind has an empty one."""
     kinds = {tool["type"] for tool in assistant.tools}
-    empty = {kind: resources for kind, resources in EMPTY_RESOURCES.items() if kind in kinds}
-    resources = {**empty, **assistant.tool_resources}
-    assistant.tool_resources = {kind: held for kind, held in resources.items() if kind in kinds or any(held.values())}
+    empty = {kind: nothing for kind, nothing in EMPTY_RESOURCES.items() if kind in kinds}
+    every = {**empty, **assistant.tool_resources}
+    assistant.tool_resources = {kind: held for kind, held in every.items() if kind in kinds or any(held.values())}

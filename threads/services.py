@@ -12,6 +12,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from assistants.knowledge.services import resources
+from assistants.knowledge.services.resources import THREAD_STORE_DAYS
 from sovereign.accounts import audit
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
@@ -81,29 +83,39 @@ def create_thread(
     tool_resources: dict[str, Any] | None = None,
     title: str = "",
 ) -> Thread:
-    """Make a thread, with its first messages; a person's own when a person makes it."""
+    """Make a thread, with its first messages; a person's own when a person makes it.
+
+    :raises ApiError: 404 for files and vector stores that do not exist.
+    """
     principal.require(THREADS_WRITE)
     thread = Thread.objects.create(
         project_id=principal.project_id,
         owner_id=principal.user_id,
         metadata=metadata or {},
-        tool_resources=tool_resources or {},
+        tool_resources=_settled(principal, tool_resources),
         title=title[:TITLE_LENGTH],
     )
-    add_messages(thread, messages)
+    append_messages(principal=principal, thread=thread, drafts=messages)
     audit.record(principal, "thread.created", thread)
     return thread
 
 
 @service
 def update_thread(*, principal: Principal, thread_id: str, **fields: Any) -> Thread:
-    """Change ``metadata``, ``tool_resources`` or ``title``; ``None`` empties one."""
+    """Change ``metadata``, ``tool_resources`` or ``title``; ``None`` empties one. Raises like :func:`create_thread`."""
     principal.require(THREADS_WRITE)
     thread = lock_thread(principal=principal, thread_id=thread_id)
+    if "tool_resources" in fields:
+        fields["tool_resources"] = _settled(principal, fields["tool_resources"])
     for name, value in fields.items():
         setattr(thread, name, value if value is not None else {})
     thread.save(update_fields=sorted(fields))
     return thread
+
+
+def _settled(principal: Principal, wanted: dict[str, Any] | None) -> dict[str, Any]:
+    """Tool resources as they are stored; a store that is made for a thread expires after a week without use."""
+    return resources.settle(principal=principal, resources=wanted or {}, expires_after_days=THREAD_STORE_DAYS)
 
 
 @service
@@ -157,13 +169,14 @@ def _message_in(thread: Thread, message_id: str) -> Message:
 def create_message(*, principal: Principal, thread_id: str, **fields: Any) -> Message:
     """Append a message.
 
-    :raises ApiError: 400 while a run is active, since the answer would not know of the message.
+    :raises ApiError: 400 while a run is active, since the answer would not know of the message; 404 for files that do
+        not exist.
     """
     principal.require(THREADS_WRITE)
     thread = lock_thread(principal=principal, thread_id=thread_id)
     if thread.active_run_id:
         raise errors.ApiError(f"Can't add messages to {thread.id} while a run {thread.active_run_id} is active.")
-    (message,) = add_messages(thread, [fields])
+    (message,) = append_messages(principal=principal, thread=thread, drafts=[fields])
     return message
 
 
@@ -190,6 +203,28 @@ def delete_message(*, principal: Principal, thread_id: str, message_id: str) -> 
         raise errors.ApiError(f"Can't delete message {message.id} while run {message.run_id} is writing it.")
     audit.record(principal, "message.deleted", message)
     message.delete()
+
+
+def append_messages(*, principal: Principal, thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Message]:
+    """As :func:`add_messages`, for what a client sends: its attachments go to the thread's tools.
+
+    :raises ApiError: 404 for the first file that does not exist.
+    """
+    resources.check_files(principal=principal, file_ids=[file_id for draft in drafts for file_id in _images_of(draft)])
+    attachments = [attachment for draft in drafts for attachment in draft.get("attachments") or []]
+    if attachments:
+        thread.tool_resources = resources.attach(
+            principal=principal, resources=thread.tool_resources, attachments=attachments
+        )
+        thread.save(update_fields=["tool_resources"])
+    return add_messages(thread, drafts)
+
+
+def _images_of(draft: dict[str, Any]) -> list[str]:
+    """The files that a message's content shows."""
+    content = draft["content"]
+    parts = [] if isinstance(content, str) else content
+    return [part["image_file"]["file_id"] for part in parts if part["type"] == "image_file"]
 
 
 def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Message]:

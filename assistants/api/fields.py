@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
-
+from assistants.knowledge.api.fields import ChunkingField
 from inference.api.fields import (
     AnyObject,
     FunctionToolSerializer,
@@ -32,7 +31,6 @@ from sovereign.core.api.validation import (
     refuse_type,
     supported,
 )
-from sovereign.core.errors import ApiError
 
 TOOL_TYPES = ["code_interpreter", "file_search", "function"]
 RANKERS = ["auto", "default_2024_08_21"]
@@ -124,58 +122,6 @@ class CodeInterpreterResources(StrictSerializer):
     file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_CODE_FILES, required=False)
 
 
-class AutoChunking(StrictSerializer):
-    """Chunks as this server thinks best."""
-
-    type = StrictChoice(choices=["auto"])
-
-
-class ChunkSizes(StrictSerializer):
-    """In tokens; an overlap is at most half of a chunk."""
-
-    max_chunk_size_tokens = StrictNumber(minimum=100, maximum=4_096, integer=True)
-    chunk_overlap_tokens = StrictNumber(minimum=0, integer=True)
-
-    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        largest = attributes["max_chunk_size_tokens"] // 2
-        try:
-            StrictNumber(maximum=largest, integer=True).to_internal_value(attributes["chunk_overlap_tokens"])
-        except ValidationError as error:
-            raise ValidationError({"chunk_overlap_tokens": error.detail}) from None
-        return attributes
-
-
-class StaticChunking(StrictSerializer):
-    """Chunks of one size."""
-
-    type = StrictChoice(choices=["static"])
-    static = ChunkSizes()
-
-
-CHUNKING = Union("ChunkingStrategy", (AutoChunking, StaticChunking))
-CHUNKINGS: dict[str, type[StrictSerializer]] = {"auto": AutoChunking, "static": StaticChunking}
-
-
-class ChunkingField(StrictField):
-    """How a vector store cuts its files."""
-
-    expected = "an object"
-
-    def schema(self) -> Union:
-        return CHUNKING
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise refuse_type("an object", data)
-        if "type" not in data:
-            raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
-        try:
-            kind = StrictChoice(choices=list(CHUNKINGS)).run_validation(data["type"])
-        except ValidationError as error:
-            raise ValidationError({"type": error.detail}) from None
-        return dict(_checked(CHUNKINGS[kind], data))
-
-
 class VectorStoreHelper(StrictSerializer):
     file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_STORE_FILES, required=False)
     chunking_strategy = ChunkingField(required=False)
@@ -188,34 +134,19 @@ class FileSearchResources(StrictSerializer):
 
 
 class ToolResourcesSerializer(StrictSerializer):
-    """``tool_resources``. Files and vector stores come with the knowledge room: until it holds one, none exists."""
+    """The shape of ``tool_resources``; whether what they name exists is settled when they are stored."""
 
     code_interpreter = CodeInterpreterResources(required=False, allow_null=True)
     file_search = FileSearchResources(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         resources = super().to_internal_value(data)
-        files = (resources.get("code_interpreter") or {}).get("file_ids") or []
         search = resources.get("file_search") or {}
         if search.get("vector_store_ids") and search.get("vector_stores"):
             raise refuse(
                 "'vector_store_ids' and 'vector_stores' are mutually exclusive in '{param}'.", "mutually_exclusive"
             )
-        for store in search.get("vector_stores") or []:
-            files = [*files, *(store.get("file_ids") or [])]
-        for file_id in files:
-            raise unknown_file(file_id)
-        for store_id in search.get("vector_store_ids") or []:
-            raise ApiError(f"No vector store found with id '{store_id}'.", status=404)
-        if search.get("vector_stores"):
-            raise refuse("Vector stores are not available on this server.", "unsupported_parameter")
-        if "vector_stores" in search:  # the helper is replaced by the ids of what it makes: here, of nothing
-            resources["file_search"] = {"vector_store_ids": search.get("vector_store_ids", [])}
         return {name: dict(value) for name, value in resources.items() if value}
-
-
-def unknown_file(file_id: str) -> ApiError:
-    return ApiError(f"No such File object: {file_id}", status=404, param="id")
 
 
 RESPONSE_FORMAT = Union(

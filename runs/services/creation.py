@@ -11,10 +11,12 @@ from django.conf import settings
 from django.db import transaction
 
 from assistants import services as assistants
+from assistants.knowledge.services import resources
+from assistants.knowledge.services.resources import THREAD_STORE_DAYS
 from assistants.models import Assistant
 from assistants.resolution import resolve
 from inference import gateway
-from runs import events
+from runs import events, tools
 from runs.configuration import FrozenConfiguration, compose, freeze
 from runs.events import EventLog
 from runs.models import Run
@@ -31,7 +33,7 @@ from threads import services as threads
 from threads.models import Message, Thread
 from threads.rendering import render_thread
 
-OFFERED_TOOLS = frozenset({"function"})
+OFFERED_TOOLS = frozenset({"function", *tools.REGISTRY})
 CLOCKS_AGREE = timedelta(seconds=1)
 
 
@@ -66,6 +68,10 @@ def create_thread_and_run(*, principal: Principal, assistant_id: str, thread: di
     principal.require(RUNS_WRITE)
     assistant = assistants.named_assistant(principal=principal, assistant_id=assistant_id)
     made = threads.create_thread(principal=principal, **{**thread, "messages": thread.get("messages") or []})
+    if wanted := request.get("tool_resources"):
+        request["tool_resources"] = resources.settle(
+            principal=principal, resources=wanted, expires_after_days=THREAD_STORE_DAYS
+        )
     return _queue(principal, made, assistant, request, first_event=render_thread(made))
 
 
@@ -80,7 +86,7 @@ def _queue(
     run_id = new_id("run_")
     born = _born(run_id)  # what comes now may take its time
     threads.occupy(thread, run_id)
-    threads.add_messages(thread, request.get("additional_messages") or [])
+    threads.append_messages(principal=principal, thread=thread, drafts=request.get("additional_messages") or [])
     resolved = resolve(assistant=assistant, environment=principal.environment, thread_id=thread.id, variables=None)
     configuration = _checked_configuration(thread, compose(resolved, request))
     run = Run(

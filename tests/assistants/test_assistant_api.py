@@ -231,7 +231,6 @@ def test_resources_go_with_their_tool(post: Callable[..., Any]) -> None:
             400,
             "tool_resources.file_search.vector_stores[0].file_ids",
         ),
-        ({"file_search": {"vector_stores": [{}]}}, 400, "tool_resources"),
         ({"file_search": {"vector_stores": [5]}}, 400, "tool_resources.file_search.vector_stores[0]"),
         ({"file_search": {"vector_store_ids": ["a"], "vector_stores": [{}]}}, 400, "tool_resources"),
         ({"browser": {}}, 400, "tool_resources.browser"),

@@ -272,13 +272,6 @@ def test_a_file_search_says_how_it_ranks(post: Post) -> None:
     assert post(made["id"], tools=made["tools"]).json() == made, "what was answered may be sent back"
 
 
-@pytest.mark.parametrize("strategy", [{"type": "auto"}, {"type": "static", "static": {
-    "max_chunk_size_tokens": 4096, "chunk_overlap_tokens": 2048}}])  # fmt: skip
-def test_a_chunking_strategy_is_checked_before_its_store_is_refused(post: Post, strategy: dict[str, Any]) -> None:
-    resources = {"file_search": {"vector_stores": [{"chunking_strategy": strategy}]}}
-    assert post(model="tiny", tool_resources=resources).json()["error"]["param"] == "tool_resources"
-
-
 @pytest.mark.parametrize(
     ("strategy", "param"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.api.fields import ToolResourcesSerializer, unknown_file
+from assistants.api.fields import ToolResourcesSerializer
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     Metadata,
@@ -25,6 +25,7 @@ TEXT_LENGTH = 256_000
 # million parts or messages, and a thousand messages take half a second
 MAXIMUM_PARTS = 1_000
 MAXIMUM_MESSAGES_AT_ONCE = 1_000
+MAXIMUM_TOOLS = 128  # of an attachment, of which there are two kinds
 ADDRESS_LENGTH = 15_000_000  # an image may be in its address; the whole body is at most 16 MiB
 DETAILS = ["auto", "low", "high"]
 PART_TYPES = ["text", "image_url", "image_file"]
@@ -97,10 +98,7 @@ class PartField(StrictField):
             raise refuse_at(
                 "type", f"Invalid value: '{shown}'. Supported values are: {supported(PART_TYPES)}.", "invalid_value"
             )
-        part = PARTS[kind].checked(data)
-        if kind == "image_file":
-            raise unknown_file(part["image_file"]["file_id"])
-        return part
+        return PARTS[kind].checked(data)
 
 
 class AttachmentTool(StrictSerializer):
@@ -108,13 +106,10 @@ class AttachmentTool(StrictSerializer):
 
 
 class Attachment(StrictSerializer):
-    """A file for the thread's tools. Files come with the knowledge room: until it holds one, none exists."""
+    """A file for the thread's tools."""
 
     file_id = StrictString(max_length=64)
-    tools = StrictList(child=AttachmentTool(), required=False)
-
-    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        raise unknown_file(attributes["file_id"])
+    tools = StrictList(child=AttachmentTool(), maximum=MAXIMUM_TOOLS, required=False)
 
 
 class MessageRequest(StrictSerializer):
