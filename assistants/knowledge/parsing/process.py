@@ -1,0 +1,103 @@
+"""The process that reads a document, from outside: started, waited for, and ended for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from assistants.knowledge.parsing.formats import extension_of, is_supported
+from assistants.knowledge.parsing.reasons import MAXIMUM_TEXT, Reason
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT = 300.0  # seconds, on a machine that does other things too
+SHOWN = 1_000  # bytes at the end of what a parser complains of: in the log only
+ROOT = Path(__file__).resolve().parents[3]
+
+UNSUPPORTED, INVALID = "unsupported_file", "invalid_file"
+MEGABYTES = MAXIMUM_TEXT // 1024**2
+TIME_IS_OVER = "Reading the file takes too long: it is too large or too complex."
+SENTENCES = {
+    Reason.BROKEN: "The file is damaged, or is not what its extension says.",
+    Reason.ENCODING: "The file is not text in UTF-8, UTF-16 or ASCII.",
+    Reason.PROTECTED: "The file is protected with a password, or is in an older format than its extension says.",
+    Reason.NO_TEXT: "The file has no text. Pages that were scanned have to go through text recognition (OCR) first.",
+    Reason.BOMB: "The file unpacks to far more than it is, and is not read.",
+    Reason.TOO_MUCH_TEXT: f"The file has more than {MEGABYTES} MB of text.",
+    Reason.TOO_COMPLEX: "The file is too complex: reading it takes too much memory.",
+}
+
+
+class ParsingFailed(Exception):
+    """The document gives no text, and will not give any when it is tried again.
+
+    :param code: ``unsupported_file`` or ``invalid_file``.
+    :param message: a sentence for who uploaded it.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+async def parse(document: IO[Any], filename: str) -> str:
+    """The text of a document, without NUL and halves of characters, its lines ended by a line feed each.
+
+    :param document: an open file of the system's, read from its beginning.
+    :param filename: its extension decides how the document is read.
+    :raises ParsingFailed: why there is no text.
+    :raises OSError: no process can be started, or there is no room for the text: another time, perhaps.
+    """
+    extension = extension_of(filename)
+    if not is_supported(filename):
+        what = f"'.{extension[:20]}'" if extension else "without an extension"
+        raise ParsingFailed(UNSUPPORTED, f"Files {what} cannot be searched: their format is not supported.")
+    os.lseek(document.fileno(), 0, os.SEEK_SET)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        status = await _run(document, output, errors, extension)
+        if status == 0:
+            output.seek(0)
+            return output.read(MAXIMUM_TEXT).decode(errors="ignore").replace("\0", "")
+        errors.seek(-min(SHOWN, errors.seek(0, os.SEEK_END)), os.SEEK_END)
+        log.info("document_unreadable", extension=extension, status=status, errors=errors.read(SHOWN).decode("latin-1"))
+    raise ParsingFailed(INVALID, _sentence(status))
+
+
+def _sentence(status: int | None) -> str:
+    if status is None or status in (-signal.SIGXCPU, -signal.SIGKILL):
+        return TIME_IS_OVER
+    try:
+        return SENTENCES[Reason(status)]
+    except ValueError:  # the parser failed as nobody foresaw
+        return SENTENCES[Reason.BROKEN]
+
+
+async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], extension: str) -> int | None:
+    """The exit status; ``None`` where the time was over. Nothing of the process is left, also when cancelled."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-E", "-s", "-B", "-X", "utf8", "-m", "assistants.knowledge.parsing.child"),
+        *(extension, str(os.getpid())),
+        stdin=document,
+        stdout=output,
+        stderr=errors,
+        cwd=ROOT,
+        env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await process.wait()
+    except TimeoutError:
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.shield(process.wait())
