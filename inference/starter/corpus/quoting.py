@@ -39,8 +39,8 @@ COMMON = frozenset(
     (
         "the a an of to in is are be and or for with on at by as it its this that which from not if when will can has "
         "have was were been do does than then into each any all you your may must should also only but so no such "
-        "these those their there about after before between during more most other some out up over under one two while "
-        "what who how"
+        "these those their there about after before between during more most other some out up over under one two "
+        "while what who how"
     ).split()
 )
 LONGEST_SENTENCE = 34  # words
