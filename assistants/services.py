@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from assistants.knowledge.services import resources
-from assistants.models import Assistant, Retrieval, auto
+from assistants.knowledge.models import VectorStore
+from assistants.knowledge.services import members, resources, stores
+from assistants.knowledge.services.filling import NewFile
+from assistants.models import NAME_LENGTH, Assistant, Retrieval, auto
 from inference import gateway
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -88,6 +91,36 @@ def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
     _complete_tool_resources(assistant)
     assistant.save()
     audit.record(principal, "assistant.updated", assistant, fields=sorted(fields))
+    return assistant
+
+
+@service
+def add_knowledge(
+    *, principal: Principal, assistant_id: str, file_ids: Sequence[str], search_tool: dict[str, Any]
+) -> Assistant:
+    """Put files into the store that an assistant searches, and have it search there.
+
+    A store is made where it has none (or where that one was deleted), and the tool is added that was not there.
+
+    :param search_tool: ``file_search`` in its normal form.
+    :raises ApiError: 404 for the assistant or the first unknown file; 400, its store is full or has expired.
+    """
+    principal.require(ASSISTANTS_WRITE)
+    assistant = visible_row(Assistant, principal, assistant_id, lock=True)
+    if assistant is None:
+        raise errors.not_found("assistant", assistant_id)
+    held = assistant.tool_resources.get("file_search", {}).get("vector_store_ids", [])
+    if VectorStore.objects.visible_to(principal).filter(pk__in=held[:1]).exists():
+        files = [NewFile(file_id) for file_id in file_ids]
+        members.attach_files(principal=principal, store_id=held[0], files=files)
+    else:
+        name = f"What {assistant} knows"[:NAME_LENGTH]
+        store = stores.create_store(principal=principal, name=name, file_ids=file_ids)
+        assistant.tool_resources = {**assistant.tool_resources, "file_search": {"vector_store_ids": [store.id]}}
+    if all(tool["type"] != "file_search" for tool in assistant.tools):
+        assistant.tools = [*assistant.tools, search_tool]
+    assistant.save()
+    audit.record(principal, "assistant.updated", assistant, fields=["tool_resources", "tools"])
     return assistant
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +13,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from rest_framework.exceptions import ValidationError as Refusal
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistants import services
+from assistants.admin.knowledge import KnowledgeOnPage
 from assistants.api.serializers import AssistantRequest
 from assistants.models import Assistant, auto
 from inference import gateway
-from sovereign.accounts.admin.base import ProjectAdmin, projects_allowing
+from sovereign.accounts.admin.base import projects_allowing
+from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.validation import validation_error
 from sovereign.core.errors import ApiError
@@ -37,19 +38,7 @@ FIELDS = (
     "response_format",
     "metadata",
 )
-
-
-class PrettyJSONField(forms.JSONField):
-    """JSON as people read it: indented, and in a monospaced box."""
-
-    def __init__(self, **options: Any) -> None:
-        widget = UnfoldAdminTextareaWidget(attrs={"rows": 6, "class": "sv-code", "spellcheck": "false"})
-        super().__init__(**{"widget": widget, "required": False, **options})
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, str) and value != auto():  # what was typed and could not be read
-            return value
-        return json.dumps(value, indent=2, ensure_ascii=False)
+SAVED = (*FIELDS, "retrieval")  # the last is our own, and unknown to the API
 
 
 class AssistantForm(forms.ModelForm):
@@ -60,7 +49,9 @@ class AssistantForm(forms.ModelForm):
         help_text="What answers. A model that is not running now may be chosen: its runs wait for it.",
     )
     tools = PrettyJSONField(
-        initial=list, help_text='A list such as [{"type": "function", "function": {"name": …, "parameters": {…}}}].'
+        initial=list,
+        help_text='A list such as [{"type": "function", "function": {"name": …, "parameters": {…}}}].',
+        show_hidden_initial=True,  # files that were dropped meanwhile bring a tool: who did not touch the list keeps it
     )
     response_format = PrettyJSONField(
         initial=auto, help_text='"auto", {"type": "json_object"} or {"type": "json_schema", "json_schema": {…}}.'
@@ -69,7 +60,8 @@ class AssistantForm(forms.ModelForm):
 
     class Meta:
         model = Assistant
-        fields = (*FIELDS, "project")
+        fields = (*SAVED, "project")
+        labels = {"retrieval": "How it searches"}
         help_texts = {
             "instructions": "Who the assistant is and how it answers. Every conversation begins with it.",
             "description": "One sentence for the people who choose an assistant.",
@@ -133,7 +125,7 @@ def _described(name: str, entry: gateway.ModelEntry) -> str:
 
 
 @admin.register(Assistant)
-class AssistantAdmin(ProjectAdmin):
+class AssistantAdmin(KnowledgeOnPage):
     form = AssistantForm
     view_scope = ASSISTANTS_READ
     add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
@@ -148,6 +140,7 @@ class AssistantAdmin(ProjectAdmin):
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions")}),
+        ("Knowledge", {"fields": ("retrieval",)}),
         ("Tools", {"fields": ("tools",)}),
         ("Sampling", {"fields": (("temperature", "top_p"), "reasoning_effort")}),
         ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),
@@ -202,8 +195,8 @@ class AssistantAdmin(ProjectAdmin):
     def save_model(self, request: HttpRequest, obj: Assistant, form: Any, change: bool) -> None:
         self.set_project(request, obj)
         principal = self.principal_for(request, obj)
-        names = form.changed_data if change else FIELDS
-        fields = {name: form.cleaned_data[name] for name in names if name in FIELDS}
+        names = form.changed_data if change else SAVED
+        fields = {name: form.cleaned_data[name] for name in names if name in SAVED}
         if change:
             services.update_assistant(principal=principal, assistant_id=obj.pk, **fields)
         else:

@@ -16,6 +16,7 @@ from sovereign.web import engines
 RUNS_SHOWN = 10
 GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
+    ("Knowledge", {"knowledge.file": "description", "knowledge.vectorstore": "library_books"}),
     (
         "Models",
         {

@@ -33,7 +33,7 @@ def form(project: Project, **changes: Any) -> dict[str, Any]:
     return {
         "name": "Guide", "description": "", "project": project.pk, "model": "fake", "instructions": "Be brief.",
         "tools": "[]", "temperature": "1.0", "top_p": "1.0", "reasoning_effort": "", "response_format": '"auto"',
-        "metadata": "{}", **changes,
+        "metadata": "{}", "retrieval": "auto", "initial-tools": "[]", **changes,
     }  # fmt: skip
 
 

@@ -1,0 +1,181 @@
+// Files on pages of the admin: dropped anywhere on the page, sent one by one, and watched while they are read.
+// Without this script the same form takes several files, and a link looks again.
+
+const WHILE_BUSY = 1500; // milliseconds between two looks
+const AFTER_FAILURE = 5000;
+
+const section = document.getElementById("knowledge");
+const form = section.querySelector("[data-drop-form]") ?? document.querySelector("[data-drop-form]");
+const zone = section.querySelector("[data-drop]");
+const shelf = section.querySelector("[data-contents]");
+
+function element(name, className, text = "") {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+// ---------------------------------------------------------------- what is in it
+
+let looking = null;
+
+function put(contents) {
+  shelf.toggleAttribute("data-busy", contents.is_busy);
+  if (shelf.dataset.shown === contents.html) return;
+  shelf.dataset.shown = contents.html;
+  const focused = shelf.contains(document.activeElement) ? document.activeElement.id : "";
+  shelf.innerHTML = contents.html; // made by the server's template, which escapes what others wrote
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+async function look() {
+  clearTimeout(looking);
+  let pause = WHILE_BUSY;
+  if (document.visibilityState === "visible") {
+    try {
+      const answer = await fetch(shelf.dataset.contents, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      put(await answer.json());
+    } catch {
+      pause = AFTER_FAILURE;
+    }
+  }
+  if (shelf.hasAttribute("data-busy")) looking = setTimeout(look, pause);
+}
+
+if (shelf?.hasAttribute("data-busy")) looking = setTimeout(look, WHILE_BUSY);
+
+// ---------------------------------------------------------------- sending
+
+const waiting = [];
+let isSending = false;
+
+function refusal(request) {
+  if (request.status === 0) return "The connection broke.";
+  try {
+    const { message, error } = JSON.parse(request.responseText);
+    return message ?? error.message;
+  } catch {
+    return `Sovereign answered with status ${request.status}.`;
+  }
+}
+
+function send(file, progress) {
+  const body = new FormData(form);
+  body.delete("files");
+  body.append("files", file);
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how much is sent
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.addEventListener("progress", ({ loaded, total }) => { progress.value = total ? loaded / total : 0; });
+    request.addEventListener("loadend", () => {
+      if (request.status !== 200) return resolve({ message: refusal(request) });
+      const answer = JSON.parse(request.responseText);
+      return resolve({ ...answer, message: answer.refused[0]?.message });
+    });
+    request.send(body);
+  });
+}
+
+function line(file) {
+  const item = element("li", "");
+  const progress = element("progress", "sv-progress");
+  progress.max = 1;
+  progress.value = 0;
+  progress.setAttribute("aria-label", file.name);
+  item.append(element("span", "sv-file", file.name), progress, element("span", "sv-outcome", "waiting"));
+  zone.querySelector("[data-uploads]").append(item);
+  return item;
+}
+
+async function sendNext({ file, item }) {
+  const [progress, outcome] = [item.querySelector("progress"), item.querySelector(".sv-outcome")];
+  outcome.textContent = "sending";
+  const answer = await send(file, progress);
+  progress.hidden = true;
+  outcome.textContent = answer.message ?? "sent";
+  outcome.classList.toggle("sv-bad", Boolean(answer.message));
+  if (!answer.message) section.dispatchEvent(new CustomEvent("sent", { detail: answer }));
+  if (!answer.message && shelf) {
+    item.remove();
+    await look();
+  }
+  return !answer.message;
+}
+
+async function sendAll() {
+  if (isSending) return;
+  isSending = true;
+  let [sent, refused] = [0, 0];
+  while (waiting.length) {
+    if (await sendNext(waiting.shift())) sent += 1;
+    else refused += 1;
+  }
+  isSending = false;
+  say(`${sent} sent${refused ? `, ${refused} refused` : ""}.`);
+  if (section.dataset.following) {
+    if (refused) section.querySelector("[data-done]").hidden = false;
+    else window.location.assign(section.dataset.following);
+  }
+}
+
+function say(text) {
+  zone.querySelector("[data-spoken]").textContent = text;
+}
+
+function take(files) {
+  if (!files.length) return;
+  zone.querySelector("[data-uploads]").hidden = false;
+  for (const file of files) waiting.push({ file, item: line(file) });
+  say(`Sending ${files.length === 1 ? files[0].name : `${files.length} files`}.`);
+  sendAll();
+}
+
+// ---------------------------------------------------------------- dropping and choosing
+
+function carriesFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
+}
+
+function watch() {
+  const input = zone.querySelector("input[type=file]");
+  for (const plain of zone.querySelectorAll("[data-plain]")) plain.hidden = true;
+  for (const scripted of zone.querySelectorAll("[data-scripted]")) scripted.hidden = false;
+  // before the theme's own listeners: choosing a file is no unsaved change of the form around it
+  document.addEventListener("input", (event) => {
+    if (event.target === input) event.stopImmediatePropagation();
+  }, true);
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = "";
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    zone.classList.add("sv-over");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) zone.classList.remove("sv-over");
+  });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    zone.classList.remove("sv-over");
+    take([...event.dataTransfer.files]);
+  });
+}
+
+if (zone) watch();
+
+// ---------------------------------------------------------------- an assistant's page
+
+// The first files give the assistant the tool file_search: a list of tools that nobody has touched shows it at once.
+section.addEventListener("sent", ({ detail }) => {
+  const tools = document.getElementById("id_tools");
+  if (!detail.tools || !tools || tools.value !== tools.defaultValue) return;
+  tools.value = tools.defaultValue = detail.tools;
+  const initial = document.getElementById("initial-id_tools");
+  if (initial) initial.value = detail.tools;
+});
