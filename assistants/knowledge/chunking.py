@@ -67,13 +67,13 @@ def chunks(text: str, *, maximum: int, overlap: int) -> Iterator[Chunk]:
     for piece in _pieces(text, max(1, maximum // PIECES_IN_CHUNK)):
         while held + piece.tokens > maximum:
             taken = _cut(window, repeated, maximum)
-            yield from _chunk(text, window, taken)
+            yield from _chunk(text, window, taken, repeated)
             repeated = _drop(window, taken, overlap, maximum - piece.tokens)
             held = sum(other.tokens for other in window)
         window.append(piece)
         held += piece.tokens
     if len(window) > repeated:
-        yield from _chunk(text, window, len(window))
+        yield from _chunk(text, window, len(window), repeated)
 
 
 def _cut(window: deque[_Piece], repeated: int, maximum: int) -> int:
@@ -99,12 +99,12 @@ def _drop(window: deque[_Piece], taken: int, overlap: int, room: int) -> int:
     return taken
 
 
-def _chunk(text: str, window: deque[_Piece], taken: int) -> Iterator[Chunk]:
-    """The chunk of the first pieces; nothing where they are white space only."""
+def _chunk(text: str, window: deque[_Piece], taken: int, repeated: int) -> Iterator[Chunk]:
+    """The chunk of the first pieces; nothing where those that the chunk before had not are white space only."""
     pieces = list(window)[:taken]
     whole = text[pieces[0].start : pieces[-1].end]
     part = whole.strip()
-    if part:
+    if not text[pieces[repeated].start : pieces[-1].end].isspace():
         before, after = whole[: len(whole) - len(whole.lstrip())], whole[len(whole.rstrip()) :]
         yield Chunk(part, sum(piece.tokens for piece in pieces) - count_tokens(before) - count_tokens(after))
 

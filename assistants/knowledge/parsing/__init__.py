@@ -1,6 +1,4 @@
-"""From a document to its text: in a limited process of its own, because documents are written by strangers."""
+"""From a document to the pieces of its text, by a limited process of its own: documents are written by strangers.
 
-from assistants.knowledge.parsing.formats import EXTENSIONS, extension_of, is_supported
-from assistants.knowledge.parsing.process import ParsingFailed, parse
-
-__all__ = ["EXTENSIONS", "ParsingFailed", "extension_of", "is_supported", "parse"]
+``process`` is the way in, ``formats`` knows what can be read. Nothing is imported here: the child would load it too.
+"""

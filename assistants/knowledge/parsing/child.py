@@ -1,7 +1,7 @@
-"""``python -m assistants.knowledge.parsing.child EXTENSION PARENT``: the text of the document on its standard input.
+"""``python -m assistants.knowledge.parsing.child EXTENSION MAXIMUM OVERLAP PARENT``: a document in, its chunks out.
 
-The text is written in UTF-8 to standard output, which is a file; the exit status says why there is none. No Django is
-loaded, and nothing of the parent's environment is here.
+The document is standard input, the chunks go to standard output, which is a file, as ``reasons.HEADER`` and UTF-8; the
+exit status says why there are none. No Django is loaded, and nothing of the parent's environment is here.
 """
 
 from __future__ import annotations
@@ -9,23 +9,29 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable
 
+from assistants.knowledge.chunking import chunks, count_tokens
 from assistants.knowledge.parsing.formats import EXTENSIONS
 from assistants.knowledge.parsing.limits import give_up_rights
-from assistants.knowledge.parsing.reasons import MAXIMUM_TEXT, Reason, Unreadable
+from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason, Unreadable
+
+BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def main(extension: str, parent: int) -> int:
+def main(extension: str, maximum: int, overlap: int, parent: int) -> int:
     logging.disable()
     sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl would load it, with its threads and its memory
     module = importlib.import_module(EXTENSIONS[extension])  # libraries look for files of the system when they load
     give_up_rights(parent)
     with os.fdopen(0, "rb") as source, os.fdopen(1, "wb") as target:
         try:
-            _copy(module.text_of(source), target)
+            text = _joined(module.text_of(source))
+            for chunk in chunks(text, maximum=maximum, overlap=overlap):
+                data = chunk.text.encode()
+                target.write(HEADER.pack(chunk.tokens, len(data)) + data)
         except Unreadable as refusal:
             return refusal.reason
         except (MemoryError, RecursionError):
@@ -33,18 +39,26 @@ def main(extension: str, parent: int) -> int:
     return 0
 
 
-def _copy(texts: Iterator[str], target: BinaryIO) -> None:
-    written, said = 0, False  # said: something that is not white space
+def _joined(texts: Iterable[str]) -> str:
+    """The text without rows of blank lines, and without NUL and halves of characters, which databases refuse.
+
+    :raises Unreadable: there is none, or too much of it.
+    """
+    parts, size, tokens = [], 0, 0
     for text in texts:
-        said = said or not (text == "" or text.isspace())
-        data = text.replace("\0", "").encode(errors="ignore")  # which drops halves of characters
-        written += len(data)
-        if written > MAXIMUM_TEXT:
+        data = text.replace("\0", "").encode(errors="ignore")
+        size += len(data)
+        if size > MAXIMUM_TEXT:
             raise Unreadable(Reason.TOO_MUCH_TEXT)
-        target.write(data)
-    if not said:
+        parts.append(data.decode())
+        tokens += count_tokens(parts[-1])
+        if tokens > MAXIMUM_TOKENS:
+            raise Unreadable(Reason.TOO_MANY_TOKENS)
+    joined = "".join(parts)
+    if not joined or joined.isspace():
         raise Unreadable(Reason.NO_TEXT)
+    return BLANK_LINES.sub("\n\n", joined)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

@@ -16,7 +16,7 @@ import struct
 import sys
 from pathlib import Path
 
-from assistants.knowledge.parsing.reasons import MAXIMUM_TEXT
+from assistants.knowledge.parsing.reasons import MAXIMUM_OUTPUT
 
 MEMORY = 1024**3  # bytes of address space
 SECONDS = 120  # of the processor
@@ -42,7 +42,7 @@ def give_up_rights(parent: int) -> None:
     for of, most in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, SECONDS),
-        (resource.RLIMIT_FSIZE, MAXIMUM_TEXT),
+        (resource.RLIMIT_FSIZE, MAXIMUM_OUTPUT),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),

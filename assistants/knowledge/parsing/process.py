@@ -8,13 +8,15 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import structlog
 
+from assistants.knowledge.chunking import Chunk
 from assistants.knowledge.parsing.formats import extension_of, is_supported
-from assistants.knowledge.parsing.reasons import MAXIMUM_TEXT, Reason
+from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +34,7 @@ SENTENCES = {
     Reason.NO_TEXT: "The file has no text. Pages that were scanned have to go through text recognition (OCR) first.",
     Reason.BOMB: "The file unpacks to far more than it is, and is not read.",
     Reason.TOO_MUCH_TEXT: f"The file has more than {MEGABYTES} MB of text.",
+    Reason.TOO_MANY_TOKENS: f"The file has more than {MAXIMUM_TOKENS:,} tokens.",
     Reason.TOO_COMPLEX: "The file is too complex: reading it takes too much memory.",
 }
 
@@ -48,13 +51,14 @@ class ParsingFailed(Exception):
         self.code, self.message = code, message
 
 
-async def parse(document: IO[Any], filename: str) -> str:
-    """The text of a document, without NUL and halves of characters, its lines ended by a line feed each.
+async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) -> list[Chunk]:
+    """The chunks of a document's text, one or more, without NUL and halves of characters.
 
     :param document: an open file of the system's, read from its beginning.
     :param filename: its extension decides how the document is read.
+    :param maximum: tokens of a chunk; ``overlap`` of them at most are the end of the one before.
     :raises ParsingFailed: why there is no text.
-    :raises OSError: no process can be started, or there is no room for the text: another time, perhaps.
+    :raises OSError: no process can be started, or there is no room for what it writes: another time, perhaps.
     """
     extension = extension_of(filename)
     if not is_supported(filename):
@@ -62,13 +66,23 @@ async def parse(document: IO[Any], filename: str) -> str:
         raise ParsingFailed(UNSUPPORTED, f"Files {what} cannot be searched: their format is not supported.")
     os.lseek(document.fileno(), 0, os.SEEK_SET)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        status = await _run(document, output, errors, extension)
+        status = await _run(document, output, errors, (extension, str(maximum), str(overlap), str(os.getpid())))
         if status == 0:
             output.seek(0)
-            return output.read(MAXIMUM_TEXT).decode(errors="ignore").replace("\0", "")
+            return await asyncio.to_thread(_chunks, output)
         errors.seek(-min(SHOWN, errors.seek(0, os.SEEK_END)), os.SEEK_END)
         log.info("document_unreadable", extension=extension, status=status, errors=errors.read(SHOWN).decode("latin-1"))
     raise ParsingFailed(INVALID, _sentence(status))
+
+
+def _chunks(output: IO[bytes]) -> list[Chunk]:
+    """What was written, which is not believed: a parser may have been taken over by what it read."""
+    found = []
+    while header := output.read(HEADER.size):
+        tokens, size = HEADER.unpack(header)
+        text = output.read(min(size, MAXIMUM_TEXT)).decode(errors="ignore").replace("\0", "")
+        found.append(Chunk(text, tokens))
+    return found
 
 
 def _sentence(status: int | None) -> str:
@@ -80,11 +94,11 @@ def _sentence(status: int | None) -> str:
         return SENTENCES[Reason.BROKEN]
 
 
-async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], extension: str) -> int | None:
+async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], arguments: Sequence[str]) -> int | None:
     """The exit status; ``None`` where the time was over. Nothing of the process is left, also when cancelled."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-E", "-s", "-B", "-X", "utf8", "-m", "assistants.knowledge.parsing.child"),
-        *(extension, str(os.getpid())),
+        *arguments,
         stdin=document,
         stdout=output,
         stderr=errors,

@@ -1,10 +1,18 @@
-"""Why a document gives no text, as the exit status of the process that read it: nothing that it writes is shown."""
+"""What the process that reads a document and the one that started it agree about.
+
+Why a document gives no text is told by the exit status: nothing that a parser writes is shown to anybody.
+"""
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 
-MAXIMUM_TEXT = 64 * 1024 * 1024  # bytes in UTF-8
+MAXIMUM_TEXT = 64 * 1024**2  # bytes in UTF-8
+MAXIMUM_TOKENS = 5_000_000  # the contract's
+MAXIMUM_OUTPUT = 5 * MAXIMUM_TEXT  # bytes: with the longest overlap, chunks repeat a text up to four times
+
+HEADER = struct.Struct("<II")  # of a chunk: its tokens, and how many bytes of text follow
 
 
 class Reason(IntEnum):
@@ -14,7 +22,8 @@ class Reason(IntEnum):
     NO_TEXT = 13
     BOMB = 14
     TOO_MUCH_TEXT = 15
-    TOO_COMPLEX = 16
+    TOO_MANY_TOKENS = 16
+    TOO_COMPLEX = 17
 
 
 class Unreadable(Exception):
