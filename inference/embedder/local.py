@@ -64,6 +64,11 @@ class LocalEmbedder:
         self._loaded: _Loaded | None = None
 
     @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._model.folder
+
+    @property
     def made_at(self) -> datetime:
         """When its weights were written."""
         return datetime.fromtimestamp(self._model.folder.stat().st_mtime, UTC)

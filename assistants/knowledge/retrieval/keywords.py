@@ -1,0 +1,56 @@
+"""The chunks that have the words of a question: which words are looked up, and what a chunk gets for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from assistants.knowledge.models import StoreStatistics
+from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.retrieval.terms import key_of, query_terms
+
+MOST_WORDS = 100  # of a question that are looked up, the rarest first
+MOST_PLACES = 200_000  # chunks that are scored for one question: what is in the most of them says the least
+
+
+def found(
+    stores: Sequence[StoreStatistics], question: str, count: int, members: Collection[int] | None = None
+) -> dict[int, float]:
+    """The scores of the ``count`` best chunks by number, and of those as good as the last of them.
+
+    A score is the share of what the question's words tell that the chunk has: 1 where a chunk of mean length has
+    every word once. It is BM25's, divided by the most of such a chunk.
+
+    :param members: score the chunks of these files only; how rare a word is is said by all.
+    """
+    corpus = bm25.Corpus(sum(store.chunks for store in stores), sum(store.terms for store in stores))
+    wanted = query_terms(question)
+    if not wanted or not corpus.chunks:
+        return {}
+    keys = {term: [key_of(store.pk, term) for store in stores] for term in wanted}
+    held = postings.frequencies([key for group in keys.values() for key in group])
+    holding = {term: sum(held.get(key, 0) for key in group) for term, group in keys.items()}
+    chosen = rarest(holding)
+    words = postings.read([keys[term] for term in chosen], members)
+    chunks, scores = bm25.scores(words, [holding[term] for term in chosen], corpus)
+    most = bm25.best_possible([holding[term] for term in wanted if term in chosen or not holding[term]], corpus)
+    return best(dict(zip(chunks.tolist(), (scores / most).tolist(), strict=True)), count)
+
+
+def rarest(holding: dict[str, int]) -> list[str]:
+    """The words to look up, the rarest first: at least one that some chunk has, if there is any."""
+    chosen: list[str] = []
+    places = 0
+    for term in sorted((term for term in holding if holding[term]), key=lambda term: (holding[term], term)):
+        places += holding[term]
+        if chosen and (places > MOST_PLACES or len(chosen) == MOST_WORDS):
+            break
+        chosen.append(term)
+    return chosen
+
+
+def best(scores: dict[int, float], count: int) -> dict[int, float]:
+    """The ``count`` highest, those equal to the last of them too, at most 1 each."""
+    if len(scores) > count:
+        least = sorted(scores.values(), reverse=True)[count - 1]
+        scores = {chunk: score for chunk, score in scores.items() if score >= least}
+    return {chunk: min(score, 1.0) for chunk, score in scores.items()}

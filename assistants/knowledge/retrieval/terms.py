@@ -1,0 +1,205 @@
+"""The words of a text, for chunks and questions alike, and therefore for every database alike.
+
+A word is folded (NFKC, case), and an English one cut to its stem. A code or a name of several parts is found by its
+whole and by its parts: ``NP-88213`` is ``np88213``, ``np`` and ``88213``; ``maxResults`` and ``max_results`` are both
+``maxresult``, ``max`` and ``result``. Scripts that put no blanks between words give pairs of characters. Nothing is left
+out of a chunk; of a question its function words are, where it has others.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+LONGEST = 64  # characters of a word that are told apart
+REMEMBERED = 200_000  # words of which the terms are kept in memory
+FIRST_UNSPACED = 0x0E00  # Thai: no character before it is of a script without blanks
+
+#: digits and letters, joined by what joins parts of codes, names, numbers and paths
+RAW = re.compile(r"\w+(?:[-.,:/'’]\w+)*")
+PART = re.compile(r"[^\W_]+")
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)+")
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+VOWEL = re.compile("[aeiouy]")
+
+FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "all",
+        "also",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "may",
+        "me",
+        "might",
+        "my",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "our",
+        "shall",
+        "should",
+        "so",
+        "some",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "us",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
+
+
+def terms(text: str) -> Counter[str]:
+    """The words of a chunk and how often it has them."""
+    found: Counter[str] = Counter()
+    for raw, count in Counter(_raw(text)).items():
+        for term in _terms_of(raw):
+            found[term] += count
+    return found
+
+
+def query_terms(text: str) -> list[str]:
+    """The words to search for, each once, sorted."""
+    raws = [raw for raw in _raw(text) if raw.casefold() not in FUNCTION_WORDS] or _raw(text)
+    return sorted({term for raw in raws for term in _asked(raw)})
+
+
+def key_of(store_id: str, term: str) -> int:
+    """The number that a word has in a store: 63 bits of a hash, which two words share once in 10¹⁸."""
+    digest = hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8, key=store_id.encode()).digest()
+    return int.from_bytes(digest) >> 1
+
+
+def keys_of(store_id: str, wanted: Iterable[str]) -> dict[int, str]:
+    """The words by their numbers in a store."""
+    return {key_of(store_id, term): term for term in wanted}
+
+
+def _raw(text: str) -> list[str]:
+    return RAW.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+
+
+def _asked(raw: str) -> tuple[str, ...]:
+    """As ``_terms_of``; single characters of a script without blanks only where there are no pairs."""
+    found = _terms_of(raw)
+    pairs = tuple(term for term in found if len(term) > 1 or not UNSPACED.match(term))
+    return pairs or found
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _terms_of(raw: str) -> tuple[str, ...]:
+    """The terms of what stands between blanks, each once."""
+    if not raw.isascii() and max(raw) >= chr(FIRST_UNSPACED) and UNSPACED.search(raw):
+        return _unspaced(raw)
+    if NUMBER.fullmatch(raw):
+        return (raw.replace(",", "")[:LONGEST],)
+    parts = [stem(part.casefold()) for piece in PART.findall(raw) for part in CAMEL.split(piece)]
+    if len(parts) < 2:
+        return tuple(part[:LONGEST] for part in parts)
+    whole = "".join(PART.findall(raw)).casefold()
+    return tuple(dict.fromkeys(part[:LONGEST] for part in (stem(whole), *parts) if len(part) > 1 or part.isdigit()))
+
+
+def _unspaced(raw: str) -> tuple[str, ...]:
+    """Characters and pairs of neighbours; what stands between is as other words are."""
+    found: list[str] = []
+    for run in UNSPACED.findall(raw):
+        found += [*run, *(first + second for first, second in zip(run, run[1:], strict=False))]
+    for rest in UNSPACED.split(raw):
+        for other in RAW.findall(rest):
+            found += _terms_of(other)
+    return tuple(dict.fromkeys(found))
+
+
+def stem(word: str) -> str:
+    """An English word without its ending: invoices, invoiced and invoicing are one; anything else as it is."""
+    if len(word) < 4 or not word.isascii() or not word.isalpha():
+        return word
+    word = _singular(word)
+    for ending in ("ing", "ed"):
+        rest = word.removesuffix(ending)
+        if rest != word and len(rest) > 2 and VOWEL.search(rest):
+            return _plain(rest)
+    return _plain(word)
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "ches", "shes", "xes", "zes")):
+        return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def _plain(word: str) -> str:
+    """Without a last ``e``, and with one consonant where an ending doubled it: hope and hoping, stop and stopped."""
+    if word.endswith("e") and len(word) > 3:
+        return word[:-1]
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeioulsz":
+        return word[:-1]
+    return word

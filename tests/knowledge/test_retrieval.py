@@ -1,0 +1,87 @@
+"""What is found in stores, and what is forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import transaction
+
+from assistants.knowledge import embedding
+from assistants.knowledge.models import Chunk, MemberVectors, Posting, StoreFile, StoreStatistics
+from assistants.knowledge.retrieval import indexing
+from assistants.knowledge.retrieval.filters import Compare
+from assistants.knowledge.retrieval.search import Found, search
+from sovereign.accounts.models import Project
+from sovereign.core.database import in_database
+from tests.knowledge.searching import add_file, make_store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def ask(project: Project, store: Any, *queries: str, **options: Any) -> Found:
+    return await search(project_id=project.pk, store_ids=[store.pk], queries=list(queries), **{"limit": 10, **options})
+
+
+def names(found: Found) -> list[tuple[str, int]]:
+    return [(hit.filename, hit.position) for hit in found.hits]
+
+
+async def embedded(texts: list[str]) -> tuple[np.ndarray, str]:
+    space = await embedding.current_space(None)
+    assert space is not None
+    return await embedding.embed(texts, space), space.name
+
+
+async def test_a_word_is_found_and_only_where_it_is(project: Project) -> None:
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["The pump of type NP-88213 is blue.", "Invoices are paid monthly."])
+    await in_database(add_file, store, "b.md", ["Nothing to see."])
+    for query in ("NP-88213", "np88213", "pump 88213"):
+        found = await ask(project, store, query)
+        assert names(found) == [("a.md", 0)]
+    assert names(await ask(project, store, "paying an invoice")) == [("a.md", 1)]
+    assert found.mode == "keywords"
+    assert 0 < found.hits[0].score <= 1
+
+
+async def test_vectors_and_words_are_fused(project: Project) -> None:
+    store = await in_database(make_store, project)
+    texts = ["Employees get 28 days of paid leave.", "The invoice is due within thirty days.", "Pumps are blue."]
+    vectors, space = await embedded(texts)
+    await in_database(add_file, store, "a.md", texts, vectors, space)
+    found = await ask(project, store, "When must the bill be settled?")
+    assert found.mode == "hybrid"
+    assert found.note == ""
+    assert names(found)[0] == ("a.md", 1)
+
+
+async def test_a_filter_decides_before_the_search(project: Project) -> None:
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["blue pump"], None, "", {"year": 2024})
+    await in_database(add_file, store, "b.md", ["blue pump"], None, "", {"year": 2025})
+    assert names(await ask(project, store, "pump", filters=Compare("gt", "year", 2024))) == [("b.md", 0)]
+    assert names(await ask(project, store, "pump")) == [("a.md", 0), ("b.md", 0)]
+
+
+async def test_what_is_forgotten_leaves_nothing(project: Project) -> None:
+    store = await in_database(make_store, project)
+    vectors = np.eye(2, 4, dtype=np.float32)
+    await in_database(add_file, store, "a.md", ["one two", "three"], vectors, "space/4")
+    await in_database(add_file, store, "b.md", ["four five six"])
+
+    def forget() -> tuple[int, ...]:
+        with transaction.atomic():
+            indexing.forget(StoreFile.objects.filter(file__filename="a.md"))
+        kept = StoreStatistics.objects.get(store=store)
+        counts = (model.objects.count() for model in (Chunk, Posting, MemberVectors))
+        return (kept.chunks, kept.terms, *counts)
+
+    assert await in_database(forget) == (1, 3, 1, 3, 0)
+
+
+async def test_stores_of_others_are_empty(project: Project, charlies_project: Project) -> None:
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["blue pump"])
+    assert (await ask(charlies_project, store, "pump")).hits == []
