@@ -11,6 +11,7 @@ from django.db import transaction
 
 from assistants.knowledge.models import File, FileBatch, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.models.stores import DEFAULT_CHUNK_TOKENS, DEFAULT_OVERLAP_TOKENS
+from assistants.knowledge.retrieval import indexing
 from sovereign.accounts.principals import Principal
 from sovereign.core import bus, errors
 from sovereign.core.database import now
@@ -124,8 +125,6 @@ def _change(named: Sequence[tuple[StoreFile, NewFile]], batch: FileBatch | None)
         if file.attributes is not None:
             member.attributes = file.attributes
     if again:
-        from assistants.knowledge.retrieval import indexing
-
         indexing.forget(StoreFile.objects.filter(pk__in=[member.pk for member in again]))
     for member in again:
         vars(member).update(AFRESH, lease_epoch=member.lease_epoch + 1)

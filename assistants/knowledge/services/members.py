@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from assistants.knowledge.models import FileBatch, IngestionStatus, StoreFile, VectorStore
+from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.services import filling, stores
 from assistants.knowledge.services.filling import NewFile
 from sovereign.accounts import audit
@@ -14,6 +16,7 @@ from sovereign.accounts.scopes import STORES_WRITE
 from sovereign.core import errors
 from sovereign.core.database import only_row, service
 
+PAGE = re.compile(r"[0-9]{1,9}")
 SHOWN_FILES = 20  # ids of files that an entry of the audit log names
 
 
@@ -25,6 +28,24 @@ def get_file(*, principal: Principal, store_id: str, file_id: str) -> StoreFile:
 def get_batch(*, principal: Principal, store_id: str, batch_id: str) -> FileBatch:
     """:raises ApiError: 404 for the store, or for a batch of another one."""
     return _batch_of(stores.get_store(principal=principal, store_id=store_id), batch_id)
+
+
+def content_page(
+    *, principal: Principal, store_id: str, file_id: str, page: str | None, limit: int
+) -> tuple[list[str], str | None]:
+    """The passages that were made of a file, in its order.
+
+    :param page: what an earlier call gave for the next page; ``None`` for the first.
+    :returns: at most ``limit`` texts, and what the page behind them is asked for by, if there is one.
+    :raises ApiError: 404 like :func:`get_file`; 400, no page is called that.
+    """
+    member = get_file(principal=principal, store_id=store_id, file_id=file_id)
+    if page is not None and not PAGE.fullmatch(page):
+        raise errors.ApiError("Invalid 'page': expected the 'next_page' of a page.", param="page", code="invalid_value")
+    first = int(page or 0)
+    behind = member.chunks.filter(position__gte=first).order_by("position").values_list("text", flat=True)
+    texts = list(behind[: limit + 1])
+    return texts[:limit], str(first + limit) if len(texts) > limit else None
 
 
 @service
@@ -80,8 +101,6 @@ def detach_file(*, principal: Principal, store_id: str, file_id: str) -> None:
     principal.require(STORES_WRITE)
     store = stores.lock_store(principal=principal, store_id=store_id)
     member = _member_of(store, file_id)
-    from assistants.knowledge.retrieval import indexing
-
     indexing.forget(StoreFile.objects.filter(pk=member.pk))
     audit.record(principal, "vector_store.file_removed", store, file=file_id)
     member.delete()

@@ -33,7 +33,7 @@ PAGE_PARAMETERS = [
 ]
 
 _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
-_TAG_OF_FIRST = {"chat": "Chat", "models": "Models"} | dict.fromkeys(
+_TAG_OF_FIRST = {"chat": "Chat", "models": "Models", "vector_stores": "Vector stores"} | dict.fromkeys(
     ("completions", "embeddings", "moderations"), "Texts"
 )
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
@@ -45,6 +45,9 @@ IDENTIFIERS = {
     "run_id": "The run's id.",
     "step_id": "The step's id.",
     "completion_id": "The chat completion's id.",
+    "vector_store_id": "The vector store's id.",
+    "file_id": "The file's id.",
+    "batch_id": "The batch's id.",
     "model": "The model's name; it may have slashes.",
 }
 BETA = OpenApiParameter(
@@ -272,11 +275,11 @@ def resolved(auto_schema: AutoSchema, node: Any, direction: Any) -> Any:
 def _union(auto_schema: AutoSchema, union: Union, direction: Any) -> dict[str, Any]:
     component = ResolvedComponent(name=union.name, type=ResolvedComponent.SCHEMA, object=union.name)
     if component not in auto_schema.registry:
-        schema: dict[str, Any] = {"oneOf": [resolved(auto_schema, shape, direction) for shape in union.shapes]}
+        component.schema = schema = {}
+        auto_schema.registry.register(component)  # before its shapes are looked at: one may have the union inside
+        schema["oneOf"] = [resolved(auto_schema, shape, direction) for shape in union.shapes]
         if all(isinstance(shape, type) for shape in union.shapes):
             schema["discriminator"] = {"propertyName": union.tag, "mapping": _tags(auto_schema, union, direction)}
-        component.schema = schema
-        auto_schema.registry.register(component)
     return dict(component.ref)
 
 

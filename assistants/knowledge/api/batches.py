@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from assistants.knowledge.api.members import FILTER, page_of_files
+from assistants.knowledge.api.store_objects import VectorStoreFileBatchObject, VectorStoreFileList
+from assistants.knowledge.api.store_serializers import FileBatchRequest, files_of
+from assistants.knowledge.rendering import render_batch
+from assistants.knowledge.services import members
+from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.api.base import ApiView
+from sovereign.accounts.scopes import STORES_READ, STORES_WRITE
+from sovereign.core.api.schema import PAGE_PARAMETERS
+
+
+class FileBatchesView(ApiView):
+    """Put many files into a vector store."""
+
+    scopes = {"POST": STORES_WRITE}
+    serializer_class = FileBatchRequest
+
+    @extend_schema(
+        operation_id="createVectorStoreFileBatch", request=FileBatchRequest, responses=VectorStoreFileBatchObject
+    )
+    def post(self, request: Request, vector_store_id: str) -> Response:
+        """Put many files into a vector store.
+
+        Either `file_ids`, with one chunking strategy and the same attributes for all, or `files`, each with its own.
+        """
+        principal, files = principal_of(request), files_of(self.body())
+        return Response(render_batch(members.create_batch(principal=principal, store_id=vector_store_id, files=files)))
+
+
+class FileBatchView(ApiView):
+    """Read one batch."""
+
+    scopes = {"GET": STORES_READ}
+
+    @extend_schema(operation_id="getVectorStoreFileBatch", responses=VectorStoreFileBatchObject)
+    def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
+        """Read how far a batch is."""
+        principal = principal_of(request)
+        return Response(
+            render_batch(members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
+        )
+
+
+class FileBatchCancelView(ApiView):
+    """Give a batch up."""
+
+    scopes = {"POST": STORES_WRITE}
+
+    @extend_schema(operation_id="cancelVectorStoreFileBatch", request=None, responses=VectorStoreFileBatchObject)
+    def post(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
+        """Give up the files of a batch that are not done.
+
+        Those that are done stay. A batch that is done is answered as it is.
+        """
+        principal = principal_of(request)
+        return Response(
+            render_batch(members.cancel_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
+        )
+
+
+class FileBatchFilesView(ApiView):
+    """List the files of a batch."""
+
+    scopes = {"GET": STORES_READ}
+
+    @extend_schema(
+        operation_id="listFilesInVectorStoreBatch",
+        parameters=[*PAGE_PARAMETERS, FILTER],
+        responses=VectorStoreFileList,
+    )
+    def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
+        """The files of a batch."""
+        batch = members.get_batch(principal=principal_of(request), store_id=vector_store_id, batch_id=batch_id)
+        return Response(page_of_files(batch.files.all(), request.query_params))
