@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from runs import events
+from runs.citations import settled
 
 
 class Event(Protocol):
@@ -22,6 +23,10 @@ class Folded:
         self.content: dict[str, list[dict[str, Any]]] = {}
         self.tool_calls: dict[str, list[dict[str, Any]]] = {}
         self.pieces: Counter[str] = Counter()  # of the model's output, by message or step: about as many as tokens
+
+    def annotations_of(self, message_id: str) -> list[dict[str, Any]]:
+        parts = self.content.get(message_id, [])
+        return [annotation for part in parts if part["type"] == "text" for annotation in part["text"]["annotations"]]
 
     def text_of(self, message_id: str) -> str:
         parts = self.content.get(message_id, [])
@@ -50,12 +55,17 @@ def _merge_content(parts: list[dict[str, Any]], deltas: list[dict[str, Any]]) ->
     for delta in deltas:
         if delta["index"] == len(parts):
             part = {key: copy.deepcopy(value) for key, value in delta.items() if key != "index"}
-            part.get("text", {}).setdefault("annotations", [])
+            if "text" in part:
+                part["text"]["annotations"] = _annotations(delta)
             parts.append(part)
         elif delta["type"] == "text":
             text = parts[delta["index"]]["text"]
             text["value"] += delta["text"].get("value", "")
-            text["annotations"] += delta["text"].get("annotations", [])
+            text["annotations"] += _annotations(delta)
+
+
+def _annotations(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    return [settled(annotation) for annotation in delta["text"].get("annotations", [])]
 
 
 def _merge_calls(calls: list[dict[str, Any]], deltas: list[dict[str, Any]]) -> None:

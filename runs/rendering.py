@@ -19,6 +19,7 @@ from threads.rendering import unix
 CONFIGURED = ("model", "instructions", "tools", "tool_resources")
 CONFIGURED_LATER = ("temperature", "top_p", "reasoning_effort", "max_completion_tokens", "max_prompt_tokens")
 CONFIGURED_LAST = ("response_format", "tool_choice", "parallel_tool_calls")
+FILE_SEARCH = "file_search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def render_run_row(run: Run) -> dict[str, Any]:
 
 
 def render_step(run: Run, step: RunStep) -> dict[str, Any]:
+    """A step with all that is known: see :func:`without_contents`."""
     in_progress = step.status == RunStep.StepStatus.IN_PROGRESS
     return {
         "id": step.id,
@@ -126,12 +128,40 @@ def render_step(run: Run, step: RunStep) -> dict[str, Any]:
     }
 
 
-def render_event(head: RunHead, event: RunEvent) -> bytes:
-    """An event's payload as JSON on a single line."""
-    return orjson.dumps(payload_of(head, event.type, event.data))
+def has_contents(payload: dict[str, Any]) -> bool:
+    """Whether a step, or its event, holds passages that a file search found."""
+    calls = (payload.get("step_details") or {}).get("tool_calls", ())
+    return any(call["type"] == FILE_SEARCH and call[FILE_SEARCH].get("results") for call in calls)
+
+
+def without_contents(payload: dict[str, Any]) -> dict[str, Any]:
+    """A step without the texts of what was found: clients have to ask for them."""
+    if not has_contents(payload):
+        return payload
+    details = payload["step_details"]
+    calls = [_without_contents(call) if call["type"] == FILE_SEARCH else call for call in details["tool_calls"]]
+    return {**payload, "step_details": {**details, "tool_calls": calls}}
+
+
+def _without_contents(call: dict[str, Any]) -> dict[str, Any]:
+    results = [
+        {name: value for name, value in result.items() if name != "content"}
+        for result in call[FILE_SEARCH].get("results", [])
+    ]
+    return {**call, FILE_SEARCH: {**call[FILE_SEARCH], "results": results}}
+
+
+def render_event(head: RunHead, event: RunEvent, *, contents: bool = False) -> bytes:
+    """An event's payload as JSON on a single line.
+
+    :param contents: with the texts that a file search found.
+    """
+    payload = payload_of(head, event.type, event.data)
+    return orjson.dumps(payload if contents else without_contents(payload))
 
 
 def payload_of(head: RunHead, type: str, data: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, with all that is known."""
     if type == events.MESSAGE_DELTA:
         return {"id": data["id"], "object": type, "delta": {"content": data["content"]}}
     if type == events.STEP_DELTA:

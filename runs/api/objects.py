@@ -198,6 +198,7 @@ class SearchRanking(serializers.Serializer):
 class FileSearchWork(serializers.Serializer):
     ranking_options = SearchRanking(required=False)
     results = FoundFile(many=True, required=False)
+    note = serializers.CharField(required=False)
 
 
 class FileSearchCall(serializers.Serializer):

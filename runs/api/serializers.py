@@ -125,20 +125,20 @@ class ToolOutputsRequest(StrictSerializer):
     stream = StrictBoolean(required=False, allow_null=True)
 
 
-def check_include(query: QueryDict) -> None:
-    """What else an answer is to hold, with brackets or without, once or several times.
-
-    The one value there is concerns a tool's results and changes nothing for the tools that runs have now.
+def wants_contents(query: QueryDict) -> bool:
+    """Whether an answer is to hold the texts that a file search found: ``include``, with brackets or without.
 
     :raises ApiError: an unknown value.
     """
-    for value in query.getlist("include[]") + query.getlist("include"):
+    included = query.getlist("include[]") + query.getlist("include")
+    for value in included:
         if value != FOUND_CONTENT:
             raise ApiError(
                 f"Invalid value: '{value[:SHOWN]}'. Supported values are: '{FOUND_CONTENT}'.",
                 param="include",
                 code="invalid_value",
             )
+    return bool(included)
 
 
 def wants_stream(query: QueryDict) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -12,13 +14,13 @@ from runs.api.serializers import (
     RunRequest,
     ThreadAndRunRequest,
     ToolOutputsRequest,
-    check_include,
     cursor_of,
+    wants_contents,
     wants_stream,
 )
 from runs.api.stream_objects import STREAM
 from runs.models import Run, RunStep
-from runs.rendering import render_run_row, render_step
+from runs.rendering import render_run_row, render_step, without_contents
 from runs.services import control, creation
 from runs.services.creation import Begun
 from runs.states import ACTIVE
@@ -75,6 +77,12 @@ def note(request: Request, run: Run) -> None:
         note_reading(principal=principal, thread=run.thread)
 
 
+def shown(run: Run, step: RunStep, contents: bool) -> dict[str, Any]:
+    """A step, with the texts that it found where they are asked for."""
+    step_shown = render_step(run, step)
+    return step_shown if contents else without_contents(step_shown)
+
+
 def run_response(run: Run) -> Response:
     response = Response(render_run_row(run))
     if run.status in ACTIVE:
@@ -87,8 +95,13 @@ class RunningView(ApiView):
 
     spends_tokens = True
 
+    def prepare(self, request: Request, **names: str) -> None:
+        wants_contents(request.query_params)
+        super().prepare(request, **names)
+
     def open(self, request: Request, stream: Stream) -> HttpResponseBase:
-        return sse_response(frames(stream.subject, stream.cursor, rights_of(request)))
+        contents = wants_contents(request.query_params)
+        return sse_response(frames(stream.subject, stream.cursor, rights_of(request), contents=contents))
 
 
 class ChangingView(ApiView):
@@ -143,7 +156,6 @@ class RunsView(RunningView):
         One run at a time holds the thread.
         With `stream: true` the answer is a stream of events, until the run is over or waits for tool outputs.
         """
-        check_include(request.query_params)
         fields = self.body()
         stream = fields.pop("stream", None)
         begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
@@ -158,17 +170,18 @@ class RunView(ChangingView):
     requires_beta = True
     serializer_class = ModifyRunRequest
 
-    @extend_schema(operation_id="getRun", parameters=[*STREAM_PARAMETERS, POLL_AFTER], responses=EITHER)
+    @extend_schema(operation_id="getRun", parameters=[*STREAM_PARAMETERS, INCLUDE, POLL_AFTER], responses=EITHER)
     def get(self, request: Request, thread_id: str, run_id: str) -> HttpResponseBase:
         """Read a run, or follow it.
 
         With `stream=true` the answer is the run's events: from its beginning, or behind the one a client saw last.
         """
+        contents = wants_contents(request.query_params)
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
         if wants_stream(request.query_params):
-            cursor = request.query_params.get("starting_after") or request.headers.get("Last-Event-ID")
-            return sse_response(frames(run.id, cursor_of(cursor), rights_of(request), resumed=True))
+            cursor = cursor_of(request.query_params.get("starting_after") or request.headers.get("Last-Event-ID"))
+            return sse_response(frames(run.id, cursor, rights_of(request), resumed=True, contents=contents))
         return run_response(run)
 
     @extend_schema(operation_id="modifyRun", request=ModifyRunRequest, parameters=[POLL_AFTER], responses=RunObject)
@@ -232,12 +245,12 @@ class StepsView(ApiView):
     @extend_schema(operation_id="listRunSteps", parameters=[*PAGE_PARAMETERS, INCLUDE], responses=StepList)
     def get(self, request: Request, thread_id: str, run_id: str) -> Response:
         """A run's steps."""
-        check_include(request.query_params)
+        contents = wants_contents(request.query_params)
         run = control.get_run(principal=principal_of(request), thread_id=thread_id, run_id=run_id)
         note(request, run)
         page = page_of(request.query_params)
         steps = RunStep.objects.of_run(run.id)
-        return Response(paginate(steps, page, order_by=("position",), render=lambda step: render_step(run, step)))
+        return Response(paginate(steps, page, order_by=("position",), render=lambda step: shown(run, step, contents)))
 
 
 class StepView(ApiView):
@@ -249,9 +262,9 @@ class StepView(ApiView):
     @extend_schema(operation_id="getRunStep", parameters=[INCLUDE], responses=StepObject)
     def get(self, request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
         """Read a step."""
-        check_include(request.query_params)
+        contents = wants_contents(request.query_params)
         run, step = control.get_step(
             principal=principal_of(request), thread_id=thread_id, run_id=run_id, step_id=step_id
         )
         note(request, run)
-        return Response(render_step(run, step))
+        return Response(shown(run, step, contents))

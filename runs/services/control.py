@@ -133,7 +133,7 @@ def submit_tool_outputs(
     if run.status != Status.REQUIRES_ACTION:
         raise errors.ApiError(f'Runs in status "{run.status}" do not accept tool outputs.')
     step = RunStep.objects.of_run(run.id).filter(status=RunStep.StepStatus.IN_PROGRESS).latest("position")
-    expected = [call["id"] for call in step.tool_calls]
+    expected = [call["id"] for call in step.tool_calls if call["type"] == "function"]
     if len(expected) == len(tool_outputs) == 1:
         tool_outputs = [{"tool_call_id": expected[0], **tool_outputs[0]}]
     given = [output.get("tool_call_id") for output in tool_outputs]

@@ -16,13 +16,14 @@ from assistants.knowledge.services.resources import THREAD_STORE_DAYS
 from assistants.models import Assistant
 from assistants.resolution import resolve
 from inference import gateway
-from runs import events, tools
+from runs import events
 from runs.configuration import FrozenConfiguration, compose, freeze
 from runs.events import EventLog
 from runs.models import Run
 from runs.rendering import changing_fields
 from runs.services.reaping import end_overdue_of
 from runs.states import Status
+from runs.tools import REGISTRY
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import RUNS_WRITE, THREADS_WRITE
@@ -33,7 +34,7 @@ from threads import services as threads
 from threads.models import Message, Thread
 from threads.rendering import render_thread
 
-OFFERED_TOOLS = frozenset({"function", *tools.REGISTRY})
+OFFERED_TOOLS = frozenset({"function", *REGISTRY})
 CLOCKS_AGREE = timedelta(seconds=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import Case, PositiveIntegerField, Value, When
@@ -28,21 +29,28 @@ class Operation:
 
 @dataclass(slots=True)
 class Text:
-    """A piece of a message; neighbouring pieces are joined before they are written."""
+    """A piece of a message; neighbouring pieces are joined before they are written, but a citation stands alone.
+
+    :ivar produced: of how many pieces of the engine's it was made.
+    """
 
     message_id: str
     pieces: list[str]
     first: bool
+    annotation: dict[str, Any] | None = None
+    produced: int = 1
 
     def absorb(self, other: Delta) -> bool:
         """Take in the delta that comes next, where it goes on with the same text."""
-        if not isinstance(other, Text) or other.message_id != self.message_id:
+        if not isinstance(other, Text) or other.message_id != self.message_id or self.annotation or other.annotation:
             return False
         self.pieces += other.pieces
+        self.produced += other.produced
         return True
 
     def apply(self, recorder: Recorder) -> None:
-        recorder.append_text(self.message_id, "".join(self.pieces), first=self.first, pieces=len(self.pieces))
+        text, annotations = "".join(self.pieces), [self.annotation] if self.annotation else []
+        recorder.append_text(self.message_id, text, first=self.first, annotations=annotations, pieces=self.produced)
 
 
 @dataclass(slots=True)

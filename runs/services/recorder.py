@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -120,9 +121,17 @@ class Recorder:
         self.log.append(self.run, events.MESSAGE_CREATED, payload)
         self.log.append(self.run, events.MESSAGE_IN_PROGRESS, payload)
 
-    def append_text(self, message_id: str, text: str, *, first: bool, pieces: int = 1) -> None:
-        """A part of the message's one text; ``pieces`` says of how many of the engine's it was joined."""
-        value: dict[str, Any] = {"value": text, "annotations": []} if first else {"value": text}
+    def append_text(
+        self,
+        message_id: str,
+        text: str,
+        *,
+        first: bool,
+        annotations: Sequence[dict[str, Any]] = (),
+        pieces: int = 1,
+    ) -> None:
+        """A part of the message's one text; ``pieces`` says of how many of the engine's it was made."""
+        value = {"value": text, "annotations": [*annotations]} if first or annotations else {"value": text}
         data = {"id": message_id, "content": [{"index": 0, "type": "text", "text": value}]}
         self.log.append(self.run, events.MESSAGE_DELTA, data | _counted(pieces))
 
@@ -138,9 +147,13 @@ class Recorder:
         self._begin_step(step_id, RunStep.Type.TOOL_CALLS, {"type": "tool_calls", "tool_calls": []})
 
     def begin_call(self, step_id: str, index: int, call_id: str, name: str) -> None:
+        """A call of a function of the application."""
         function = {"name": name, "arguments": "", "output": None}
-        call = {"index": index, "id": call_id, "type": "function", "function": function}
-        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]})
+        self.show_call(step_id, index, {"id": call_id, "type": "function", "function": function})
+
+    def show_call(self, step_id: str, index: int, call: dict[str, Any]) -> None:
+        """A call as it begins, in the contract's shape."""
+        self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [{"index": index, **call}]})
 
     def append_arguments(self, step_id: str, index: int, arguments: str, *, pieces: int = 1) -> None:
         call = {"index": index, "type": "function", "function": {"arguments": arguments}}
@@ -148,18 +161,41 @@ class Recorder:
 
     def require_action(self, *, step_id: str, spent: Usage) -> None:
         """Hand the step's calls to the client: the run rests until their outputs come, and no worker holds it."""
-        calls = self._folded().tool_calls.get(step_id, [])
-        step = RunStep.objects.get(pk=step_id)
+        self._wait_for_outputs(self._note_calls(step_id, spent))
+
+    def settle_calls(self, *, step_id: str, asked: dict[str, Any], spent: Usage) -> None:
+        """Note what is to be carried out here before any of it is: a worker that dies leaves it to another."""
+        step = self._note_calls(step_id, spent)
+        step.asked = asked
+        step.save(update_fields=["asked"])
+
+    def finish_server_calls(self, *, step_id: str, done: Sequence[dict[str, Any]]) -> None:
+        """Note what came of the calls that were carried out here; those that are left are the client's."""
+        step, results = RunStep.objects.get(pk=step_id), {call["id"]: call for call in done}
+        calls = [results.get(call["id"], call) for call in step.tool_calls]
         step.step_details = {"type": "tool_calls", "tool_calls": calls}
+        if any(call["type"] == "function" for call in calls):
+            step.save(update_fields=["step_details"])
+            self._wait_for_outputs(step)
+        else:
+            self._close_step(step, Step.COMPLETED)
+
+    def _note_calls(self, step_id: str, spent: Usage) -> RunStep:
+        step = RunStep.objects.get(pk=step_id)
+        step.step_details = {"type": "tool_calls", "tool_calls": self._folded().tool_calls.get(step_id, [])}
         step.usage = _usage_json(spent)
         step.save(update_fields=["step_details", "usage"])
+        return step
+
+    def _wait_for_outputs(self, step: RunStep) -> None:
         asked = [
             {
                 "id": call["id"],
                 "type": "function",
                 "function": {name: call["function"][name] for name in ("name", "arguments")},
             }
-            for call in calls
+            for call in step.tool_calls
+            if call["type"] == "function"
         ]
         self.move(
             Status.REQUIRES_ACTION,
@@ -169,9 +205,10 @@ class Recorder:
         )
 
     def finish_tool_calls(self, step: RunStep, outputs: dict[str, str]) -> None:
-        """Fill the outputs in and complete the step."""
+        """Fill the client's outputs in and complete the step."""
         for call in step.step_details["tool_calls"]:
-            call["function"]["output"] = outputs[call["id"]]
+            if call["type"] == "function":
+                call["function"]["output"] = outputs[call["id"]]
         self._close_step(step, Step.COMPLETED)
 
     def abandon_step(self, step_id: str, message: str) -> None:
@@ -247,7 +284,7 @@ _NOT_FOLDED = (events.STEP_IN_PROGRESS, events.MESSAGE_IN_PROGRESS)
 
 def _counted(pieces: int) -> dict[str, int]:
     """What an event keeps for :mod:`runs.fold` and no client sees."""
-    return {"pieces": pieces} if pieces > 1 else {}
+    return {"pieces": pieces} if pieces != 1 else {}
 
 
 def _step_error(last_error: dict[str, str] | None) -> dict[str, str] | None:

@@ -11,7 +11,6 @@ import structlog
 from django.db import Error as DatabaseError
 
 from runs.models import Run, RunEvent
-from runs.rendering import render_event
 from runs.states import RESTING, TERMINAL
 from runs.streaming.rights import GLANCE, Rights
 from runs.streaming.tailer import Entry, Follower, load_head, tailer
@@ -92,7 +91,7 @@ async def _replay(run_id: str, after: int) -> AsyncGenerator[Entry, None]:
         rows = await in_database(_rows, run_id, after)
         for row in rows:
             after = row.seq
-            yield Entry(row.seq, row.type, render_event(head, row))
+            yield Entry.of(head, row)
         if len(rows) < REPLAY_CHUNK:
             return
 
@@ -101,17 +100,21 @@ def _rows(run_id: str, after: int) -> list[RunEvent]:
     return list(RunEvent.objects.after(run_id, after)[:REPLAY_CHUNK])
 
 
-async def frames(run_id: str, after: int, rights: Rights, *, resumed: bool = False) -> AsyncGenerator[bytes, None]:
+async def frames(
+    run_id: str, after: int, rights: Rights, *, resumed: bool = False, contents: bool = False
+) -> AsyncGenerator[bytes, None]:
     """The events as server-sent events, ended by ``done`` where the run rests or is over, or the rights are gone.
 
     The stream that begins or goes on with a run ends at the first ``requires_action``: clients submit from inside it,
     and what comes after is told to the submit's own stream. One that is ``resumed`` passes those already answered.
     What goes wrong once the response has begun is told as an ``error`` event before the ``done``. A sign of life comes
     after every silent quarter minute.
+
+    :param contents: with the texts that a file search found.
     """
     try:
         if not await in_database(rests_at, run_id, after):
-            async with aclosing(_live_frames(run_id, after, rights, resumed)) as live:
+            async with aclosing(_live_frames(run_id, after, rights, resumed, contents)) as live:
                 async for frame in live:
                     yield frame
     except Run.DoesNotExist:
@@ -122,7 +125,9 @@ async def frames(run_id: str, after: int, rights: Rights, *, resumed: bool = Fal
     yield sse.DONE
 
 
-async def _live_frames(run_id: str, after: int, rights: Rights, resumed: bool) -> AsyncGenerator[bytes, None]:
+async def _live_frames(
+    run_id: str, after: int, rights: Rights, resumed: bool, contents: bool
+) -> AsyncGenerator[bytes, None]:
     told = time.monotonic()
     async with aclosing(read(run_id, after)) as entries:
         async for entry in entries:
@@ -135,7 +140,8 @@ async def _live_frames(run_id: str, after: int, rights: Rights, resumed: bool) -
             if entry is None:
                 yield sse.PING
                 continue
-            yield sse.encode(entry.type, entry.payload, entry.seq)
+            payload = entry.full if contents and entry.full is not None else entry.payload
+            yield sse.encode(entry.type, payload, entry.seq)
             if entry.type in RESTING_EVENTS and (not resumed or await in_database(rests_at, run_id, entry.seq)):
                 return
 

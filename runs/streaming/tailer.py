@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db.models import Q
 
 from runs.models import Run, RunEvent
-from runs.rendering import RunHead, head_of, render_event
+from runs.rendering import RunHead, has_contents, head_of, render_event
 from sovereign.core import bus
 from sovereign.core.bus import signalled
 from sovereign.core.database import in_database
@@ -28,11 +28,17 @@ EVENTS_A_QUERY = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A rendered event."""
+    """A rendered event; ``full`` where there is more to it for those who asked for the texts that were found."""
 
     seq: int
     type: str
     payload: bytes
+    full: bytes | None = None
+
+    @classmethod
+    def of(cls, head: RunHead, event: RunEvent) -> Entry:
+        full = render_event(head, event, contents=True) if has_contents(event.data) else None
+        return cls(event.seq, event.type, render_event(head, event), full)
 
 
 class Follower:
@@ -141,7 +147,7 @@ class Tailer:
             if self._runs.get(event.run_id) is not followed or event.seq <= followed.cursor:
                 continue  # left, or left and joined anew from another cursor, while the query ran
             followed.cursor = event.seq
-            entry = Entry(event.seq, event.type, render_event(followed.head, event))
+            entry = Entry.of(followed.head, event)
             for follower in followed.followers:
                 follower.offer(entry)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from enum import Enum
 
 import structlog
@@ -21,12 +21,16 @@ from inference.chat import (
     TooManyCalls,
     Usage,
 )
+from runs.citations import Piece
 from runs.models import Run
 from runs.services.flushing import Arguments, Operation, Text
 from runs.services.leases import Lease
 from runs.services.recorder import Recorder
 from runs.states import Status
-from runs.worker.rebuild import Assignment, lacks_json_word, rebuild
+from runs.worker.errands import carry_out, search_beforehand, wait_for_files
+from runs.worker.planning import Plan
+from runs.worker.rebuild import Assignment, Errand, lacks_json_word, rebuild
+from runs.worker.turn import ServerCall, Turn
 from runs.worker.writer import EventWriter, Fenced, Stopping
 from sovereign.core.database import in_database
 from sovereign.core.ids import new_id
@@ -39,6 +43,7 @@ DATABASE_PATIENCE = 30.0  # seconds that a database may be away
 TURN_PAUSE = 1.0  # seconds until a run is taken again that was too many
 UNEXPECTED = "Sorry, something went wrong."
 JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+ENDLESS = "The model called tools again and again and did not answer."
 INTERRUPTED = "The worker stopped in the middle of the answer, and this engine cannot continue it."
 
 
@@ -48,24 +53,6 @@ class Interruption(Enum):
     CANCEL = "somebody cancelled the run"
     FENCE = "the run is no longer this worker's"
     DRAIN = "the worker is stopping in good order"
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one model call has opened so far.
-
-    Its tokens are known at its end only; until then the pieces of its output are what is counted.
-    """
-
-    message_id: str = ""
-    message_step_id: str = ""
-    tool_step_id: str = ""
-    started_text: bool = False
-    blanks: str = ""  # leading white space, held back until there is text: engines send it before tool calls
-    calls: dict[int, str] = field(default_factory=dict)
-    carried: int = 0  # pieces of the message that earlier workers wrote: they stand in this call's prompt
-    written: int = 0  # pieces of the message, theirs and ours
-    counted: int = 0  # pieces that were counted with the message before tool calls
 
 
 class Execution:
@@ -147,51 +134,68 @@ class Execution:
             await self._writer.commit(self._channel)  # what the model has said so far belongs to the rows
 
     async def _work(self) -> None:
+        while await self._take_step():
+            pass
+
+    async def _take_step(self) -> bool:
+        """Do what comes next; true where there is more to do."""
         assignment = await in_database(rebuild, self.lease.run_id)
-        if assignment.broken_step_id:
-            step_id = assignment.broken_step_id
+        if step_id := assignment.broken_step_id:  # what was cut has its share of the budget
             await self._writer.commit(self._channel, Operation(lambda r: r.abandon_step(step_id, INTERRUPTED)))
-            assignment = await in_database(rebuild, self.lease.run_id)  # what was cut has its share of the budget
+            return True
         if assignment.request.continues and not assignment.can_continue:
             raise InferenceError(INTERRUPTED)
         if reason := _exhausted(assignment):
             await self._incomplete(reason)
-            return
+            return False
         if lacks_json_word(assignment.request):
             raise InferenceError(JSON_WORD, "invalid_prompt")
-        await self._call_model(assignment)
+        try:
+            return await self._act(assignment)
+        except TooManyCalls:  # whoever waits for its turn has no worker's place
+            await self._writer.commit(self._channel, Operation(lambda r: r.give_back(TURN_PAUSE)))
+            return False
 
-    async def _call_model(self, assignment: Assignment) -> None:
-        """One model call; waits for an engine that is away, as long as nothing was begun.
+    async def _act(self, assignment: Assignment) -> bool:
+        if assignment.errand is not None:
+            return await self._carry_out(assignment.errand, assignment.plan)
+        if assignment.plan.awaited:
+            await wait_for_files(assignment.run, assignment.plan.awaited)
+        if assignment.plan.query:
+            await self._writer.commit(self._channel, search_beforehand(assignment.plan))
+            return True
+        return await self._call_model(assignment)
 
-        Where as many calls run as may at once the run is given back: whoever waits for its turn has no worker's place.
-        """
+    async def _carry_out(self, errand: Errand, plan: Plan) -> bool:
+        """Call the tools; true where the model may be told at once, and none of the calls is the client's."""
+        done = await carry_out(errand, plan.toolbox)
+        finish = Operation(lambda r: r.finish_server_calls(step_id=errand.step_id, done=done))
+        await self._writer.commit(self._channel, finish)
+        return all(call["type"] != "function" for call in errand.calls)
+
+    async def _call_model(self, assignment: Assignment) -> bool:
+        """One model call; waits for an engine that is away, as long as nothing was begun."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + ENGINE_PATIENCE
         while True:
             try:
-                await self._stream(assignment)
-                return
-            except TooManyCalls:
-                await self._writer.commit(self._channel, Operation(lambda r: r.give_back(TURN_PAUSE)))
-                return
+                return await self._stream(assignment)
             except EngineUnavailable as error:
                 pause = max(ENGINE_PAUSE, error.retry_after or 0.0)
                 if loop.time() + pause > deadline + ENGINE_PAUSE:
                     raise
             await asyncio.sleep(pause)
 
-    async def _stream(self, assignment: Assignment) -> None:
-        turn = _turn_of(assignment)
+    async def _stream(self, assignment: Assignment) -> bool:
+        turn = Turn.of(assignment.open_message, assignment.sources)
         async with aclosing(gateway.stream(assignment.request)) as deltas:
             async for delta in deltas:
                 if type(delta) is TextDelta or type(delta) is RefusalDelta:
                     await self._on_text(turn, delta.text)
                 elif type(delta) is ToolCallDelta:
-                    await self._on_call(turn, delta, parallel=assignment.request.parallel_tool_calls)
+                    await self._on_call(turn, delta, assignment)
                 elif type(delta) is Finished:
-                    await self._on_finished(turn, delta, assignment.prompt_budget)
-                    return
+                    return await self._on_finished(turn, delta, assignment.prompt_budget)
         raise InferenceError("The engine's answer ended without being finished.")
 
     async def _on_text(self, turn: Turn, text: str) -> None:
@@ -205,32 +209,50 @@ class Execution:
             text = turn.blanks
             self._begin_message(turn)
         turn.written += 1
-        first, turn.started_text = not turn.started_text, True
-        await self._writer.add_delta(self._channel, Text(turn.message_id, [text], first))
+        await self._write(turn, turn.citing.take(text))
+
+    async def _write(self, turn: Turn, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            first, produced = not turn.started_text, turn.written - turn.given
+            turn.started_text, turn.given = True, turn.written
+            text = Text(turn.message_id, [piece.text], first, piece.annotation, produced)
+            await self._writer.add_delta(self._channel, text)
 
     def _begin_message(self, turn: Turn) -> None:
         turn.message_id, turn.message_step_id = message_id, step_id = new_id("msg_"), new_id("step_")
         begin = Operation(lambda r: r.begin_message(step_id=step_id, message_id=message_id), locks_thread=True)
         self._writer.add(self._channel, begin)
 
-    async def _on_call(self, turn: Turn, delta: ToolCallDelta, *, parallel: bool) -> None:
+    async def _on_call(self, turn: Turn, delta: ToolCallDelta, assignment: Assignment) -> None:
         if delta.index not in turn.calls:
-            if turn.calls and not parallel:
+            if turn.calls and not assignment.request.parallel_tool_calls:
                 return
-            self._begin_call(turn, delta)
-        index = list(turn.calls).index(delta.index)
-        if arguments := delta.arguments.replace("\x00", ""):
+            await self._begin_call(turn, delta, assignment.plan)
+        arguments = delta.arguments.replace("\x00", "")
+        if (call := turn.calls[delta.index]) is not None:
+            call.written.append(arguments)
+        elif arguments:
+            index = list(turn.calls).index(delta.index)
             await self._writer.add_delta(self._channel, Arguments(turn.tool_step_id, index, [arguments]))
 
-    def _begin_call(self, turn: Turn, delta: ToolCallDelta) -> None:
+    async def _begin_call(self, turn: Turn, delta: ToolCallDelta, plan: Plan) -> None:
         name = (delta.name or "").replace("\x00", "")
         if not name:
             raise InferenceError("The engine began a tool call without a name.")
+        tool = plan.toolbox.named(name)
+        if tool is not None and plan.must_answer:
+            raise InferenceError(ENDLESS)
         if not turn.tool_step_id:
+            await self._write(turn, turn.citing.rest())
             self._begin_tool_step(turn)
         index, call_id, step_id = len(turn.calls), new_id("call_"), turn.tool_step_id
-        turn.calls[delta.index] = call_id
-        self._writer.add(self._channel, Operation(lambda r: r.begin_call(step_id, index, call_id, name)))
+        turn.calls[delta.index] = ServerCall(call_id, tool) if tool is not None else None
+        if tool is None:
+            begin = Operation(lambda r: r.begin_call(step_id, index, call_id, name))
+        else:
+            shown = tool.begun(call_id)
+            begin = Operation(lambda r: r.show_call(step_id, index, shown))
+        self._writer.add(self._channel, begin)
 
     def _begin_tool_step(self, turn: Turn) -> None:
         turn.tool_step_id = step_id = new_id("step_")
@@ -245,17 +267,34 @@ class Execution:
 
         self._writer.add(self._channel, Operation(begin, locks_thread=bool(message_step_id)))
 
-    async def _on_finished(self, turn: Turn, finished: Finished, prompt_budget: int | None) -> None:
-        spent = _spent(turn, finished.usage)
+    async def _on_finished(self, turn: Turn, finished: Finished, prompt_budget: int | None) -> bool:
+        """Record the end of a model call; true where calls are to be carried out here."""
+        spent = turn.spent(finished.usage)
+        if turn.message_id and not turn.tool_step_id:
+            await self._write(turn, turn.citing.rest())
         if finished.reason == "length":
             await self._incomplete("max_completion_tokens", spent)
         elif turn.calls:
-            await self._require_action(turn.tool_step_id, spent)
+            return await self._end_of_calls(turn, spent)
         else:
             if not turn.message_id:
                 self._begin_message(turn)
             exceeded = prompt_budget is not None and spent.prompt_tokens > prompt_budget
             await self._complete(turn.message_step_id, spent, "max_prompt_tokens" if exceeded else "")
+        return False
+
+    async def _end_of_calls(self, turn: Turn, spent: Usage) -> bool:
+        step_id, asked = turn.tool_step_id, turn.asked()
+
+        def settle(recorder: Recorder) -> None:
+            recorder.count(spent)
+            if asked:
+                recorder.settle_calls(step_id=step_id, asked=asked, spent=spent)
+            else:
+                recorder.require_action(step_id=step_id, spent=spent)
+
+        await self._writer.commit(self._channel, Operation(settle))
+        return bool(asked)
 
     async def _complete(self, step_id: str, spent: Usage, exceeded: str) -> None:
         """The answer is whole; the run is complete unless a budget was ``exceeded`` by it."""
@@ -278,34 +317,6 @@ class Execution:
             recorder.end(Status.INCOMPLETE, incomplete_details={"reason": reason}, spent=spent)
 
         await self._writer.commit(self._channel, Operation(stop_short, locks_thread=True, ends_run=True))
-
-    async def _require_action(self, step_id: str, spent: Usage) -> None:
-        def hand_over(recorder: Recorder) -> None:
-            recorder.count(spent)
-            recorder.require_action(step_id=step_id, spent=spent)
-
-        await self._writer.commit(self._channel, Operation(hand_over))
-
-
-def _turn_of(assignment: Assignment) -> Turn:
-    """A fresh turn, or the one another worker had begun."""
-    opened = assignment.open_message
-    if opened is None:
-        return Turn()
-    return Turn(
-        message_id=opened.message_id,
-        message_step_id=opened.step_id,
-        started_text=bool(opened.text),
-        carried=opened.pieces,
-        written=opened.pieces,
-    )
-
-
-def _spent(turn: Turn, usage: Usage) -> Usage:
-    """The engine's count as if the answer had never been cut, less what was counted with the turn's message."""
-    prompt = max(0, usage.prompt_tokens - turn.carried)
-    completion = max(0, usage.completion_tokens + turn.carried - turn.counted)
-    return Usage(prompt, completion, min(usage.cached_tokens, prompt), usage.reasoning_tokens)
 
 
 def _exhausted(assignment: Assignment) -> str:

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from inference import gateway
-from inference.chat import Attribution, ChatRequest
+from inference.chat import ChatRequest
 from runs.fold import fold
 from runs.models import Run, RunEvent, RunStep
-from threads import context
-from threads.models import Message
+from runs.worker.conversation import Conversation
+from runs.worker.planning import Plan, attribution_of, plan
+from runs.worker.turn import OpenMessage
 
 Step = RunStep.StepStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenMessage:
-    """A message another worker had begun, with the text that was committed."""
+class Errand:
+    """A step's calls, some of which are to be carried out here; what comes of them is not recorded yet."""
 
     step_id: str
-    message_id: str
-    text: str
-    pieces: int  # of the model's output that the text was made of
+    calls: list[dict[str, Any]]
+    asked: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What to do next about a run."""
+    """What to do next about a run.
+
+    :ivar sources: the files that the answer may cite, by their marks.
+    :ivar broken_step_id: a step whose calls were cut.
+    :ivar errand: what has to be carried out before the next model call.
+    """
 
     run: Run
     request: ChatRequest
+    plan: Plan
+    sources: Mapping[str, str]
     open_message: OpenMessage | None = None
     broken_step_id: str | None = None
+    errand: Errand | None = None
     completion_budget: int | None = None
     prompt_budget: int | None = None
     can_continue: bool = False
@@ -44,29 +53,36 @@ def rebuild(run_id: str) -> Assignment:
     """Read everything a run needs for its next model call.
 
     :raises Run.DoesNotExist: its thread was deleted.
+    :raises InferenceError: the run cannot go on.
     """
-    run = Run.objects.select_related("configuration").get(pk=run_id)
+    run = Run.objects.select_related("configuration", "thread").get(pk=run_id)
     configuration = run.configuration.data
     steps = list(RunStep.objects.of_run(run.id).order_by("position"))
     unfinished = steps[-1] if steps and steps[-1].status == Step.IN_PROGRESS else None
     open_message = _open_message(run, unfinished)
     capabilities = gateway.availability(run.model, project_id=run.project_id).capabilities
-    prompt_budget = _rest(configuration["max_prompt_tokens"], run.prompt_tokens)
-    own_turns = _own_turns(run, steps)
-    if open_message and open_message.text:
-        own_turns.append({"role": "assistant", "content": open_message.text})
-    messages = _messages(run, configuration, own_turns, capabilities.context_length, prompt_budget)
+    planned = plan(run, steps, capabilities)
     committed = run.completion_tokens + (open_message.pieces if open_message else 0)
     completion_budget = _rest(configuration["max_completion_tokens"], committed)
+    conversation = Conversation(
+        run=run,
+        configuration=configuration,
+        steps=steps,
+        toolbox=planned.toolbox,
+        tools=planned.tools,
+        context_length=capabilities.context_length,
+        prompt_budget=_rest(configuration["max_prompt_tokens"], run.prompt_tokens),
+    )
     return Assignment(
         run=run,
-        request=_request(
-            run, configuration, messages, bool(open_message and open_message.text), steps, completion_budget
-        ),
+        request=_request(conversation, planned, open_message, completion_budget),
+        plan=planned,
+        sources=conversation.sources(),
         open_message=open_message,
-        broken_step_id=unfinished.id if unfinished and unfinished.type == RunStep.Type.TOOL_CALLS else None,
+        broken_step_id=_broken(unfinished),
+        errand=_errand(unfinished),
         completion_budget=completion_budget,
-        prompt_budget=prompt_budget,
+        prompt_budget=conversation.prompt_budget,
         can_continue=capabilities.continuation,
     )
 
@@ -84,90 +100,36 @@ def _open_message(run: Run, step: RunStep | None) -> OpenMessage | None:
         message_id=step.message_id,
         text=folded.text_of(step.message_id),
         pieces=folded.pieces[step.message_id],
+        citations=len(folded.annotations_of(step.message_id)),
     )
 
 
-def _messages(
-    run: Run,
-    configuration: dict[str, Any],
-    own_turns: list[dict[str, Any]],
-    context_length: int | None,
-    prompt_budget: int | None,
-) -> list[dict[str, Any]]:
-    """Instructions, as much of the thread as fits, and the run's own turns whole: their pairs cannot be split."""
-    instructions = configuration["instructions"]
-    reserved = len(instructions.encode()) + sum(
-        len(orjson.dumps(sent)) for sent in (configuration["tools"], own_turns) if sent
-    )
-    history = context.window(
-        thread_id=run.thread_id,
-        before_run=run.id,
-        truncation=configuration["truncation_strategy"],
-        context_length=context_length,
-        prompt_budget=prompt_budget,
-        reserved=reserved,
-    )
-    system = [{"role": "system", "content": instructions}] if instructions else []
-    return [*system, *history, *own_turns]
+def _broken(step: RunStep | None) -> str | None:
+    return step.id if step and step.type == RunStep.Type.TOOL_CALLS and not step.asked else None
 
 
-def _own_turns(run: Run, steps: list[RunStep]) -> list[dict[str, Any]]:
-    """What this run has said and done so far, as chat messages."""
-    texts = {message.id: message.text for message in Message.objects.of_thread(run.thread_id).filter(run_id=run.id)}
-    turns: list[dict[str, Any]] = []
-    for step in steps:
-        if step.status != Step.COMPLETED:
-            continue
-        if step.type == RunStep.Type.MESSAGE_CREATION:
-            turns.append({"role": "assistant", "content": texts.get(step.message_id, "")})
-            continue
-        if not (turns and turns[-1]["role"] == "assistant" and "tool_calls" not in turns[-1]):
-            turns.append({"role": "assistant", "content": None})  # text and calls of one turn are one message
-        turns[-1]["tool_calls"] = [_as_sent(call) for call in step.tool_calls]
-        for call in step.tool_calls:
-            output = call["function"]["output"]
-            turns.append({"role": "tool", "tool_call_id": call["id"], "content": output or ""})
-    return turns
-
-
-def _as_sent(call: dict[str, Any]) -> dict[str, Any]:
-    function = {name: call["function"][name] for name in ("name", "arguments")}
-    return {"id": call["id"], "type": "function", "function": function}
+def _errand(step: RunStep | None) -> Errand | None:
+    return Errand(step_id=step.id, calls=step.tool_calls, asked=step.asked) if step and step.asked else None
 
 
 def _request(
-    run: Run,
-    configuration: dict[str, Any],
-    messages: list[dict[str, Any]],
-    continues: bool,
-    steps: list[RunStep],
-    completion_budget: int | None,
+    conversation: Conversation, planned: Plan, opened: OpenMessage | None, completion_budget: int | None
 ) -> ChatRequest:
-    tools = [tool for tool in configuration["tools"] if tool["type"] == "function"]
-    # a forced choice holds for the first model call only (one that was cut is the same): the loop would never end
-    first_call = not any(step.status == Step.COMPLETED and step.type == RunStep.Type.TOOL_CALLS for step in steps)
-    choice = configuration["tool_choice"] if first_call or configuration["tool_choice"] == "none" else "auto"
+    run, configuration = conversation.run, conversation.configuration
+    begun = opened.text if opened else ""
     return ChatRequest(
         model=run.model,
-        messages=messages,
-        tools=tools,
-        tool_choice=choice if tools else None,
+        messages=conversation.messages(begun),
+        tools=planned.tools,
+        tool_choice=planned.choice if planned.tools else None,
         parallel_tool_calls=configuration["parallel_tool_calls"],
         temperature=configuration["temperature"],
         top_p=configuration["top_p"],
         max_tokens=completion_budget,
         response_format=None if configuration["response_format"] == "auto" else configuration["response_format"],
         reasoning_effort=configuration["reasoning_effort"],
-        continues=continues,
-        attribution=Attribution(
-            project=run.project_id,
-            key=run.created_by_key,
-            user=None if run.created_by_user is None else str(run.created_by_user),
-            assistant=run.assistant_id,
-            thread=run.thread_id,
-            run=run.id,
-            purpose="run",
-        ),
+        continues=bool(begun),
+        attribution=attribution_of(run),
     )
 
 

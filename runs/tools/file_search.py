@@ -1,0 +1,160 @@
+"""``file_search``: the vector stores of the assistant and of the thread are searched, and the answer may cite them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from inference.chat import InferenceError
+from runs.citations import ANONYMOUS, mark_of
+from runs.tools import passages
+from runs.tools.base import Call, ServerTool
+from sovereign.core.database import in_database
+
+DESCRIPTION = "Search the files that were uploaded for this conversation."
+QUERY_LENGTH = 4_096  # characters
+OLD_MODELS = "gpt-3.5"  # what begins so gets less, as it always did
+RESULTS, RESULTS_OLD = 20, 5
+TOKENS, TOKENS_OLD = 16_000, 4_000  # of what the searches of one step give a model
+NO_STORES = "There is no vector store to search."
+NO_QUERY = "The call had no query."
+
+
+class FileSearch(ServerTool):
+    type = "file_search"
+
+    def definition(self, name: str) -> dict[str, Any]:
+        parameters = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+        return {"type": "function", "function": {"name": name, "description": DESCRIPTION, "parameters": parameters}}
+
+    def arguments(self, text: str) -> dict[str, Any]:
+        try:
+            said = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            said = text
+        if isinstance(said, dict):
+            said = said.get("query") or next((value for value in said.values() if isinstance(value, str)), "")
+        return {"query": str(said).strip()[:QUERY_LENGTH]}
+
+    def begun(self, call_id: str) -> Call:
+        return {"id": call_id, "type": self.type, "file_search": {"ranking_options": self._ranking(), "results": []}}
+
+    async def carry_out(self, call: Call, arguments: dict[str, Any], done: Sequence[Call]) -> Call:
+        query, stores = arguments["query"], self.stores()
+        await in_database(use, self.surroundings.project_id, stores)
+        if not query or not stores:
+            return _with_results(call, [], NO_STORES if query else NO_QUERY)
+        from assistants.knowledge.retrieval import search
+
+        found = await search.search(
+            project_id=self.surroundings.project_id,
+            store_ids=stores,
+            queries=[query],
+            limit=self._limit(),
+            filters=None,
+            ranking=search.Ranking(score_threshold=self._ranking()["score_threshold"]),
+            attribution=replace(self.surroundings.attribution, purpose="embedding"),
+        )
+        results = [
+            {
+                "file_id": hit.file_id,
+                "file_name": hit.filename,
+                "score": hit.score,
+                "attributes": hit.attributes,
+                "content": [{"type": "text", "text": hit.text}],
+            }
+            for hit in found.hits
+        ]
+        return _with_results(call, _within(results, self._tokens_left(done)), found.note)
+
+    def told(self, call: Call, *, position: int, room: int) -> str:
+        work = call["file_search"]
+        if not work["results"]:
+            return " ".join([passages.NOTHING, *([work["note"]] if work.get("note") else [])])
+        marks = [mark_of(position, index, result["file_name"]) for index, result in enumerate(work["results"])]
+        texts = [_text_of(result) for result in work["results"]]
+        return passages.rendered(list(zip(marks, texts, strict=True)), room)
+
+    def sources(self, call: Call, *, position: int) -> dict[str, str]:
+        return {
+            mark_of(position, index, name): result["file_id"]
+            for index, result in enumerate(call["file_search"]["results"])
+            for name in (result["file_name"], ANONYMOUS)
+        }
+
+    def stores(self) -> list[str]:
+        """The ids of the stores that are searched: the assistant's, then the thread's."""
+        named = [(resources.get(self.type) or {}).get("vector_store_ids") or [] for resources in self._resources()]
+        return list(dict.fromkeys(store_id for ids in named for store_id in ids))
+
+    def stores_of_thread(self) -> list[str]:
+        """The ids of those that a run waits for."""
+        return list((self.surroundings.resources[1].get(self.type) or {}).get("vector_store_ids") or [])
+
+    def _resources(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.surroundings.resources
+
+    def _ranking(self) -> dict[str, Any]:
+        """As steps show it: what was not set is not there."""
+        options = (self.settings.get(self.type) or {}).get("ranking_options") or {}
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _limit(self) -> int:
+        options = self.settings.get(self.type) or {}
+        return options.get("max_num_results") or (RESULTS_OLD if self._is_old() else RESULTS)
+
+    def _is_old(self) -> bool:
+        return self.surroundings.model.startswith(OLD_MODELS)
+
+    def _tokens_left(self, done: Sequence[Call]) -> int:
+        from assistants.knowledge.chunking import count_tokens
+
+        earlier = [result for call in done if call["type"] == self.type for result in call["file_search"]["results"]]
+        spent = sum(count_tokens(_text_of(result)) for result in earlier)
+        return (TOKENS_OLD if self._is_old() else TOKENS) - spent
+
+
+def check_usable(project_id: str, store_ids: Sequence[str]) -> None:
+    """:raises InferenceError: one of the stores has expired. One that was deleted is passed over."""
+    from assistants.knowledge.models import VectorStore
+    from assistants.knowledge.services import stores
+
+    for store in VectorStore.objects.filter(project_id=project_id, pk__in=store_ids):
+        if stores.is_expired(store):
+            raise InferenceError(f"Vector store '{store.id}' has expired.")
+
+
+def use(project_id: str, store_ids: Sequence[str]) -> None:
+    """Note that stores are searched, which moves their expiry. Raises like :func:`check_usable`."""
+    from assistants.knowledge.services import stores
+
+    check_usable(project_id, store_ids)
+    stores.touch(store_ids)
+
+
+def _with_results(call: Call, results: list[dict[str, Any]], note: str) -> Call:
+    work = {**call["file_search"], "results": results}
+    return {**call, "file_search": {**work, "note": note} if note else work}
+
+
+def _within(results: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
+    """Whole results as long as they fit, and the beginning of the one that does not."""
+    from assistants.knowledge.chunking import count_tokens
+
+    kept = []
+    for result in results:
+        text = _text_of(result)
+        part = passages.fitted(text, tokens, count_tokens)
+        if part:
+            kept.append({**result, "content": [{"type": "text", "text": part}]})
+        if part != text:
+            break
+        tokens -= count_tokens(part)
+    return kept
+
+
+def _text_of(result: dict[str, Any]) -> str:
+    return "\n".join(part["text"] for part in result["content"])

@@ -1,0 +1,115 @@
+"""What a model is sent: instructions with what was found beforehand, the thread, and the run's own turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from runs.models import Run, RunStep
+from runs.tools.toolbox import Toolbox
+from threads import context
+from threads.models import Message
+
+Step = RunStep.StepStatus
+FOUND_SHARE = 0.5  # of a prompt, that everything together may take which was found or done here
+BEFOREHAND = "beforehand"  # in a step's ``asked``: nobody called the tool, it was used before the model was asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A run's side of a conversation, before its next model call."""
+
+    run: Run
+    configuration: dict[str, Any]
+    steps: list[RunStep]
+    toolbox: Toolbox
+    tools: list[dict[str, Any]]  # as the model is shown them
+    context_length: int | None
+    prompt_budget: int | None
+
+    def messages(self, begun: str) -> list[dict[str, Any]]:
+        """Instructions, as much of the thread as fits, and the run's own turns whole: their pairs cannot be split.
+
+        :param begun: the beginning of an answer that another worker did not end.
+        """
+        told = self._told()
+        own_turns = self._own_turns(told)
+        if begun:
+            own_turns.append({"role": "assistant", "content": begun})
+        system = self._system(told)
+        reserved = len(system.encode()) + sum(len(orjson.dumps(sent)) for sent in (self.tools, own_turns) if sent)
+        history = context.window(
+            thread_id=self.run.thread_id,
+            before_run=self.run.id,
+            truncation=self.configuration["truncation_strategy"],
+            context_length=self.context_length,
+            prompt_budget=self.prompt_budget,
+            reserved=reserved,
+        )
+        return [*([{"role": "system", "content": system}] if system else []), *history, *own_turns]
+
+    def sources(self) -> dict[str, str]:
+        """The files that the answer may cite, by their marks."""
+        return {
+            mark: file_id
+            for step, call in self._done()
+            if (tool := self.toolbox.of_type(call["type"])) is not None
+            for mark, file_id in tool.sources(call, position=step.position).items()
+        }
+
+    def _done(self) -> Iterator[tuple[RunStep, dict[str, Any]]]:
+        """The calls that were carried out here."""
+        for step in self.steps:
+            if step.status == Step.COMPLETED:
+                yield from ((step, call) for call in step.tool_calls if call["id"] in step.asked)
+
+    def _told(self) -> dict[str, str]:
+        """What the model is told of each call that was carried out here, by its id: the newest get the room first."""
+        tokens = self.context_length or context.DEFAULT_CONTEXT_LENGTH
+        if self.prompt_budget is not None:
+            tokens = min(tokens, self.prompt_budget)
+        room, told = int(tokens * FOUND_SHARE * context.BYTES_PER_TOKEN), {}
+        for step, call in reversed(list(self._done())):
+            tool = self.toolbox.of_type(call["type"])
+            if tool is not None:
+                told[call["id"]] = tool.told(call, position=step.position, room=room)
+                room -= len(told[call["id"]].encode())
+        return told
+
+    def _system(self, told: dict[str, str]) -> str:
+        """One message: many models take no second one."""
+        found = [told[call["id"]] for step, call in self._done() if is_beforehand(step) and call["id"] in told]
+        return "\n\n".join(text for text in (self.configuration["instructions"], *found) if text)
+
+    def _own_turns(self, told: dict[str, str]) -> list[dict[str, Any]]:
+        """What this run has said and done so far, as chat messages."""
+        written = Message.objects.of_thread(self.run.thread_id).filter(run_id=self.run.id)
+        texts = {message.id: message.text for message in written}
+        turns: list[dict[str, Any]] = []
+        for step in self.steps:
+            if step.status != Step.COMPLETED or is_beforehand(step):
+                continue
+            if step.type == RunStep.Type.MESSAGE_CREATION:
+                turns.append({"role": "assistant", "content": texts.get(step.message_id, "")})
+                continue
+            if not (turns and turns[-1]["role"] == "assistant" and "tool_calls" not in turns[-1]):
+                turns.append({"role": "assistant", "content": None})  # text and calls of one turn are one message
+            turns[-1]["tool_calls"] = [self._as_sent(step, call) for call in step.tool_calls]
+            for call in step.tool_calls:
+                output = call["function"]["output"] if call["type"] == "function" else told.get(call["id"])
+                turns.append({"role": "tool", "tool_call_id": call["id"], "content": output or ""})
+        return turns
+
+    def _as_sent(self, step: RunStep, call: dict[str, Any]) -> dict[str, Any]:
+        if call["type"] != "function":
+            arguments = step.asked.get(call["id"], {}).get("arguments", {})
+            return self.toolbox.as_asked(call, orjson.dumps(arguments).decode())
+        function = {name: call["function"][name] for name in ("name", "arguments")}
+        return {"id": call["id"], "type": "function", "function": function}
+
+
+def is_beforehand(step: RunStep) -> bool:
+    return any(asked.get(BEFOREHAND) for asked in step.asked.values())
