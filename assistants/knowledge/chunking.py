@@ -21,8 +21,9 @@ _TOKEN = re.compile(
     r"|[Ͱ-᳿]{1,3}"  # alphabets that come in shorter tokens: Greek, Cyrillic, Arabic, Hindi, Thai …
     r"|\S"  # Chinese, Japanese, signs: each for itself
 )
-#: where a text may be cut: after a sentence and at the end of a line, always behind the white space that follows
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”]*\s*|\n\s*")
+#: where a text may be cut: after a sentence and at the end of a line, always behind the white space that follows; looks
+#: at each sign once, also where there are millions of full stops
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s+|[。！？]+[」』”]*\s*|\n\s*")
 
 HARD, LINE, SENTENCE, SENTENCE_LINE, PARAGRAPH = range(5)  # how good a place to cut is
 PIECES_IN_CHUNK = 4  # at least: longer sentences are cut, or an overlap could not be near what was asked for

@@ -1,4 +1,4 @@
-"""A whole process that executes runs, with what it needs beside the worker: the bus and the engines' monitor."""
+"""A whole process that executes runs and ingests files, with what that needs: the bus and the engines' monitor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from django.db import Error as DatabaseError
 
+from assistants.knowledge.ingestion.worker import IngestionWorker
 from inference import gateway
 from inference.engines import monitor
 from runs.services.reaping import reap
@@ -39,7 +40,7 @@ async def run_worker_process(*, concurrency: int, drain: float = DRAIN, companio
 async def work_until(
     stop: asyncio.Event, *, concurrency: int, drain: float = DRAIN, companion: Companion | None = None
 ) -> None:
-    """The worker and its companions in the running loop, ended in order: runs first, then the engine.
+    """The workers and their companions in the running loop, ended in order: runs and files first, then the engine.
 
     The gateway stays open: where pages are served too, their requests may still be answered by models.
 
@@ -47,6 +48,7 @@ async def work_until(
     """
     bus.start_bridge()
     watching = asyncio.create_task(monitor.run_monitor(), name="engine-monitor")
+    ingesting = asyncio.create_task(IngestionWorker(drain=drain).run(stop), name="ingestion")
     engine_stop = asyncio.Event()
     engine = None
     if companion is not None:
@@ -55,6 +57,8 @@ async def work_until(
     try:
         await Worker(concurrency=concurrency, drain=drain).run(stop)
     finally:
+        stop.set()  # what ended the worker ends the ingestion, which drains at the same time
+        await asyncio.gather(ingesting, return_exceptions=True)
         engine_stop.set()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -1,0 +1,84 @@
+"""Vectors of another model, in the background: for files that were made searchable with an earlier one, or with none.
+
+The old vectors serve until the new ones are committed, file by file.
+"""
+
+from __future__ import annotations
+
+import structlog
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from assistants.knowledge import embedding
+from assistants.knowledge.ingestion import leases, outcomes, work
+from assistants.knowledge.ingestion.leases import MAXIMUM_CRASHES, Lease
+from assistants.knowledge.models import Chunk, IngestionStatus, MemberVectors, StoreFile
+from inference.chat import InferenceError
+from sovereign.core.database import DatabaseExecutor, service
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY = 30.0  # seconds until a file is tried again, doubled up to an hour
+LONGEST_DELAY = 3600.0
+
+
+async def outdated(database: DatabaseExecutor) -> list[tuple[str, embedding.Space]]:
+    """The projects with vectors of another space than the one that is made for them now, and that one."""
+    found = []
+    for project_id, spaces in (await database.run(_spaces)).items():
+        try:
+            current = await embedding.current_space(project_id)
+        except InferenceError:
+            continue  # it does not answer: the next look will tell
+        if current is not None and spaces != {current.name}:
+            found.append((project_id, current))
+    return found
+
+
+def _spaces() -> dict[str, set[str]]:
+    """The spaces of each project's files."""
+    rows = StoreFile.objects.filter(status=IngestionStatus.COMPLETED).order_by()
+    found: dict[str, set[str]] = {}
+    for project_id, space in rows.values_list("store__project_id", "space").distinct():
+        found.setdefault(project_id, set()).add(space)
+    return found
+
+
+def claim(worker_id: str, project_id: str, space: str) -> Lease | None:
+    """Take the oldest file of a project whose vectors are not of this space. Looks before it locks."""
+    return _claim(worker_id, project_id, space) if _claimable(project_id, space).exists() else None
+
+
+@service
+def _claim(worker_id: str, project_id: str, space: str) -> Lease | None:
+    rows = _claimable(project_id, space).order_by("created_at", "id")
+    for member in rows.select_for_update(skip_locked=True, no_key=True, of=("self",))[:1]:
+        return leases.take(member, project_id, worker_id)
+    return None
+
+
+def _claimable(project_id: str, space: str) -> StoreFile:
+    """One that killed its workers keeps what it has."""
+    rows = leases.unheld().filter(status=IngestionStatus.COMPLETED, store__project_id=project_id).exclude(space=space)
+    due = rows.filter(Q(available_at__isnull=True) | Q(available_at__lte=Now()))
+    return due.filter(crash_count__lt=MAXIMUM_CRASHES)
+
+
+async def reembed(lease: Lease, space: embedding.Space, database: DatabaseExecutor) -> None:
+    """New vectors for one file, or another try later."""
+    texts, width, retries = await database.run(_read, lease)
+    try:
+        vectors = await work.embed(texts, space, lease.project_id)
+    except InferenceError as error:
+        seconds = min(LONGEST_DELAY, FIRST_DELAY * 2.0**retries)
+        await database.run(outcomes.postpone, lease, seconds, error.message)
+        return
+    if await database.run(outcomes.replace, lease, vectors, space.name, width):
+        log.info("file_reembedded", member=lease.member_id, chunks=len(texts), space=space.name)
+
+
+def _read(lease: Lease) -> tuple[list[str], int, int]:
+    """The texts of a file's chunks, the width of their vectors, and how often it was tried."""
+    texts = list(Chunk.objects.filter(member=lease.member_id).order_by("position").values_list("text", flat=True))
+    width = MemberVectors.objects.filter(member=lease.member_id).values_list("width", flat=True).first() or 0
+    return texts, width, outcomes.retries(lease)
