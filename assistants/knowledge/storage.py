@@ -40,12 +40,11 @@ S3_OPTIONS = frozenset(("endpoint_url", "region_name", "addressing_style", "sign
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A content that is in the storage. ``sha256`` and ``md5`` are in hexadecimal."""
+    """A content that is in the storage, with its digest in hexadecimal."""
 
     key: str
     bytes: int
     sha256: str
-    md5: str
 
 
 # ------------------------------------------------------------------------------------------------ the one door
@@ -64,7 +63,6 @@ class Draft:
         self._key = secrets.token_hex(20)
         self._path = _drafts() / self._key
         self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
         with full_storage_told():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = io.FileIO(self._path, "x", opener=_for_the_owner)
@@ -76,8 +74,12 @@ class Draft:
             while rest:
                 rest = rest[self._file.write(rest) or 0 :]
         self._sha256.update(piece)
-        self._md5.update(piece)
         self.bytes += len(piece)
+
+    @property
+    def sha256(self) -> str:
+        """Of what has been written, in hexadecimal."""
+        return self._sha256.hexdigest()
 
     def keep(self) -> Stored:
         """Make it a content; whoever makes it known (or not) settles the doubt about its key.
@@ -88,7 +90,7 @@ class Draft:
             os.fsync(self._file.fileno())
             doubt(self._key)
             _place().put(self._path, self._key)
-        return Stored(self._key, self.bytes, self._sha256.hexdigest(), self._md5.hexdigest())
+        return Stored(self._key, self.bytes, self.sha256)
 
     def close(self) -> None:
         self._file.close()
@@ -128,9 +130,20 @@ def pieces(key: str) -> Iterator[bytes]:
 
 
 def delete(key: str) -> None:
-    """Remove a content, and the doubt about its key; nothing happens where there is none."""
+    """Remove a content, and the doubt about its key; nothing happens where there is none.
+
+    :raises ApiError: 503, the bucket does not answer.
+    """
     _place().remove(key)
     settle(key)
+
+
+def give_up(stored: Stored) -> None:
+    """Remove a content that no row came to name: now, or where that fails once its doubt is old."""
+    try:
+        delete(stored.key)
+    except (ApiError, OSError) as error:
+        log.warning("content_not_removed", key=stored.key, error=str(error))
 
 
 # ------------------------------------------------------------------------------------------------ doubts

@@ -4,18 +4,20 @@ Everything that answers here is synchronous, and Django's own handler goes from 
 for each middleware that is not asynchronous: two thirds of what a small GET cost. Here one hop takes the request
 through signals, middleware, view and closing, in a thread that is kept, and the loop only sends bytes. What streams is
 sent by the loop as it comes; what takes long and needs no database (``LaterResponse``) is awaited there, so that no
-thread is held for it.
+thread is held for it. Bodies are there before their view is called, but for those that it takes as they come
+(``core.incoming``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from functools import partial
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -34,9 +36,12 @@ from django.urls import set_script_prefix
 from sovereign.core.database import DatabaseExecutor
 from sovereign.core.errors import ApiError, database_unavailable, request_too_large, server_error, unavailable
 from sovereign.core.ids import new_request_id
+from sovereign.core.incoming import SCOPE, Incoming, limit_of
 from sovereign.core.sse import EventStream
 
 log = structlog.get_logger(__name__)
+
+Leaves = Callable[[], Coroutine[Any, Any, Any]]  # returns when the client has gone
 
 THREADS = 32  # requests that may wait for the database at once; those after them wait for a thread
 WAITING = 1_000  # requests that may wait for a thread; those after them are refused
@@ -86,6 +91,8 @@ class LaterResponse(HttpResponseBase):
             return await self._work()
         except ApiError as error:
             return _refusal(error)
+        except RequestAborted:
+            raise
         except (OperationalError, InterfaceError) as error:
             log.error("database_unavailable", exc_info=error)
             return _refusal(database_unavailable())
@@ -120,22 +127,38 @@ class OneHopHandler(ASGIHandler):
         self._unanswered = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        taken = limit_of(scope["method"], scope["path"], _header(scope, b"content-type"))
+        if taken is not None:
+            await self._take(scope, Incoming(receive, taken), taken, send)
+            return
         try:
-            if _announced(scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            _refuse_announced(scope, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             body = await self.read_body(receive)
         except RequestAborted:
             return
         except ApiError as error:
             await self.send_response(_refused_at_once(error), send)
             return
-        response = await self._answer(scope, body)
+        await self._send(await self._answer(scope, body), receive, send)
+
+    async def _take(self, scope: Any, incoming: Incoming, limit: int, send: Any) -> None:
+        """Answer a request whose view takes the body as it comes: to Django it has none."""
+        send = incoming.before(send)
+        try:
+            _refuse_announced(scope, limit)
+        except ApiError as error:
+            await self.send_response(_refused_at_once(error), send)
+            return
+        with suppress(RequestAborted):
+            await self._send(await self._answer({**scope, SCOPE: incoming}, BytesIO()), incoming.left, send)
+
+    async def _send(self, response: Any, leaves: Leaves, send: Any) -> None:
         if not response.streaming:
             await self.send_response(response, send)
         elif isinstance(response, LaterResponse):
-            await self._send_later(response, receive, send)
+            await self._send_later(response, leaves, send)
         else:
-            await self._stream(response, asyncio.create_task(receive()), send)
+            await self._stream(response, asyncio.create_task(leaves()), send)
 
     async def read_body(self, receive: Any) -> Any:
         """The body, of which only what is large goes to a file.
@@ -195,9 +218,11 @@ class OneHopHandler(ASGIHandler):
         while (piece := await self._threads.run(next, content, None)) is not None:
             yield piece
 
-    async def _send_later(self, later: LaterResponse, receive: Any, send: Any) -> None:
+    async def _send_later(
+        self, later: LaterResponse, leaves: Callable[[], Coroutine[Any, Any, Any]], send: Any
+    ) -> None:
         """Await the response and send it; both end when the client leaves."""
-        leaving = asyncio.create_task(receive())
+        leaving = asyncio.create_task(leaves())
         working = asyncio.create_task(later.final(), context=later.context)
         try:
             await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -212,7 +237,7 @@ class OneHopHandler(ASGIHandler):
             leaving.cancel()
             working.cancel()
             await asyncio.gather(leaving, working, return_exceptions=True)
-            if not working.cancelled():
+            if not working.cancelled() and working.exception() is None:
                 await _end(working.result())
 
     async def _stream(
@@ -252,10 +277,16 @@ def _close_unsent(answering: Future[Any]) -> None:
         response.close()
 
 
-def _announced(scope: Any) -> int:
-    """Bytes of the body, where the client says; what is no number is refused elsewhere."""
-    told = dict(scope["headers"]).get(b"content-length", b"")
-    return int(told) if told.isdigit() and len(told) < 20 else 0
+def _header(scope: Any, name: bytes) -> bytes:
+    value: bytes = dict(scope["headers"]).get(name, b"")
+    return value
+
+
+def _refuse_announced(scope: Any, limit: int) -> None:
+    """:raises ApiError: 413, the client says that its body is larger; what is no number is refused elsewhere."""
+    told = _header(scope, b"content-length")
+    if told.isdigit() and len(told) < 20 and int(told) > limit:
+        raise request_too_large(limit)
 
 
 def _refusal(error: ApiError) -> HttpResponse:

@@ -72,10 +72,10 @@ def forbidden(scope: str) -> ApiError:
     )
 
 
-def unsupported_content_type(content_type: str) -> ApiError:
+def unsupported_content_type(content_type: str, accepted: str = "application/json") -> ApiError:
     shown = content_type[:SHOWN_ID]
     return ApiError(
-        f"Unsupported content type: '{shown}'. This API method only accepts 'application/json' requests, but you "
+        f"Unsupported content type: '{shown}'. This API method only accepts '{accepted}' requests, but you "
         f"specified the header 'Content-Type: {shown}'. Please try again with a supported content type.",
         status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         code="unsupported_content_type",

@@ -1,15 +1,18 @@
 """Daphne with bounds: on what anybody may send, and on what is held for a reader that does not read.
 
 Daphne keeps a whole body before the application sees any of it, and writes without asking whether the other side reads.
+Here uploads go to their views piece by piece, and ``send`` waits for the reader.
 Importing this module installs Twisted's asyncio reactor.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import Any
+from urllib.parse import unquote
 
 import daphne.server
 import orjson
@@ -22,12 +25,14 @@ from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from sovereign.core.errors import ApiError, request_too_large
 from sovereign.core.ids import new_request_id
+from sovereign.core.incoming import limit_of
 
 log = structlog.get_logger(__name__)
 
 STALLED = 60.0  # seconds in which a full buffer must have been emptied; a stream can be resumed afterwards
 LINGER = 10.0  # seconds in which a refused client may finish sending and read why it was refused
 POLL = 0.05  # seconds
+HELD = 256 * 1024  # bytes of a body that wait for the application that takes it as it comes
 
 
 class Flow:
@@ -58,19 +63,72 @@ class Flow:
         return True
 
 
+class Intake:
+    """The queue between a connection and an application that takes a body as it comes (``core.incoming``).
+
+    The connection is not read while much of it waits here.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self.is_whole = False
+        self._transport = transport
+        self._pieces: list[bytes] = []
+        self._held = 0  # bytes
+        self._has_left = self._is_told = False
+        self._changed = asyncio.Event()
+
+    def feed(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._held += len(data)
+        self._changed.set()
+        if self._held > HELD:
+            self._transport.pauseProducing()
+
+    def end(self) -> None:
+        self.is_whole = True
+        self._changed.set()
+
+    def put_nowait(self, message: dict[str, Any]) -> None:
+        """What Daphne has to say: that the client has gone. The body it gives, it believes to be all there is."""
+        if message["type"] == "http.disconnect":
+            self._has_left = True
+            self._changed.set()
+
+    async def get(self) -> dict[str, Any]:
+        """The application's next message: all that has come of the body, or that the client has gone."""
+        while not (self._has_left or self._pieces or (self.is_whole and not self._is_told)):
+            self._changed.clear()
+            await self._changed.wait()
+        if self._has_left:
+            return {"type": "http.disconnect"}
+        body, self._pieces, self._held = b"".join(self._pieces), [], 0
+        self._is_told = self.is_whole
+        self._transport.resumeProducing()
+        return {"type": "http.request", "body": body, "more_body": not self.is_whole}
+
+
 class Channel(HTTPChannel):
     """A connection whose refusals are in the contract's envelope, those of Twisted's parser included."""
 
+    is_answered_early = False
+
     def refuse(self, error: ApiError) -> None:
-        """Answer and read on without keeping anything: a connection that is reset takes the answer with it."""
         status, body = HTTPStatus(error.status), orjson.dumps(error.body())
         head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         head += f"\r\nX-Request-Id: {new_request_id()}\r\nConnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
+        self._read_out()
+
+    def _read_out(self) -> None:
+        """Read on without keeping anything: a connection that is reset takes the answer with it."""
         self.transport.loseWriteConnection()
         self.dataReceived = lambda data: None
         self.clearLineBuffer()  # the parser would go on with what it has
+        self.transport.resumeProducing()
         reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def loseConnection(self) -> Any:
+        return self._read_out() if self.is_answered_early else super().loseConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse(
@@ -84,10 +142,14 @@ class Channel(HTTPChannel):
 
 
 class Request(WebRequest):
-    """A request whose body is refused as soon as it is known to be too large."""
+    """A request whose body is refused as soon as it is known to be too large.
+
+    Where its view takes the body as it comes, it is given to the application before there is any (``intake``).
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.flow = Flow()
+        self.intake: Intake | None = None
         self.is_event_stream = False
         self._received = 0
         self._is_refused = False
@@ -97,12 +159,23 @@ class Request(WebRequest):
     def gotLength(self, length: int | None) -> None:
         is_too_large = length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         super().gotLength(0)  # with more Twisted would write to a file, for which everybody waits
-        if is_too_large:
+        if self._is_taken():
+            self.intake = Intake(self.channel.transport)
+            super().requestReceived(self.channel._command, self.channel._path, self.channel._version)
+        elif is_too_large:
             self._refuse()
         else:
             self.content = SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 - the request closes it
 
+    def _is_taken(self) -> bool:
+        path = unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
+        content_type = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
+        return limit_of(self.channel._command.decode("latin-1"), path, content_type) is not None
+
     def handleContentChunk(self, data: bytes) -> None:
+        if self.intake is not None:
+            self.intake.feed(data)
+            return
         self._received += len(data)
         if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not self._is_refused:
             self._refuse()
@@ -110,7 +183,9 @@ class Request(WebRequest):
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._is_refused:
+        if self.intake is not None:
+            self.intake.end()
+        elif not self._is_refused:
             super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:
@@ -122,11 +197,15 @@ class Request(WebRequest):
         if message["type"] == "http.response.start":
             headers = {name.lower(): value for name, value in message.get("headers", [])}
             self.is_event_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+            if self.intake is not None and not self.intake.is_whole:
+                self.channel.persistent = False
+                self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         if message.get("more_body") and not self.finished and self.channel is not None and self.producer is None:
             self.registerProducer(self.flow, True)
         super().handle_reply(message)
 
     def finish(self) -> None:
+        self.channel.is_answered_early = self.intake is not None and not self.intake.is_whole
         if self.producer is not None:
             self.unregisterProducer()
         self.flow.resumeProducing()
@@ -173,6 +252,15 @@ class BoundedServer(daphne.server.Server):
         daphne.server.HTTPFactory = BoundedHTTPFactory
         daphne.server.WebSocketFactory = BoundedWebSocketFactory
         super().run()
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        intake = getattr(protocol, "intake", None)
+        if intake is None:
+            return super().create_application(protocol, scope)
+        scope.setdefault("asgi", {"version": "3.0"})
+        work = self.application(scope=scope, receive=intake.get, send=partial(self.handle_reply, protocol))
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(work)
+        return intake
 
     def listen_success(self, port: Any) -> Any:
         super().listen_success(port)

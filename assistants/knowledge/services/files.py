@@ -89,7 +89,7 @@ def unless_refused(stored: Stored) -> Iterator[None]:
     except DatabaseError:
         raise
     except BaseException:
-        storage.delete(stored.key)
+        storage.give_up(stored)
         raise
 
 

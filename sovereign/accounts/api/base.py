@@ -76,6 +76,14 @@ class ApiView(APIView):
         checked, self._checked = self._checked, None
         return self._check() if checked is None else checked
 
+    def given(self) -> Any:
+        """The body before it is validated, as JSON has it: equal for equal requests."""
+        return self.request.data
+
+    def outline(self) -> Any:
+        """What is known of the body even where the request is refused before it has been read."""
+        return self.given()
+
     def _check(self) -> dict[str, Any]:
         if settings.SOVEREIGN.unknown_parameters != LENIENT:
             return self._validated()
@@ -83,11 +91,11 @@ class ApiView(APIView):
             try:
                 return self._validated()
             finally:
-                if text := ignored.header(self.request.data):
+                if text := ignored.header(self.given()):
                     self.headers[leniency.HEADER] = text  # DRF puts these on whatever the answer will be
 
     def _validated(self) -> dict[str, Any]:
-        return self.serializer_class.checked(self.request.data, partial=self.partial_body)
+        return self.serializer_class.checked(self.given(), partial=self.partial_body)
 
     # ------------------------------------------------------------------------------------- the same POST again
 
@@ -144,12 +152,12 @@ class ApiView(APIView):
 
     def _attempt(self, request: Request, key: str | None) -> Attempt:
         retry = _retry_count_of(request) or 0
-        if retry and key is None and idempotency.refusals.take(_asked_by(request)):
+        if retry and key is None and idempotency.refusals.take(_asked_by(request, self.outline())):
             retry = 0
         return idempotency.attempt_of(
             principal_of(request),
             path=request.get_full_path(),
-            body=_body_of(request),
+            body=_sorted(self.given()),
             key=key,
             retry=retry,
             kept=self.answers_kept,
@@ -171,7 +179,7 @@ class ApiView(APIView):
                 response["x-should-retry"] = "false"
         elif not (self._attempted.retry if self._attempted else retry):
             with suppress(ApiError, APIException):  # a body that is none: its retry will be refused, too
-                idempotency.refusals.note(_asked_by(self.request))
+                idempotency.refusals.note(_asked_by(self.request, self.outline()))
         return response
 
 
@@ -182,16 +190,16 @@ def _answer_of(made: Response | Stream) -> Answer:
     return Answer(made.status_code, headers, orjson.dumps(made.data))
 
 
-def _body_of(request: Request) -> bytes:
+def _sorted(body: Any) -> bytes:
     """The same for equal bodies."""
-    return orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
-def _asked_by(request: Request) -> bytes:
+def _asked_by(request: Request, body: Any) -> bytes:
     """A digest of a request and of who says to send it: that may be all that is known while the database is away."""
     asked = [request.headers.get(name, "") for name in ("Authorization", "X-Api-Key", "Cookie")]
     asked += [request.get_full_path(), ""]
-    return hashlib.sha256("\0".join(asked).encode(errors="surrogatepass") + _body_of(request)).digest()
+    return hashlib.sha256("\0".join(asked).encode(errors="surrogatepass") + _sorted(body)).digest()
 
 
 def _key_of(request: Request) -> str | None:

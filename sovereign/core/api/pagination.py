@@ -34,10 +34,11 @@ class Page:
     before: str | None = None
 
 
-def page_of(query: Mapping[str, str]) -> Page:
+def page_of(query: Mapping[str, str], *, default: int = DEFAULT_LIMIT, maximum: int = MAXIMUM_LIMIT) -> Page:
     """Read the list parameters.
 
-    :raises ApiError: a limit outside 0 to 100, or an unknown order.
+    :param default: the limit where none is given.
+    :raises ApiError: a limit outside 0 to ``maximum``, or an unknown order.
     """
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
@@ -46,12 +47,12 @@ def page_of(query: Mapping[str, str]) -> Page:
             param="order",
             code="invalid_value",
         )
-    return Page(_limit(query.get("limit")), order == "desc", query.get("after") or None, query.get("before") or None)
+    text = query.get("limit")
+    limit = default if text is None else _limit(text, maximum)
+    return Page(limit, order == "desc", query.get("after") or None, query.get("before") or None)
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
+def _limit(text: str, maximum: int) -> int:
     if not WHOLE_NUMBER.fullmatch(text):
         raise ApiError(
             "Invalid type for 'limit': expected an integer, but got a string instead.",
@@ -66,10 +67,9 @@ def _limit(text: str | None) -> int:
             param="limit",
             code="integer_below_min_value",
         )
-    if limit > MAXIMUM_LIMIT:
+    if limit > maximum:
         raise ApiError(
-            "Invalid 'limit': integer above maximum value. Expected a value <= "
-            f"{MAXIMUM_LIMIT}, but got {limit} instead.",
+            f"Invalid 'limit': integer above maximum value. Expected a value <= {maximum}, but got {limit} instead.",
             param="limit",
             code="integer_above_max_value",
         )

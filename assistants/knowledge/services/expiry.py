@@ -1,0 +1,90 @@
+"""What ends by itself: files and uploads whose time is over, and what processes that died have left in the storage.
+
+Called again and again by every process that has a reaper.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from django.db import InterfaceError, OperationalError
+
+from assistants.knowledge import storage
+from assistants.knowledge.models import File, Upload, UploadPart
+from assistants.knowledge.services import files, uploads
+from sovereign.accounts import audit
+from sovereign.core.database import now, service
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+SWEPT_EVERY = 3_600.0  # seconds
+DOUBTFUL = 24 * 3_600.0  # seconds that a content may take between the storage and its row, a slow bucket included
+
+
+_next_sweep = 0.0
+
+
+def expire() -> int:
+    """End every file and upload that is due, each in a transaction of its own; returns how many there were.
+
+    Once an hour the storage is swept, too.
+    """
+    global _next_sweep
+    if time.monotonic() >= _next_sweep:
+        _next_sweep = time.monotonic() + SWEPT_EVERY
+        sweep()
+    ended = 0
+    instant = now()
+    due_files = File.objects.filter(expires_at__lte=instant)
+    due_uploads = Upload.objects.filter(status=Upload.Status.PENDING, expires_at__lte=instant)
+    for due, end in ((due_files, _end_file), (due_uploads, _end_upload)):
+        for identifier in due.order_by("expires_at").values_list("id", flat=True)[:AT_ONCE]:
+            ended += _ended(end, identifier)
+    return ended
+
+
+def _ended(end: Callable[[str], bool], identifier: str) -> bool:
+    try:
+        return end(identifier)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the object
+    except Exception:  # one that cannot be ended must not keep all later ones
+        log.exception("not_expired", object=identifier)
+        return False
+
+
+@service
+def _end_file(file_id: str) -> bool:
+    due = File.objects.select_for_update(no_key=True, of=("self",)).filter(pk=file_id, expires_at__lte=now())
+    file = due.order_by().first()
+    if file is None:
+        return False
+    audit.record(None, "file.expired", file, purpose=file.purpose)
+    files.remove_file(file)
+    return True
+
+
+@service
+def _end_upload(upload_id: str) -> bool:
+    pending = Upload.objects.select_for_update(no_key=True, of=("self",)).filter(status=Upload.Status.PENDING)
+    upload = pending.filter(pk=upload_id, expires_at__lte=now()).order_by().first()
+    if upload is None:
+        return False
+    uploads.end_upload(upload, Upload.Status.EXPIRED)
+    return True
+
+
+def sweep(age: float = DOUBTFUL) -> int:
+    """Remove contents that no row names although their keys have been in doubt for so long; returns how many."""
+    removed = 0
+    for key in storage.old_doubts(age):
+        if any(model.objects.filter(storage_key=key).exists() for model in (File, UploadPart)):
+            storage.settle(key)
+        else:
+            log.warning("content_without_row", key=key)
+            storage.delete(key)
+            removed += 1
+    return removed
