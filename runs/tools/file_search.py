@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from assistants.knowledge import embedding
+from assistants.knowledge.chunking import count_tokens
+from assistants.knowledge.models import VectorStore
+from assistants.knowledge.retrieval.search import Hit, Ranking, search
+from assistants.knowledge.services import stores
 from inference.chat import InferenceError
 from runs.citations import ANONYMOUS, mark_of
 from runs.tools import passages
@@ -40,35 +45,26 @@ class FileSearch(ServerTool):
         return {"query": str(said).strip()[:QUERY_LENGTH]}
 
     def begun(self, call_id: str) -> Call:
-        return {"id": call_id, "type": self.type, "file_search": {"ranking_options": self._ranking(), "results": []}}
+        return {
+            "id": call_id,
+            "type": self.type,
+            "file_search": {"ranking_options": self._ranking_shown(), "results": []},
+        }
 
     async def carry_out(self, call: Call, arguments: dict[str, Any], done: Sequence[Call]) -> Call:
-        query, stores = arguments["query"], self.stores()
-        await in_database(use, self.surroundings.project_id, stores)
-        if not query or not stores:
+        query, searched = arguments["query"], self.stores()
+        await in_database(use, self.surroundings.project_id, searched)
+        if not query or not searched:
             return _with_results(call, [], NO_STORES if query else NO_QUERY)
-        from assistants.knowledge.retrieval import search
-
-        found = await search.search(
+        found = await search(
             project_id=self.surroundings.project_id,
-            store_ids=stores,
+            store_ids=searched,
             queries=[query],
             limit=self._limit(),
-            filters=None,
-            ranking=search.Ranking(score_threshold=self._ranking()["score_threshold"]),
-            attribution=replace(self.surroundings.attribution, purpose="embedding"),
+            ranking=self._ranking(),
+            attribution=replace(self.surroundings.attribution, purpose=embedding.PURPOSE),
         )
-        results = [
-            {
-                "file_id": hit.file_id,
-                "file_name": hit.filename,
-                "score": hit.score,
-                "attributes": hit.attributes,
-                "content": [{"type": "text", "text": hit.text}],
-            }
-            for hit in found.hits
-        ]
-        return _with_results(call, _within(results, self._tokens_left(done)), found.note)
+        return _with_results(call, _within(map(_result, found.hits), self._tokens_left(done)), found.note)
 
     def told(self, call: Call, *, position: int, room: int) -> str:
         work = call["file_search"]
@@ -87,31 +83,36 @@ class FileSearch(ServerTool):
 
     def stores(self) -> list[str]:
         """The ids of the stores that are searched: the assistant's, then the thread's."""
-        named = [(resources.get(self.type) or {}).get("vector_store_ids") or [] for resources in self._resources()]
-        return list(dict.fromkeys(store_id for ids in named for store_id in ids))
+        return list(dict.fromkeys(store for resources in self.surroundings.resources for store in _named(resources)))
 
     def stores_of_thread(self) -> list[str]:
         """The ids of those that a run waits for."""
-        return list((self.surroundings.resources[1].get(self.type) or {}).get("vector_store_ids") or [])
+        return _named(self.surroundings.resources[1])
 
-    def _resources(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return self.surroundings.resources
+    @property
+    def _options(self) -> dict[str, Any]:
+        return self.settings.get(self.type) or {}
 
-    def _ranking(self) -> dict[str, Any]:
+    def _ranking_shown(self) -> dict[str, Any]:
         """As steps show it: what was not set is not there."""
-        options = (self.settings.get(self.type) or {}).get("ranking_options") or {}
+        options = self._options.get("ranking_options") or {}
         return {name: value for name, value in options.items() if value is not None}
 
+    def _ranking(self) -> Ranking:
+        options = self._ranking_shown()
+        threshold, weights = options.get("score_threshold", 0.0), options.get("hybrid_search") or {}
+        given = [weights.get(name) for name in ("embedding_weight", "text_weight")]
+        if all(isinstance(weight, (int, float)) and weight >= 0 for weight in given) and any(given):
+            return Ranking(score_threshold=threshold, embedding_weight=given[0], text_weight=given[1])
+        return Ranking(score_threshold=threshold)
+
     def _limit(self) -> int:
-        options = self.settings.get(self.type) or {}
-        return options.get("max_num_results") or (RESULTS_OLD if self._is_old() else RESULTS)
+        return self._options.get("max_num_results") or (RESULTS_OLD if self._is_old() else RESULTS)
 
     def _is_old(self) -> bool:
         return self.surroundings.model.startswith(OLD_MODELS)
 
     def _tokens_left(self, done: Sequence[Call]) -> int:
-        from assistants.knowledge.chunking import count_tokens
-
         earlier = [result for call in done if call["type"] == self.type for result in call["file_search"]["results"]]
         spent = sum(count_tokens(_text_of(result)) for result in earlier)
         return (TOKENS_OLD if self._is_old() else TOKENS) - spent
@@ -119,9 +120,6 @@ class FileSearch(ServerTool):
 
 def check_usable(project_id: str, store_ids: Sequence[str]) -> None:
     """:raises InferenceError: one of the stores has expired. One that was deleted is passed over."""
-    from assistants.knowledge.models import VectorStore
-    from assistants.knowledge.services import stores
-
     for store in VectorStore.objects.filter(project_id=project_id, pk__in=store_ids):
         if stores.is_expired(store):
             raise InferenceError(f"Vector store '{store.id}' has expired.")
@@ -129,8 +127,6 @@ def check_usable(project_id: str, store_ids: Sequence[str]) -> None:
 
 def use(project_id: str, store_ids: Sequence[str]) -> None:
     """Note that stores are searched, which moves their expiry. Raises like :func:`check_usable`."""
-    from assistants.knowledge.services import stores
-
     check_usable(project_id, store_ids)
     stores.touch(store_ids)
 
@@ -140,10 +136,22 @@ def _with_results(call: Call, results: list[dict[str, Any]], note: str) -> Call:
     return {**call, "file_search": {**work, "note": note} if note else work}
 
 
-def _within(results: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
-    """Whole results as long as they fit, and the beginning of the one that does not."""
-    from assistants.knowledge.chunking import count_tokens
+def _named(resources: dict[str, Any]) -> list[str]:
+    return (resources.get(FileSearch.type) or {}).get("vector_store_ids") or []
 
+
+def _result(hit: Hit) -> dict[str, Any]:
+    return {
+        "file_id": hit.file_id,
+        "file_name": hit.filename,
+        "score": hit.score,
+        "attributes": dict(hit.attributes),
+        "content": [{"type": "text", "text": hit.text}],
+    }
+
+
+def _within(results: Iterable[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
+    """Whole results as long as they fit, and the beginning of the one that does not."""
     kept = []
     for result in results:
         text = _text_of(result)

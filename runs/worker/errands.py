@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from assistants.knowledge.services.pending import files_in_progress
 from inference.chat import Usage
 from runs.models import Run
 from runs.services.flushing import Operation
@@ -61,6 +62,4 @@ async def wait_for_files(run: Run, store_ids: Sequence[str]) -> None:
 
 
 def _waits(run: Run, store_ids: Sequence[str]) -> bool:
-    from assistants.knowledge.services.pending import files_in_progress
-
     return run.started_at is not None and now() < run.started_at + FILES_PATIENCE and files_in_progress(store_ids) > 0
