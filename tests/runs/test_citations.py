@@ -16,11 +16,6 @@ SOURCES = {
     "【1:1†source】": "file-b",
     "【12:0†🦊 fox.txt】": "file-c",
 }
-    "【1:0†a.md】": "file-a",
-    "【1:1†b.pdf】": "file-b",
-    "【1:1†source】": "file-b",
-    "【12:0†🦊 fox.txt】": "file-c",
-}
 LONGEST = max(map(len, SOURCES))
 WORDS = [*SOURCES, "【", "】", "†", "【1:0", "【9:9†a.md】", "【1:0†b.pdf】", "So it is. ", "🦊", "\n", "é"]
 texts = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
