@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from assistants.knowledge.services.expiry import expire_files
 from runs.events import EventLog
 from runs.models import Run
 from runs.querysets import MAXIMUM_CRASHES, RunQuerySet
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 def reap() -> int:
     """End every run that is due, each in a transaction of its own; returns how many there were.
 
-    What is kept of answers for those who ask again is forgotten here too, once its time is over.
+    What is kept of answers for those who ask again is forgotten here too, once its time is over, and so are files.
     """
     ended = 0
     for due, end in (
@@ -36,6 +37,7 @@ def reap() -> int:
             except Exception:  # one run that cannot be ended must not keep all later ones alive
                 log.exception("run_not_ended", run=run_id)
     forget_answers()
+    expire_files()
     return ended
 
 

@@ -72,7 +72,7 @@ class UploadCompletionView(KeepingView):
     serializer_class = UploadCompletion
 
     def keep(self, request: Request, **names: str) -> Stored | None:
-        body = self.serializer_class.checked(self.given())
+        body = self.body()
         return uploads.assemble(
             principal=principal_of(request),
             upload_id=names["upload_id"],

@@ -27,7 +27,7 @@ DOUBTFUL = 24 * 3_600.0  # seconds that a content may take between the storage a
 _next_sweep = 0.0
 
 
-def expire() -> int:
+def expire_files() -> int:
     """End every file and upload that is due, each in a transaction of its own; returns how many there were.
 
     Once an hour the storage is swept, too.

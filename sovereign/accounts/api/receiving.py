@@ -166,6 +166,7 @@ class KeepingView(ApiView):
         act = partial(self._conclude, partial(recorded, request, **names))
         if _scope_of(request) is None:  # no loop in which a later response would be awaited
             return act()
+        self.given()  # the body is closed when this thread has done
         return LaterResponse(partial(_writers.run, self._rendered, act))
 
     def _conclude(self, act: Callable[[], Response]) -> Response:

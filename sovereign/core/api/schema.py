@@ -15,6 +15,7 @@ from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT, MINIMUM_
 from sovereign.core.api.unions import Union
 
 JSON = "application/json"
+FORM = "multipart/form-data"
 EVENT_STREAM = "text/event-stream"
 
 PAGE_PARAMETERS = [
@@ -33,7 +34,7 @@ PAGE_PARAMETERS = [
 ]
 
 _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
-_TAG_OF_FIRST = {"chat": "Chat", "models": "Models", "vector_stores": "Vector stores"} | dict.fromkeys(
+_TAG_OF_FIRST = {"chat": "Chat", "models": "Models", "vector_stores": "Vector stores", "files": "Files", "uploads": "Files"} | dict.fromkeys(
     ("completions", "embeddings", "moderations"), "Texts"
 )
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
@@ -48,6 +49,7 @@ IDENTIFIERS = {
     "vector_store_id": "The vector store's id.",
     "file_id": "The file's id.",
     "batch_id": "The batch's id.",
+    "upload_id": "The upload's id.",
     "model": "The model's name; it may have slashes.",
 }
 BETA = OpenApiParameter(
@@ -118,9 +120,11 @@ REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "429": ("TooManyRequests", EXCEEDED, COME_BACK | RATE_LIMITS),
     "500": ("ServerError", "Something went wrong here. The message has the request's id.", SHOULD_RETRY | RATE_LIMITS),
     "503": ("Unavailable", UNAVAILABLE, RETRY_AFTER | SHOULD_RETRY | RATE_LIMITS),
+    "507": ("Full", "There is no room for the file. Nothing of it is kept.", SHOULD_RETRY | RATE_LIMITS),
 }
 WITH_BODY = {"413", "415"}  # refusals of bodies
 OF_CHANGES = {"429"}  # refusals of requests that do more than read
+OF_STORING = {"507"}  # refusals of contents
 
 
 class Error(serializers.Serializer):
@@ -197,7 +201,8 @@ class Documentation(AutoSchema):
         return [*paths, *super().get_override_parameters(), *headers]
 
     def map_parsers(self) -> list[str]:
-        return [JSON]  # any type is taken for it, but this is the one to send
+        takes_form = self.method == "POST" and hasattr(self.view, "body_limit")
+        return [FORM] if takes_form else [JSON]  # any type is taken for JSON, but this is the one to send
 
     def map_renderers(self, attribute: str) -> list[str]:
         return [JSON] if attribute == "media_type" else list(super().map_renderers(attribute))
@@ -232,6 +237,8 @@ class Documentation(AutoSchema):
         names_model = getattr(self.view, "requires_beta", False) or not self.view.is_recorded
         names_objects = "{" in self.path or (self.method == "POST" and names_model)
         unfit = {"GET": WITH_BODY | OF_CHANGES, "DELETE": WITH_BODY}.get(self.method, set())
+        if not (self.method == "POST" and hasattr(self.view, "keep")):
+            unfit = unfit | OF_STORING
         return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
 
     def _refusal(self, status: str) -> dict[str, str]:
