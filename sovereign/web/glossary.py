@@ -306,7 +306,7 @@ WORDS = {
     "upload_id": "The upload that it is a part of.",
     "PartRequest.data": "Some of the file's bytes: at most 64 MB.",
     "FileRequest.expires_after": "When it is deleted by itself; without it never, but 30 days after for a batch.",
-    "UploadRequest.expires_after": "When the file is deleted by itself; without it never, but 30 days after for a batch.",
+    "UploadRequest.expires_after": "When the file is deleted by itself, counted from when it is made.",
     "UploadRequest.bytes": "How large the file will be.",
     "UploadObject.bytes": "How large the file will be.",
     "FileObject.bytes": "How large it is.",
@@ -314,7 +314,7 @@ WORDS = {
     "UploadObject.expires_at": "When it will take no parts any more.",
     "FileObject.status": "Always `processed`: what vector stores make of it is theirs to say.",
     "UploadObject.status": "Whether it takes parts, or how it ended.",
-    "status_details": "Always null.",
+    "FileObject.status_details": "Always null.",
 }
 
 

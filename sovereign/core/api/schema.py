@@ -34,9 +34,13 @@ PAGE_PARAMETERS = [
 ]
 
 _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messages", "runs": "Runs"}
-_TAG_OF_FIRST = {"chat": "Chat", "models": "Models", "vector_stores": "Vector stores", "files": "Files", "uploads": "Files"} | dict.fromkeys(
-    ("completions", "embeddings", "moderations"), "Texts"
-)
+_TAG_OF_FIRST = {
+    "chat": "Chat",
+    "models": "Models",
+    "vector_stores": "Vector stores",
+    "files": "Files",
+    "uploads": "Files",
+} | dict.fromkeys(("completions", "embeddings", "moderations"), "Texts")
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
 IDENTIFIERS = {
