@@ -9,6 +9,7 @@ from runs.streaming.consumer import ThreadConsumer
 
 v1 = [
     path("", include("assistants.api.urls")),
+    path("", include("assistants.knowledge.api.urls")),
     path("", include("runs.api.urls")),  # before threads: "threads/runs" is no thread's id
     path("", include("threads.api.urls")),
     path("", include("inference.api.urls")),
