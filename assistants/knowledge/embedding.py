@@ -1,8 +1,8 @@
 """Vectors of texts, from whatever model makes embeddings for a project: the one in this process, vLLM, a provider.
 
-Vectors of different models cannot be compared, so every vector is filed under its ``Space``. Which model is meant is said
-by the name ``text-embedding-3-small``, as it would be for a client: an alias of that name chooses another, else the
-local embedder is taken, else the first engine that can.
+Vectors of different models cannot be compared, so every vector is filed under its ``Space``. Which model is meant is
+said by the name ``text-embedding-3-small``, as it would be for a client: an alias of that name chooses another, else
+the local embedder is taken, else the first engine that can.
 """
 
 from __future__ import annotations

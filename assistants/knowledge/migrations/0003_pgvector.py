@@ -4,6 +4,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+
 def create(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
     """Without the extension there is no table: the packed vectors serve, and ``enable_pgvector`` makes it later."""
     from assistants.knowledge.retrieval import pgvector

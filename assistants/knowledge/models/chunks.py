@@ -1,7 +1,7 @@
 """What is searched: the pieces of a file in a store, where their words are, and their vectors.
 
-Nothing of it is worth a backup: it is made of the files again. It is written by ``retrieval.indexing`` alone, which keeps
-``StoreStatistics`` true.
+Nothing of it is worth a backup: it is made of the files again. It is written by ``retrieval.indexing`` alone, which
+keeps ``StoreStatistics`` true.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Posting(models.Model):
 
 
 class MemberVectors(models.Model):
-    """The vectors of a file's chunks by position, each of length one or zero: little-endian float32, one after the other.
+    """The vectors of a file's chunks by position: each of length one or zero, little-endian float32.
 
     One row for a file, so that a store's vectors are in memory quickly.
     """

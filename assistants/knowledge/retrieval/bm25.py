@@ -1,7 +1,7 @@
 """BM25 over what is stored of words: the same numbers on every database, to the last bit.
 
-The sum for a chunk is made in the order of the words, each chunk's by itself, so that it does not depend on the order in
-which a database gives its rows.
+The sum for a chunk is made in the order of the words, each chunk's by itself, so that it does not depend on the order
+in which a database gives its rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Filters over the attributes of files: what they mean. The API reads them, ``matches`` decides.
 
-A value is text, a number or a truth value, and is compared with its like alone: ``"1"`` is not ``1``, and ``true`` is not
-``1`` either. A key that a file does not have equals nothing and is in no list: ``ne`` and ``nin`` hold for it, the others
-do not. Order is that of numbers, and of texts by their characters; truth values have none.
+A value is text, a number or a truth value, and is compared with its like alone: ``"1"`` is not ``1``, and ``true`` is
+not ``1`` either. A key that a file does not have equals nothing and is in no list: ``ne`` and ``nin`` hold for it, the
+others do not. Order is that of numbers, and of texts by their characters; truth values have none.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One list of two: weighted reciprocal rank fusion, in which a vote counts for what its own score is.
 
-A list's vote for a chunk is ``weight × score × (K + 1) / (K + rank)``, with scores of 0 to 1 and weights that add up to 1.
-So the sum is one of 0 to 1 as well, and tells something by itself: 1 is first in both lists and a perfect match in both,
-and a chunk that neither finds near is near 0, however good its ranks are. Plain reciprocal ranks cannot tell that: the
-first of ten irrelevant chunks has the rank 1 too, and questions that share no words with their answer drown in the words
-they share with others.
+A list's vote for a chunk is ``weight × score × (K + 1) / (K + rank)``, with scores of 0 to 1 and weights that add up
+to 1. So the sum is one of 0 to 1 as well, and tells something by itself: 1 is first in both lists and a perfect match
+in both, and a chunk that neither finds near is near 0, however good its ranks are. Plain reciprocal ranks cannot tell
+that: the first of ten irrelevant chunks has the rank 1 too, and questions that share no words with their answer drown
+in the words they share with others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Vectors in Postgres itself, where its extension pgvector is: a table beside ``MemberVectors``, made of it.
 
-The table is made by a migration where the extension can be had, else later by ``manage.py enable_pgvector``. It is exact:
-there is no index that would guess. Where it is not, the packed vectors serve.
+The table is made by a migration where the extension can be had, else later by ``manage.py enable_pgvector``. It is
+exact: there is no index that would guess. Where it is not, the packed vectors serve.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ A row of ``Posting`` is one word in one file; its data are places of ``PLACE``, 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from django.db.models.functions import Length
 
 from assistants.knowledge.models import Posting
 from assistants.knowledge.retrieval.bm25 import Word
-from assistants.knowledge.retrieval.terms import key_of, terms
+from assistants.knowledge.retrieval.terms import key_of, raw_words, terms_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 PLACE = [("position", "<u4"), ("count", "<u2"), ("length", "<u2")]  # length: of the chunk, in words
 BYTES_OF_PLACE = 8
+AT_ONCE = 2_000  # chunks whose words are sorted together: bounds the memory of a large file
 MOST = 2**16 - 1  # of a count or a length: beyond it nothing changes any more
 MEMBER_BITS = 32  # a chunk is known by one number: its file's row above these bits, its position below
 
@@ -29,28 +31,60 @@ def pack(store_id: str, texts: Sequence[str]) -> tuple[list[tuple[int, bytes]], 
 
     :returns: number and data of each word, by number, and how many words each chunk has.
     """
+    words: defaultdict[str, list[bytes]] = defaultdict(list)
+    lengths: list[int] = []
+    for begin in range(0, len(texts), AT_ONCE):
+        lengths += _pack(texts[begin : begin + AT_ONCE], begin, words)
+    return sorted((key_of(store_id, term), b"".join(data)) for term, data in words.items()), lengths
+
+
+class _Numbers(dict[str, int]):
+    """Numbers from 0 in the order in which they are asked for."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = number = len(self)
+        return number
+
+
+def _pack(texts: Sequence[str], begin: int, words: defaultdict[str, list[bytes]]) -> list[int]:
+    """Add the places of the words of some chunks, of which ``begin`` is the first.
+
+    What is done for each single word is done by numpy or by C: there are a hundred thousand in a megabyte.
+
+    :returns: how many words each chunk has.
+    """
     import numpy as np
 
-    numbers: dict[str, int] = {}  # of each word, in the order in which they came
-    word_of: list[int] = []
-    counts: list[int] = []
-    sizes, lengths = [], []
-    for text in texts:
-        found = terms(text)
-        word_of += [numbers.setdefault(term, len(numbers)) for term in found]
-        counts += found.values()
-        sizes.append(len(found))
-        lengths.append(found.total())
-    places: np.ndarray = np.empty(len(counts), PLACE)
-    places["position"] = np.repeat(np.arange(len(texts)), sizes)
+    raws, terms = _Numbers(), _Numbers()
+    found = [np.fromiter(map(raws.__getitem__, raw_words(text)), np.int64) for text in texts]
+    meanings = [[terms[term] for term in terms_of(raw)] for raw in raws]
+    chunks = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
+    word_of, chunk_of = _meant(np.concatenate(found), chunks, meanings)
+    lengths = np.bincount(chunk_of, minlength=len(texts))
+    both, counts = np.unique((word_of << MEMBER_BITS) | chunk_of, return_counts=True)
+    positions = both & (2**MEMBER_BITS - 1)
+    places: np.ndarray = np.empty(len(both), PLACE)
+    places["position"] = positions + begin
     places["count"] = np.minimum(counts, MOST)
-    places["length"] = np.repeat(np.minimum(lengths, MOST), sizes)
-    order = np.argsort(np.asarray(word_of, np.int64), kind="stable")
-    data = places[order].tobytes()
-    ends = (np.cumsum(np.bincount(word_of, minlength=len(numbers))) * BYTES_OF_PLACE).tolist() if counts else []
-    begins = [0, *ends[:-1]]
-    rows = [(key_of(store_id, term), data[begin:end]) for term, begin, end in zip(numbers, begins, ends, strict=True)]
-    return sorted(rows), lengths
+    places["length"] = np.minimum(lengths[positions], MOST)
+    data = places.tobytes()
+    ends = (np.cumsum(np.bincount(both >> MEMBER_BITS, minlength=len(terms))) * BYTES_OF_PLACE).tolist()
+    for term, first, end in zip(terms, [0, *ends][:-1], ends, strict=True):
+        words[term].append(data[first:end])
+    return lengths.tolist()
+
+
+def _meant(raws: np.ndarray, chunks: np.ndarray, meanings: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """For words as they are written and their chunks, both [n]: the numbers of what they mean, and their chunks [m]."""
+    import numpy as np
+
+    sizes = np.asarray([len(terms) for terms in meanings], np.int64)
+    begins = np.cumsum(sizes) - sizes
+    flat = np.asarray([term for terms in meanings for term in terms], np.int64)
+    times = sizes[raws]
+    before = np.cumsum(times) - times
+    within = np.arange(times.sum()) - np.repeat(before, times)
+    return flat[np.repeat(begins[raws], times) + within], np.repeat(chunks, times)
 
 
 def frequencies(keys: Collection[int]) -> dict[int, int]:

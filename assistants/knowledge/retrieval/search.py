@@ -1,7 +1,7 @@
 """What is found in vector stores for a question: by words and by vectors, fused into one list.
 
-The order is the same whenever, and on whichever database, the same is asked of the same: equal scores are put in the order
-of their files' age, id, and the chunk's position. A score is one of 0 to 1; see ``fusion`` for what it says.
+The order is the same whenever, and on whichever database, the same is asked of the same: equal scores are put in the
+order of their files' age, id, and the chunk's position. A score is one of 0 to 1; see ``fusion`` for what it says.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 Ranker = Literal["auto", "default-2024-11-15", "default_2024_08_21", "none"]
 Mode = Literal["hybrid", "vectors", "keywords"]
 
-EMBEDDING_WEIGHT, TEXT_WEIGHT = 0.5, 0.5
+# Chosen on the sets of inference/embedder/evaluation, not on that of tests/knowledge: the documentation's questions have
+# most among the first five (77 %; vectors alone 76 %, words alone 66 %), and everyday ones, which share hardly a word with
+# their answers, lose little.
+EMBEDDING_WEIGHT, TEXT_WEIGHT = 0.7, 0.3
 DEPTH = 100  # chunks of each list that are fused
 POSITION = 2**MEMBER_BITS - 1
 AWAY = "The embedding model of some files is not available: they are searched by keywords alone."

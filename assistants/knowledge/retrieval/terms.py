@@ -2,21 +2,21 @@
 
 A word is folded (NFKC, case), and an English one cut to its stem. A code or a name of several parts is found by its
 whole and by its parts: ``NP-88213`` is ``np88213``, ``np`` and ``88213``; ``maxResults`` and ``max_results`` are both
-``maxresult``, ``max`` and ``result``. Scripts that put no blanks between words give pairs of characters. Nothing is left
-out of a chunk; of a question its function words are, where it has others.
+``maxresult``, ``max`` and ``result``. Scripts that put no blanks between words give pairs of characters. Nothing is
+left out of a chunk; of a question its function words are, where it has others.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
 
 LONGEST = 64  # characters of a word that are told apart
-REMEMBERED = 200_000  # words of which the terms are kept in memory
+REMEMBERED = 50_000  # words of which the terms are kept in memory
 FIRST_UNSPACED = 0x0E00  # Thai: no character before it is of a script without blanks
 
 #: digits and letters, joined by what joins parts of codes, names, numbers and paths
@@ -30,100 +30,27 @@ UNSPACED = re.compile(
 VOWEL = re.compile("[aeiouy]")
 
 FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "all",
-        "also",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "may",
-        "me",
-        "might",
-        "my",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "shall",
-        "should",
-        "so",
-        "some",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
+    RAW.findall(
+        """a about all also am an and any are as at be been but by can could did do does for from had has have how i if
+        in into is it its may me might my no not of on or our shall should so some than that the their them then there
+        these they this those to us was we were what when where which while who whom whose why will with would you
+        your"""
+    )
 )
 
 
 def terms(text: str) -> Counter[str]:
     """The words of a chunk and how often it has them."""
     found: Counter[str] = Counter()
-    for raw, count in Counter(_raw(text)).items():
-        for term in _terms_of(raw):
+    for raw, count in Counter(raw_words(text)).items():
+        for term in terms_of(raw):
             found[term] += count
     return found
 
 
 def query_terms(text: str) -> list[str]:
     """The words to search for, each once, sorted."""
-    raws = [raw for raw in _raw(text) if raw.casefold() not in FUNCTION_WORDS] or _raw(text)
+    raws = [raw for raw in raw_words(text) if raw.casefold() not in FUNCTION_WORDS] or raw_words(text)
     return sorted({term for raw in raws for term in _asked(raw)})
 
 
@@ -133,24 +60,20 @@ def key_of(store_id: str, term: str) -> int:
     return int.from_bytes(digest) >> 1
 
 
-def keys_of(store_id: str, wanted: Iterable[str]) -> dict[int, str]:
-    """The words by their numbers in a store."""
-    return {key_of(store_id, term): term for term in wanted}
-
-
-def _raw(text: str) -> list[str]:
+def raw_words(text: str) -> list[str]:
+    """What stands between blanks and marks, as it is written."""
     return RAW.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
 
 
 def _asked(raw: str) -> tuple[str, ...]:
-    """As ``_terms_of``; single characters of a script without blanks only where there are no pairs."""
-    found = _terms_of(raw)
+    """As ``terms_of``; single characters of a script without blanks only where there are no pairs."""
+    found = terms_of(raw)
     pairs = tuple(term for term in found if len(term) > 1 or not UNSPACED.match(term))
     return pairs or found
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
-def _terms_of(raw: str) -> tuple[str, ...]:
+def terms_of(raw: str) -> tuple[str, ...]:
     """The terms of what stands between blanks, each once."""
     if not raw.isascii() and max(raw) >= chr(FIRST_UNSPACED) and UNSPACED.search(raw):
         return _unspaced(raw)
@@ -167,10 +90,10 @@ def _unspaced(raw: str) -> tuple[str, ...]:
     """Characters and pairs of neighbours; what stands between is as other words are."""
     found: list[str] = []
     for run in UNSPACED.findall(raw):
-        found += [*run, *(first + second for first, second in zip(run, run[1:], strict=False))]
+        found += [*run, *(first + second for first, second in itertools.pairwise(run))]
     for rest in UNSPACED.split(raw):
         for other in RAW.findall(rest):
-            found += _terms_of(other)
+            found += terms_of(other)
     return tuple(dict.fromkeys(found))
 
 

@@ -1,8 +1,8 @@
 """The nearest chunks by their vectors: always exact, every vector of the store is compared.
 
-Two ways lead there: the packed vectors of ``MemberVectors`` in this process's memory (here), and pgvector. Both choose some
-more chunks than are wanted by a product of float32, and then score those by the same sum of float64: their order is the
-same on every database.
+Two ways lead there: the packed vectors of ``MemberVectors`` in this process's memory (here), and pgvector. Both choose
+some more chunks than are wanted by a product of float32, and then score those by the same sum of float64: their order
+is the same on every database.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class VectorIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is searched: a store in the version that was seen, the vectors of one space, and perhaps some files alone."""
+    """What is searched: a store in the version that was seen, the vectors of one space, perhaps some files only."""
 
     store_id: str
     version: int
@@ -54,11 +54,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Vectors float32 [n][width], and the numbers of their chunks [n]; ``rows`` tells which rows of the table they are."""
+    """Vectors float32 [n][width] and the numbers of their chunks [n].
+
+    :ivar rows: by the id of a row of the table the first of its vectors and the one behind the last.
+    """
 
     chunks: np.ndarray
     vectors: np.ndarray
-    rows: dict[int, tuple[int, int]]  # by the row's id: first vector and the one behind the last
+    rows: dict[int, tuple[int, int]]
 
     @property
     def size(self) -> int:

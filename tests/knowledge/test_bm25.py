@@ -1,0 +1,157 @@
+"""Words, where they are stored to stand, and what BM25 makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.retrieval.keywords import MOST_PLACES, MOST_WORDS, rarest
+from assistants.knowledge.retrieval.terms import key_of, query_terms, stem, terms
+
+WORDS = ["pump", "pumps", "invoice", "NP-88213", "max_num", "maxNum", "3.5", "東京都", "Straße", "the", "e14", "-", "…"]
+TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("NP-88213", {"np88213", "np", "88213"}),
+        ("np88213", {"np88213"}),
+        ("max_num_results", {"maxnumresult", "max", "num", "result"}),
+        ("maxNumResults", {"maxnumresult", "max", "num", "result"}),
+        ("HTTPServer", {"httpserver", "http", "server"}),
+        ("E14", {"e14"}),
+        ("1,000 and 3.5", {"1000", "and", "3.5"}),
+        ("2026-08-26", {"20260826", "2026", "08", "26"}),
+        ("the company's", {"the", "company"}),
+        ("STRASSE Straße", {"strass"}),
+        ("ﬁle №", {"fil", "no"}),
+        ("東京都", {"東", "京", "都", "東京", "京都"}),
+        ("東京E14", {"東", "京", "東京", "e14"}),
+        ("... _ -- ", set()),
+    ],
+)
+def test_a_chunk_has_words_codes_and_their_parts(text: str, expected: set[str]) -> None:
+    assert set(terms(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What is the invoice?", ["invoic"]),
+        ("the who", ["the", "who"]),
+        ("東京", ["東京"]),
+        ("東", ["東"]),
+        ("pump pumps", ["pump"]),
+        ("?", []),
+    ],
+)
+def test_a_question_is_asked_by_what_tells_something(text: str, expected: list[str]) -> None:
+    assert query_terms(text) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invoice", "invoices", "invoiced", "invoicing"),
+        ("stop", "stops", "stopped", "stopping"),
+        ("policy", "policies"),
+        ("box", "boxes"),
+        ("hope", "hoping", "hoped"),
+    ],
+)
+def test_forms_of_a_word_have_one_stem(words: tuple[str, ...]) -> None:
+    assert len({stem(word) for word in words}) == 1
+
+
+@pytest.mark.parametrize("word", ["bus", "gas", "was", "thing", "red", "glass", "größer", "np88213"])
+def test_what_has_no_ending_is_left(word: str) -> None:
+    assert stem(word) == word
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_what_is_packed_is_what_the_chunks_have(texts: list[str]) -> None:
+    rows, lengths = postings.pack("vs_1", texts)
+    counted = [terms(text) for text in texts]
+    assert lengths == [count.total() for count in counted]
+    unpacked = {key: np.frombuffer(data, postings.PLACE).tolist() for key, data in rows}
+    expected = {
+        key_of("vs_1", term): [
+            (position, count[term], count.total()) for position, count in enumerate(counted) if term in count
+        ]
+        for term in set().union(*counted)
+    }
+    assert unpacked == expected
+    assert [key for key, _ in rows] == sorted(unpacked)
+
+
+def test_a_file_that_is_packed_in_groups_is_packed_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{word} pump {number}" for number, word in enumerate(WORDS)]
+    whole = postings.pack("vs_1", texts)
+    monkeypatch.setattr(postings, "AT_ONCE", 4)
+    assert postings.pack("vs_1", texts) == whole
+
+
+def test_a_word_has_another_number_in_another_store() -> None:
+    assert key_of("vs_1", "pump") != key_of("vs_2", "pump")
+    assert all(0 <= key_of("vs_1", word) < 2**63 for word in ("", "pump", "\ud800"))
+
+
+def by_the_book(texts: list[str], wanted: list[str]) -> dict[int, float]:
+    """BM25 as it stands in textbooks, word by word."""
+    counted = [terms(text) for text in texts]
+    mean = sum(count.total() for count in counted) / len(texts) or 1.0
+    found: Counter[int] = Counter()
+    for term in wanted:
+        holding = sum(term in count for count in counted)
+        rarity = math.log(1 + (len(texts) - holding + 0.5) / (holding + 0.5))
+        for number, count in enumerate(counted):
+            if times := count[term]:
+                norm = 1.2 * (0.25 + 0.75 * count.total() / mean)
+                found[number] += rarity * times * 2.2 / (times + norm)
+    return dict(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS.filter(lambda texts: any(terms(text) for text in texts)))
+def test_scores_are_those_of_the_book_in_whatever_order_rows_come(texts: list[str]) -> None:
+    packed, lengths = postings.pack("vs_1", texts)
+    rows = dict(packed)
+    wanted = sorted(set().union(*map(terms, texts)))
+    words = [postings._word([(7, rows[key_of("vs_1", term)])]) for term in wanted]
+    holding = [len(word.chunks) for word in words]
+    corpus = bm25.Corpus(len(texts), sum(lengths))
+    chunks, scores = bm25.scores(words, holding, corpus)
+    found = {chunk & 0xFFFFFFFF: score for chunk, score in zip(chunks.tolist(), scores.tolist(), strict=True)}
+    assert found == pytest.approx(by_the_book(texts, wanted))
+    turned = [
+        bm25.Word(chunks=word.chunks[::-1], counts=word.counts[::-1], lengths=word.lengths[::-1]) for word in words
+    ]
+    assert (bm25.scores(turned, holding, corpus)[1] == scores).all()  # to the last bit
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**6))
+def test_a_rarer_word_tells_more_and_none_tells_less_than_nothing(chunks: int, holding: int) -> None:
+    holding = min(holding, chunks)
+    assert bm25.rarity(holding, chunks) > 0
+    assert holding == 0 or bm25.rarity(holding - 1, chunks) > bm25.rarity(holding, chunks)
+
+
+def test_the_rarest_words_are_looked_up() -> None:
+    assert rarest({"b": 2, "a": 2, "rare": 1, "missing": 0}) == ["rare", "a", "b"]
+    assert rarest({"everywhere": 10 * MOST_PLACES}) == ["everywhere"]
+    assert rarest({"everywhere": MOST_PLACES, "rare": 1}) == ["rare"]
+    assert len(rarest({str(number): 1 for number in range(2 * MOST_WORDS)})) == MOST_WORDS
+    assert rarest({"missing": 0}) == []
+
+
+def test_nothing_is_scored_without_words() -> None:
+    assert len(bm25.scores([], [], bm25.Corpus(3, 10))[0]) == 0
+    assert bm25.Corpus(0, 0).mean_length == 1.0
