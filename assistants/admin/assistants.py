@@ -140,7 +140,7 @@ class AssistantAdmin(KnowledgeOnPage):
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions")}),
-        ("Knowledge", {"fields": ("retrieval",)}),
+        (None, {"classes": ("knowledge",), "fields": ("retrieval",)}),
         ("Tools", {"fields": ("tools",)}),
         ("Sampling", {"fields": (("temperature", "top_p"), "reasoning_effort")}),
         ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),

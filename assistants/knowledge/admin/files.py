@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
@@ -13,13 +14,14 @@ from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistants.knowledge import storage
 from assistants.knowledge.admin import receiving, wording
+from assistants.knowledge.admin.reception import ReceptionView
 from assistants.knowledge.models import File, Purpose, StoreFile
 from assistants.knowledge.services import files
 from sovereign.accounts.admin.base import ProjectAdmin, principal_for
@@ -128,6 +130,10 @@ class FileAdmin(ProjectAdmin):
 
     # ------------------------------------------------------------------------------------- uploads
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(ReceptionView.as_view())
+        return [path("receive/", view, name="knowledge_file_receive"), *super().get_urls()]
+
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """A page that takes several files; its script sends them one by one."""
         if not self.has_add_permission(request):
@@ -165,7 +171,11 @@ class FileAdmin(ProjectAdmin):
 
     def has_download_permission(self, request: HttpRequest, object_id: str) -> bool:
         file = self.get_object(request, unquote(str(object_id)))
-        return file is not None and self.has_view_permission(request, file) and files.may_download(file)
+        return file is not None and self.has_view_permission(request, file) and self._may_be_given_out(file)
+
+    @staticmethod
+    def _may_be_given_out(file: File) -> bool:
+        return file.purpose not in settings.SOVEREIGN.no_downloads_of
 
     @action(description="Download", url_path="download", permissions=["download"], icon="download")
     def download(self, request: HttpRequest, object_id: str) -> HttpResponseBase:

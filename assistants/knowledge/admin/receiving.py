@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from rest_framework.exceptions import ValidationError as Refusal
 
 from assistants.knowledge import storage
+from assistants.knowledge.api.file_serializers import Filename
 from assistants.knowledge.models import File
 from assistants.knowledge.services import files
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import FILES_WRITE
+from sovereign.core.api.validation import validation_error
 from sovereign.core.database import transact
 from sovereign.core.errors import ApiError
 
-FIELD = "files"  # the name of every input for files
+FIELD, IDS = "files", "file_ids"  # the names of what a form brings
 NAMED = 3  # names that one message lists
 
 
@@ -34,40 +38,59 @@ class Received:
     refused: list[tuple[str, str]] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
 
+    def note(self, name: str, work: Callable[[], File]) -> None:
+        """Do it, and note what became of it."""
+        try:
+            self.added.append(work())
+        except ApiError as error:
+            self.refused.append((name, error.message))
+        except Refusal as refusal:
+            self.refused.append((name, validation_error(Refusal({"filename": refusal.detail})).message))
+
 
 def receive(
     request: HttpRequest, *, principal: Principal, purpose: str, use: Callable[..., Any] | None = None
 ) -> Received:
-    """Make files of what a form brought, one by one: a refusal of one leaves the others.
+    """Take what a form brought, one by one: a refusal of one file leaves the others.
 
-    :param use: called with the ``file_id`` of each new file, in the transaction that makes it: what it refuses is not
-        kept.
+    That is files, or (``file_ids``) those that the script has sent before (``reception``).
+
+    :param use: called with the ``file_id`` of each, for a new file in the transaction that makes it: what it refuses
+        is not kept.
     :raises ApiError: no file was chosen; 403, the principal may not upload.
     """
     principal.require(FILES_WRITE)
-    uploads = request.FILES.getlist(FIELD)
-    if not uploads:
-        raise ApiError("Choose at least one file.", param=FIELD, code="missing_required_parameter")
     received = Received()
-    for upload in uploads:
-        try:
-            received.added.append(_receive(principal, purpose, upload, use))
-        except ApiError as error:
-            received.refused.append((upload.name or "", error.message))
+    for upload in request.FILES.getlist(FIELD):
+        received.note(upload.name or "", partial(_receive, principal, purpose, upload, use))
+    for file_id in request.POST.getlist(IDS):
+        received.note(file_id, partial(_use, principal, file_id, use))
+    if not (received.added or received.refused):
+        raise ApiError("Choose at least one file.", param=FIELD, code="missing_required_parameter")
     return received
 
 
 def _receive(principal: Principal, purpose: str, upload: UploadedFile, use: Callable[..., Any] | None) -> File:
+    if not upload.size:
+        raise ApiError("File is empty.", param=FIELD, code="invalid_value")
+    filename = Filename().run_validation(upload.name)
     stored = storage.save(upload.chunks())
 
     def recorded() -> File:
-        file = files.create_file(principal=principal, purpose=purpose, filename=upload.name or "", stored=stored)
+        file = files.create_file(principal=principal, purpose=purpose, filename=filename, stored=stored)
         if use is not None:
             use(file_id=file.pk)
         return file
 
     with files.unless_refused(stored):
         return transact(recorded)
+
+
+def _use(principal: Principal, file_id: str, use: Callable[..., Any] | None) -> File:
+    file = files.get_file(principal=principal, file_id=file_id)
+    if use is not None:
+        use(file_id=file.pk)
+    return file
 
 
 def respond(request: HttpRequest, work: Callable[[], Received], *, following: str, where: str) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.contrib.messages import get_messages
@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from assistants.knowledge.admin import wording
 from assistants.knowledge.models import VectorStore
+from assistants.knowledge.retrieval.search import Found, Hit, search
 from assistants.knowledge.services import stores
 from inference.api.conversation import attribution_of
 from inference.chat import InferenceError
@@ -23,9 +24,6 @@ from sovereign.accounts.principals import Principal
 from sovereign.core.asgi import LaterResponse
 from sovereign.core.database import in_database
 from sovereign.core.errors import ApiError
-
-if TYPE_CHECKING:
-    from assistants.knowledge.retrieval.search import Found, Hit
 
 MOST = 10  # chunks that are shown
 LONGEST = 4_096  # characters of a question
@@ -76,16 +74,12 @@ async def _answer(
 
 
 async def _found(store: VectorStore, principal: Principal, question: str) -> Found:
-    from assistants.knowledge.retrieval.search import Ranking, search
-
     await in_database(stores.check_unexpired, store)
     return await search(
         project_id=store.project_id,
         store_ids=[store.pk],
         queries=[question],
         limit=MOST,
-        filters=None,
-        ranking=Ranking(),
         attribution=attribution_of(principal, "embedding"),
     )
 

@@ -51,32 +51,57 @@ if (shelf?.hasAttribute("data-busy")) looking = setTimeout(look, WHILE_BUSY);
 const waiting = [];
 let isSending = false;
 
-function refusal(request) {
-  if (request.status === 0) return "The connection broke.";
+const ENDED = "Your session has ended. Log in again.";
+const UNREACHABLE = "Sovereign cannot be reached at the moment.";
+
+function told(text, status) {
   try {
-    const { message, error } = JSON.parse(request.responseText);
-    return message ?? error.message;
+    const answer = JSON.parse(text);
+    return answer.message ?? answer.error?.message ?? answer.refused?.[0]?.message ?? "";
   } catch {
-    return `Sovereign answered with status ${request.status}.`;
+    return status === 200 ? ENDED : `Sovereign answered with status ${status}.`; // 200: the page of the login
   }
 }
 
-function send(file, progress) {
-  const body = new FormData(form);
-  body.delete("files");
-  body.append("files", file);
+// The bytes go to the storage as they come. Gives the file, or why there is none.
+function upload(file, progress) {
+  const body = new FormData();
+  body.append("purpose", form.elements.purpose?.value ?? "assistants");
+  body.append("file", file);
+  const project = zone.dataset.project || form.elements.project.value;
   return new Promise((resolve) => {
     const request = new XMLHttpRequest(); // fetch does not tell how much is sent
-    request.open("POST", form.action);
+    request.open("POST", `${zone.dataset.receive}?${new URLSearchParams({ project })}`);
     request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("X-CSRFToken", form.elements.csrfmiddlewaretoken.value);
     request.upload.addEventListener("progress", ({ loaded, total }) => { progress.value = total ? loaded / total : 0; });
     request.addEventListener("loadend", () => {
-      if (request.status !== 200) return resolve({ message: refusal(request) });
-      const answer = JSON.parse(request.responseText);
-      return resolve({ ...answer, message: answer.refused[0]?.message });
+      if (request.status === 0) return resolve({ message: UNREACHABLE });
+      const message = told(request.responseText, request.status);
+      return resolve(message ? { message } : JSON.parse(request.responseText));
     });
     request.send(body);
   });
+}
+
+// Put a file that is here already where this page wants it.
+async function use(file) {
+  const body = new FormData(form);
+  body.delete("files");
+  body.append("file_ids", file.id);
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    const text = await answer.text();
+    const message = told(text, answer.status);
+    return message ? { message: `${message} The file is under Files.` } : JSON.parse(text);
+  } catch {
+    return { message: UNREACHABLE };
+  }
+}
+
+async function send(file, progress) {
+  const made = await upload(file, progress);
+  return made.message || !shelf ? made : use(made);
 }
 
 function line(file) {
@@ -90,6 +115,7 @@ function line(file) {
   return item;
 }
 
+// Whether it was taken.
 async function sendNext({ file, item }) {
   const [progress, outcome] = [item.querySelector("progress"), item.querySelector(".sv-outcome")];
   outcome.textContent = "sending";
@@ -127,7 +153,6 @@ function say(text) {
 
 function take(files) {
   if (!files.length) return;
-  zone.querySelector("[data-uploads]").hidden = false;
   for (const file of files) waiting.push({ file, item: line(file) });
   say(`Sending ${files.length === 1 ? files[0].name : `${files.length} files`}.`);
   sendAll();
@@ -141,16 +166,16 @@ function carriesFiles(event) {
 
 function watch() {
   const input = zone.querySelector("input[type=file]");
-  for (const plain of zone.querySelectorAll("[data-plain]")) plain.hidden = true;
-  for (const scripted of zone.querySelectorAll("[data-scripted]")) scripted.hidden = false;
-  // before the theme's own listeners: choosing a file is no unsaved change of the form around it
-  document.addEventListener("input", (event) => {
-    if (event.target === input) event.stopImmediatePropagation();
-  }, true);
-  input.addEventListener("change", () => {
-    take([...input.files]);
-    input.value = "";
-  });
+  // before the theme's own listeners: choosing a file is no change of the form around it, nor has its name a place there
+  for (const type of ["input", "change"]) {
+    document.addEventListener(type, (event) => {
+      if (event.target !== input) return;
+      event.stopImmediatePropagation();
+      if (type === "input") return;
+      take([...input.files]);
+      input.value = "";
+    }, true);
+  }
   document.addEventListener("dragover", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
@@ -167,6 +192,7 @@ function watch() {
   });
 }
 
+section.classList.add("sv-scripted"); // shows what needs the script, and hides what stands in for it
 if (zone) watch();
 
 // ---------------------------------------------------------------- an assistant's page
