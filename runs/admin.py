@@ -26,6 +26,7 @@ from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_WRITE
 from sovereign.core.errors import ApiError
 from threads.services import note_reading
 
+FOUND_SHOWN = 200  # characters of a passage
 EVENTS_READ = 5_000  # rows; deltas in a row are shown as one
 LABELS = {
     Status.QUEUED.label: "warning",
@@ -189,18 +190,30 @@ def described(step: RunStep, run: Run) -> dict[str, Any]:
         "begun": seconds(step.created_at - run.created_at),
         "lasted": seconds(ended - step.created_at) if ended else "",
         "error": (step.last_error or {}).get("message", ""),
-        "calls": [call_of(call) for call in step.tool_calls],
+        "calls": [call_of(call, step.asked.get(call["id"], {})) for call in step.tool_calls],
         "usage": step.usage,
     }
 
 
-def call_of(call: dict[str, Any]) -> dict[str, str]:
+def call_of(call: dict[str, Any], asked: dict[str, Any]) -> dict[str, str]:
+    """:param asked: what the step keeps of a call that was carried out here."""
+    if (search := call.get("file_search")) is not None:
+        return {
+            "name": "file_search",
+            "arguments": str(asked.get("arguments", {}).get("query", "")),
+            "output": "\n".join([*map(_found, search.get("results", [])), *filter(None, [search.get("note")])]),
+        }
     function = call.get("function") or {}
     return {
         "name": str(function.get("name") or call.get("type", "")),
         "arguments": str(function.get("arguments", "")),
         "output": str(function.get("output") or ""),
     }
+
+
+def _found(result: dict[str, Any]) -> str:
+    text = " ".join(part["text"] for part in result.get("content", []))
+    return f"{result['file_name']} ({result['score']:.2f}): {text[:FOUND_SHOWN]}"
 
 
 def timeline(log: Iterable[RunEvent], begun: datetime) -> list[dict[str, Any]]:

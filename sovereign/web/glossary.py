@@ -124,6 +124,7 @@ WORDS = {
     "AssistantObject.name": "What people call it.",
     "AssistantRequest.name": "What people call it.",
     "ModifyAssistantRequest.name": "What people call it.",
+    "note": "What is to be known about the search: why it found less than it might.",
     "object": "The kind of object.",
     "output": "What the function gave back; null until it has.",
     "ToolOutput.output": "What the function gave back, for the model to read.",
