@@ -143,14 +143,14 @@ def _rank(end: str) -> int:
 
 def _parts(text: str, start: int, end: int, rank: int, most: int) -> Iterator[_Piece]:
     """What is too long, in parts. They begin where tokens begin: none is counted twice or torn."""
-    held = word_held = 0
-    word = start  # where the last word begins
+    held = before = 0  # tokens so far, and those before the last word
+    word = start
     for token in _TOKEN.finditer(text, start, end):
         if held == most:
-            cut, inside = (word, word_held) if word > start else (token.start(), held)
+            cut, inside = (word, before) if before else (token.start(), held)
             yield _Piece(start, cut, inside, HARD)
-            start, held, word = cut, held - inside, cut
-        if token.start() > start and text[token.start() - 1].isspace():
-            word, word_held = token.start(), held
+            start, held, before = cut, held - inside, 0
+        if held and text[token.start() - 1].isspace():
+            word, before = token.start(), held
         held += 1
     yield _Piece(start, end, held, rank)
