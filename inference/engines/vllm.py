@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from inference.engines.checkpoint import Checkpoint, check_adapter, read_checkpoint
+from inference.engines.cores import ONE_PROCESS, computes_in_one_process, threads_environment
 from inference.engines.installation import EngineCannotRun
 from inference.engines.memory import Memory
 from inference.engines.options import Options
@@ -89,10 +90,12 @@ def plan(
     vectors = makes_vectors(checkpoint, options)
     host, port = split_address(advertise)
     flags = defaults(build, checkpoint, name, vectors=vectors, sleeps=sleep_after is not None)
+    one_process = computes_in_one_process(build, options)
     command = [
         *(str(python), *build.server, "--model", str(folder or model)),
         *(() if options.has("--served-model-name") else ("--served-model-name", name)),
         *unless_given(flags, options),
+        *(("--distributed-executor-backend", ONE_PROCESS) if one_process else ()),
         *extra,
         *("--middleware", "sovereign_door.Door"),
     ]
@@ -100,7 +103,10 @@ def plan(
         name=name,
         source=str(folder or model),
         command=tuple(command),
-        environment=environment(local=folder is not None, sleeps=sleep_after is not None),
+        environment={
+            **(threads_environment() if one_process else {}),
+            **environment(local=folder is not None, sleeps=sleep_after is not None),
+        },
         context_length=_context_length(checkpoint, options),
         adapters=(*options.values("--served-model-name")[1:], *options.adapters()),
         abilities=MAKES_VECTORS if vectors else {**CHATS, "vision": checkpoint.sees},

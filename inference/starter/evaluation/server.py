@@ -34,7 +34,7 @@ def free_port() -> int:
 def command(python: str, weights: Path, port: int) -> list[str]:
     """vLLM's own OpenAI server, eager, in float32: fast to start, and the precision of the weights.
 
-    As in the product, a call can only name a listed tool.
+    As in the product, a call can only name a listed tool, and the model has no process of its own (few cores).
     """
     return [
         python, "-m", "vllm.entrypoints.openai.api_server",
@@ -42,6 +42,7 @@ def command(python: str, weights: Path, port: int) -> list[str]:
         "--host", "127.0.0.1", "--port", str(port),
         "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "16",
         "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "function",
+        "--distributed-executor-backend", "vllm.v1.executor.uniproc_executor.UniProcExecutor",
     ]  # fmt: skip
 
 
