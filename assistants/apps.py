@@ -1,6 +1,14 @@
+from functools import partial
+
 from django.apps import AppConfig
 
 
 class AssistantsConfig(AppConfig):
     name = "assistants"
     label = "assistants"
+
+    def ready(self) -> None:
+        from assistants.knowledge.services import files, resources
+        from assistants.models import Assistant
+
+        files.forgetters.append(partial(resources.forget_file, Assistant.objects.all()))

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
+
 from assistants.knowledge.models import File, VectorStore
 from assistants.knowledge.services import filling, stores
 from assistants.knowledge.services.filling import NewFile
@@ -61,6 +64,19 @@ def attach(*, principal: Principal, resources: dict[str, Any], attachments: Sequ
         held = resources.get(SEARCH, {}).get("vector_store_ids", [])
         changed[SEARCH] = {"vector_store_ids": [_fill_store_of_thread(principal, held, to_search)]}
     return changed
+
+
+def forget_file(holders: QuerySet[Any], file: File) -> None:
+    """Take a file that is being deleted from the code interpreter's lists of these objects of its project.
+
+    Their resources are a JSON text in which the database can look for the id, and which it cannot search otherwise.
+    """
+    written = holders.filter(project_id=file.project_id).alias(written=Cast("tool_resources", TextField()))
+    for holder in written.filter(written__contains=file.id).order_by("pk").select_for_update(no_key=True):
+        held = holder.tool_resources.get(CODE, {}).get("file_ids", [])
+        if file.id in held:
+            holder.tool_resources[CODE]["file_ids"] = [file_id for file_id in held if file_id != file.id]
+            holder.save(update_fields=["tool_resources"])
 
 
 def check_files(*, principal: Principal, file_ids: Sequence[str]) -> None:
