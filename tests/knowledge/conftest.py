@@ -25,6 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(working_module, "AFTER_A_MISTAKE", 0.0)
     monkeypatch.setattr(working_module, "POLL", 0.02)
     monkeypatch.setattr(working_module, "REEMBED", 0.05)
+    monkeypatch.setattr("tests.runs.support.PATIENCE", 60.0)  # processes are started, on machines that do other things
 
 
 @pytest.fixture

@@ -210,6 +210,10 @@ class Database:
         """As if a run's time were over."""
         self._age("expires_at", run)
 
+    def age_ingestion(self, file: str) -> None:
+        """As if the leases of a file that is ingested had run out."""
+        self._write("UPDATE knowledge_storefile SET lease_expires_at = '2020-01-01 00:00:00' WHERE file_id = ?", file)
+
     def _age(self, column: str, run: str) -> None:
         self._write(f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?", run)
 

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT = 300.0  # seconds, on a machine that does other things too
 SHOWN = 1_000  # bytes at the end of what a parser complains of: in the log only
+MODULE = ("-m", "assistants.knowledge.parsing.child")
 ROOT = Path(__file__).resolve().parents[3]
 
 UNSUPPORTED, INVALID = "unsupported_file", "invalid_file"
@@ -97,8 +98,7 @@ def _sentence(status: int | None) -> str:
 async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], arguments: Sequence[str]) -> int | None:
     """The exit status; ``None`` where the time was over. Nothing of the process is left, also when cancelled."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-E", "-s", "-B", "-X", "utf8", "-m", "assistants.knowledge.parsing.child"),
-        *arguments,
+        *(sys.executable, "-E", "-s", "-B", "-X", "utf8", *MODULE, *arguments),
         stdin=document,
         stdout=output,
         stderr=errors,

@@ -1,0 +1,235 @@
+"""Documents that are broken, or made to break those who read them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assistants.knowledge.parsing import archives, process
+from assistants.knowledge.parsing.process import SENTENCES, TIME_IS_OVER, ParsingFailed
+from assistants.knowledge.parsing.reasons import Reason
+from tests.knowledge import documents
+from tests.knowledge.test_parsing import read
+
+GARBAGE = random.Random(5).randbytes(4_000)
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def word(body: str) -> bytes:
+    """A Word document with this as its main part."""
+    return documents.changed(documents.docx(), word__document_xml=body.encode())
+
+
+def nested(depth: int) -> bytes:
+    """An archive in an archive in an archive …, that says it is a Word document."""
+    data = b"0" * 1024**2
+    for _ in range(depth):
+        data = documents.changed(documents.crowded(1), word__inner_xml=data)
+    return data
+
+
+CASES = {
+    "garbage in a text": ("a.txt", lambda: GARBAGE, Reason.ENCODING),
+    "latin-1 in a text": ("a.md", lambda: "Größe".encode("latin-1"), Reason.ENCODING),
+    "half of utf-16": ("a.txt", lambda: "\ufeffab".encode("utf-16-le")[:-1], Reason.ENCODING),
+    "garbage in a pdf": ("a.pdf", lambda: GARBAGE, Reason.BROKEN),
+    "garbage in a docx": ("a.docx", lambda: GARBAGE, Reason.BROKEN),
+    "garbage in a pptx": ("a.pptx", lambda: b"PK\x03\x04" + GARBAGE, Reason.BROKEN),
+    "garbage in an xlsx": ("a.xlsx", lambda: GARBAGE, Reason.BROKEN),
+    "garbage in xml": ("a.xml", lambda: GARBAGE, Reason.BROKEN),
+    "half a docx": ("a.docx", lambda: documents.docx()[:-500], Reason.BROKEN),
+    "half a pdf": ("a.pdf", lambda: documents.pdf(["x"])[:100], Reason.BROKEN),
+    "a sheet that says it is a letter": ("a.docx", documents.xlsx, Reason.BROKEN),
+    "a letter that says it is a show": ("a.pptx", documents.docx, Reason.BROKEN),
+    "a letter that says it is a sheet": ("a.xlsx", documents.docx, Reason.BROKEN),
+    "an old letter that says it is new": ("a.docx", lambda: b"\xd0\xcf\x11\xe0" + GARBAGE, Reason.PROTECTED),
+    "a pdf with a password": ("a.pdf", lambda: documents.pdf(["secret"], password="open"), Reason.PROTECTED),
+    "a pdf without text": ("a.pdf", lambda: documents.pdf([], []), Reason.NO_TEXT),
+    "nothing": ("a.txt", lambda: b"", Reason.NO_TEXT),
+    "a page of scripts": ("a.html", lambda: b"<script>x()</script>", Reason.NO_TEXT),
+    "a zip bomb": ("a.docx", lambda: word("<x>" + " " * 60 * 1024**2 + "</x>"), Reason.BOMB),
+    "a crowded archive": ("a.docx", lambda: documents.crowded(archives.MAXIMUM_ENTRIES + 1), Reason.BOMB),
+    "archives in archives": ("a.docx", lambda: nested(6), Reason.BROKEN),
+    "laughs in xml": ("a.xml", lambda: f"{documents.LAUGHS}<x>&a9;</x>".encode(), Reason.BOMB),
+    "laughs in a docx": ("a.docx", lambda: word(f"{documents.LAUGHS}<w:p {W}>&a9;</w:p>"), Reason.BOMB),
+    "a file of the system in xml": (
+        "a.xml",
+        lambda: b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
+        Reason.BOMB,
+    ),
+    "a deep docx": ("a.docx", lambda: word("<a>" * 100_000 + "</a>" * 100_000), Reason.BROKEN),
+    "a pdf bomb": ("a.pdf", lambda: documents.pdf_bomb(300), Reason.BOMB),
+    "a line of 50 MB": ("a.txt", lambda: b"x" * 50_000_000, Reason.TOO_MANY_TOKENS),
+    "too much text": ("a.txt", lambda: b" " * 65 * 1024**2, Reason.TOO_MUCH_TEXT),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_what_cannot_be_read_is_refused_with_its_reason(case: str) -> None:
+    name, data, reason = CASES[case]
+    with pytest.raises(ParsingFailed) as failure:
+        await read(data(), name)
+    assert (failure.value.code, failure.value.message) == ("invalid_file", SENTENCES[reason])
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.html", b"<div>" * 500_000 + b"deep"),
+        ("a.xml", b"<a>" * 200_000 + b"deep" + b"</a>" * 200_000),
+        ("a.json", b"[" * 500_000 + b"deep"),
+        ("a.md", b"> " * 500_000 + b"deep"),
+    ],
+)
+async def test_depth_is_no_danger_where_nothing_is_built(name: str, data: bytes) -> None:
+    assert "deep" in await read(data, name)
+
+
+async def test_a_part_that_lies_about_its_size_is_broken() -> None:
+    """The table of contents says less than there is: no more is unpacked than it says."""
+    data = bytearray(documents.changed(documents.docx(), word__document_xml=b"<a>" + b" " * 900_000 + b"</a>"))
+    place = data.rindex(b"word/document.xml") - 46
+    data[place + 24 : place + 28] = (1_000).to_bytes(4, "little")
+    with pytest.raises(ParsingFailed, match="damaged"):
+        await read(bytes(data), "a.docx")
+
+
+# ------------------------------------------------------------------------------------------------ the process itself
+
+
+Taking = Callable[[str], None]
+
+
+@pytest.fixture
+def take_over(monkeypatch: pytest.MonkeyPatch) -> Taking:
+    """``take_over(program)``: it runs instead of the reader, as a document might make the reader do."""
+    return lambda program: monkeypatch.setattr(process, "MODULE", ("-c", program))
+
+
+LIMITED = """
+import os, sys
+from assistants.knowledge.parsing.limits import give_up_rights
+{before}
+give_up_rights(os.getppid())
+try:
+    {attempt}
+except (OSError, MemoryError):
+    sys.exit(12)
+sys.exit(13)
+"""
+FORKING = """
+import os, sys, time
+child = os.fork()
+if child:
+    open({written!r}, "w").write(str(child))
+    sys.exit(13)
+time.sleep(600)
+"""
+WAITING = """
+import os, time
+open({written!r}, "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+DENIED, DONE = SENTENCES[Reason.PROTECTED], SENTENCES[Reason.NO_TEXT]
+
+
+async def outcome(take_over: Taking, attempt: str, before: str = "pass") -> str:
+    take_over(LIMITED.format(attempt=attempt, before=before))
+    with pytest.raises(ParsingFailed) as failure:
+        await read(b"x", "a.txt")
+    return failure.value.message
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "bytearray(2 * 1024**3)",
+        "os.write(1, b'x' * 400 * 1024**2) == 400 * 1024**2 or os.write(1, b'x')",
+        "[os.dup(0) for _ in range(100)]",
+        "open('/etc/passwd').read()",
+        "open('/proc/%d/environ' % os.getppid()).read()",
+        "open('/tmp/written-by-a-parser', 'w')",
+        "os.execv('/bin/sh', ['sh', '-c', 'exit 13'])",
+        "__import__('socket').create_connection(('127.0.0.1', int(before)))",
+    ],
+)
+async def test_what_a_parser_must_not_do_it_cannot(take_over: Taking, attempt: str) -> None:
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        assert await outcome(take_over, attempt, before=f"import socket\nbefore = {port}") == DENIED
+
+
+async def test_the_reader_may_still_read_what_python_needs(take_over: Taking) -> None:
+    assert await outcome(take_over, "import decimal, sqlite3, http.client") == DONE
+
+
+async def test_the_reader_knows_no_secrets(take_over: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOVEREIGN_SECRET_KEY", "hidden")
+    assert await outcome(take_over, "sys.exit(13 if 'hidden' in os.environ.values() else 12)") == DENIED
+
+
+async def test_descriptors_of_the_server_are_not_inherited(take_over: Taking) -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_inheritable(reading, True)
+        assert await outcome(take_over, f"os.fstat({reading})") == DENIED
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_who_takes_too_long_is_ended(take_over: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "TIMEOUT", 2.0)
+    begun = time.monotonic()
+    assert await outcome(take_over, "__import__('time').sleep(600)") == TIME_IS_OVER
+    assert time.monotonic() - begun < 60
+
+
+async def test_what_the_reader_started_ends_with_it(take_over: Taking, tmp_path: Path) -> None:
+    """Without limits, as where none can be set: whatever it leaves behind is in its group, and ends."""
+    written = tmp_path / "pid"
+    take_over(FORKING.format(written=str(written)))
+    with pytest.raises(ParsingFailed):
+        await read(b"x", "a.txt")
+    async with asyncio.timeout(20):
+        while _runs(_number_in(written)):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_reading_that_is_cancelled_leaves_no_process(take_over: Taking, tmp_path: Path) -> None:
+    written = tmp_path / "pid"
+    take_over(WAITING.format(written=str(written)))
+    reading = asyncio.create_task(read(b"x", "a.txt"))
+    async with asyncio.timeout(60):
+        while not _number_in(written):
+            await asyncio.sleep(0.01)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert not _runs(_number_in(written))
+
+
+async def test_what_the_reader_writes_is_not_believed(take_over: Taking) -> None:
+    take_over("import os\nos.write(1, b'\\x01\\0\\0\\0\\xff\\xff\\xff\\xff' + b'\\xed\\xa0\\x80broken\\0')")
+    assert await read(b"x", "a.txt") == "broken"
+
+
+def _number_in(path: Path) -> int:
+    """0 where nothing is written yet."""
+    return int(path.read_text() or 0) if path.exists() else 0
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, other than one that has ended and whose parent has not looked yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
