@@ -157,20 +157,21 @@ class Request(WebRequest):
         super().__init__(*args, **{**options, "parsePOSTFormSubmission": False})
 
     def gotLength(self, length: int | None) -> None:
-        is_too_large = length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = self._limit_of_upload()
+        is_upload, limit = limit is not None, limit or settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         super().gotLength(0)  # with more Twisted would write to a file, for which everybody waits
-        if self._is_taken():
+        if length is not None and length > limit:
+            self._refuse(limit)
+        elif is_upload:
             self.intake = Intake(self.channel.transport)
             super().requestReceived(self.channel._command, self.channel._path, self.channel._version)
-        elif is_too_large:
-            self._refuse()
         else:
             self.content = SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 - the request closes it
 
-    def _is_taken(self) -> bool:
+    def _limit_of_upload(self) -> int | None:
         path = unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
         content_type = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
-        return limit_of(self.channel._command.decode("latin-1"), path, content_type) is not None
+        return limit_of(self.channel._command.decode("latin-1"), path, content_type)
 
     def handleContentChunk(self, data: bytes) -> None:
         if self.intake is not None:
@@ -178,7 +179,7 @@ class Request(WebRequest):
             return
         self._received += len(data)
         if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not self._is_refused:
-            self._refuse()
+            self._refuse(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if not self._is_refused:
             super().handleContentChunk(data)
 
@@ -188,10 +189,10 @@ class Request(WebRequest):
         elif not self._is_refused:
             super().requestReceived(command, path, version)
 
-    def _refuse(self) -> None:
+    def _refuse(self, limit: int) -> None:
         self._is_refused = True
         self.requestHeaders.removeHeader(b"Expect")  # no "100 Continue" behind the answer
-        self.channel.refuse(request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+        self.channel.refuse(request_too_large(limit))
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":

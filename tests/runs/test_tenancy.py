@@ -14,6 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
+from assistants.knowledge.models import File, Upload
+from assistants.knowledge.services import files, uploads
 from assistants.models import Assistant
 from inference.models import RegisteredModel, StoredCompletion
 from inference.services import completions
@@ -32,6 +34,8 @@ MESSAGE = {"role": "user", "content": "Mine now"}
 THREAD = "threads/<str:thread_id>"
 RUN = f"{THREAD}/runs/<str:run_id>"
 COMPLETION = "chat/completions/<str:completion_id>"
+FILE = "files/<str:file_id>"
+UPLOAD = "uploads/<str:upload_id>"
 CHAT = {"model": "tiny", "messages": [MESSAGE]}
 ANSWER = {"object": "chat.completion", "model": "tiny", "choices": []}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
@@ -62,6 +66,12 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", COMPLETION): {"metadata": {"mine": "now"}},
     ("DELETE", COMPLETION): None,
     ("GET", f"{COMPLETION}/messages"): None,
+    ("GET", FILE): None,
+    ("DELETE", FILE): None,
+    ("GET", f"{FILE}/content"): None,
+    ("POST", f"{UPLOAD}/parts"): None,
+    ("POST", f"{UPLOAD}/complete"): {"part_ids": ["part_x"]},
+    ("POST", f"{UPLOAD}/cancel"): None,
 }
 #: Routes that name no object of a project.
 WITHOUT_ID = {
@@ -77,6 +87,9 @@ WITHOUT_ID = {
     ("POST", "completions"),
     ("POST", "embeddings"),
     ("POST", "moderations"),
+    ("GET", "files"),
+    ("POST", "files"),
+    ("POST", "uploads"),
     ("POST", "api/v1/chat/completions"),
     ("POST", "api/v1/chat/completions/stream"),
     ("GET", "api/v1/models"),
@@ -89,6 +102,8 @@ PREFIXES = {
     "run_id": "run_",
     "step_id": "step_",
     "completion_id": "chatcmpl-",
+    "file_id": "file-",
+    "upload_id": "upload_",
 }
 ROOTS = ("v1/", "api/v1/")
 
@@ -127,7 +142,13 @@ def belongings(secret: str) -> dict[str, str]:
     completion = completions.store_completion(
         principal=principal, body=CHAT, answer=ANSWER | {"id": new_id("chatcmpl-")}
     )
+    file = files.store_file(principal=principal, purpose="assistants", filename="a.txt", chunks=[b"secret"])
+    upload = uploads.create_upload(
+        principal=principal, purpose="assistants", filename="a.txt", bytes=1, mime_type="text/plain"
+    )
     return {
+        "file_id": file.id,
+        "upload_id": upload.id,
         "completion_id": completion.id,
         "assistant_id": assistant.id,
         "thread_id": thread.id,
@@ -164,7 +185,7 @@ def snapshot(project: Project) -> list[Any]:
     def runs_of(model: Any) -> list[Any]:
         return list(model.objects.filter(run__project=project).order_by("pk").values())
 
-    owned = (Assistant, Thread, StoredCompletion)
+    owned = (Assistant, Thread, StoredCompletion, File, Upload)
     tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in owned]
     rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
     return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent)]
@@ -198,6 +219,7 @@ def test_another_tenants_ids_are_unknown_ones(
     [
         "assistants",
         "chat/completions",
+        "files",
         f"{COMPLETION}/messages",
         f"{THREAD}/messages",
         f"{THREAD}/runs",

@@ -231,10 +231,10 @@ class ReceivingView(KeepingView):
         return {"length": self.request.headers.get("Content-Length", "")}
 
     def _keeping(self, recorded: Callable[..., Response], request: Request, **names: str) -> HttpResponseBase:
+        self.admit(request, **names)
         content_type = request.headers.get("Content-Type", "")
         if not content_type.lower().startswith(MULTIPART.decode()):
             raise unsupported_content_type(content_type, MULTIPART.decode())
-        self.admit(request, **names)
         self._reception = reception = Reception(content_type, self.file_field, self.file_limit(), self.new_draft)
         act = partial(self._conclude, partial(recorded, request, **names))
         incoming = (_scope_of(request) or {}).get(SCOPE)
