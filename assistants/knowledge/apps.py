@@ -6,3 +6,6 @@ class KnowledgeConfig(AppConfig):
 
     name = "assistants.knowledge"
     label = "knowledge"
+
+    def ready(self) -> None:
+        from assistants.knowledge import checks  # noqa: F401 (registers them)

@@ -7,7 +7,7 @@ what a process that dies in between leaves is found by ``storage.old_doubts``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
@@ -127,5 +127,6 @@ def remove_file(file: File) -> None:
 
 def remove_content(key: str) -> None:
     """Remove a content once the deletion of its row is committed."""
-    storage.doubt(key)
+    with suppress(OSError):  # on a disk that is full deleting has to go on
+        storage.doubt(key)
     transaction.on_commit(partial(storage.delete, key), robust=True)

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 
 from sovereign.accounts.api.base import REPLAYED, ApiView
 from sovereign.core.api.multipart import Event, MultipartParser, Part, malformed
+from sovereign.core.api.transport import refuse_encoded
 from sovereign.core.asgi import LaterResponse
 from sovereign.core.database import DatabaseExecutor
 from sovereign.core.errors import ApiError, request_too_large, unsupported_content_type
@@ -232,6 +233,7 @@ class ReceivingView(KeepingView):
 
     def _keeping(self, recorded: Callable[..., Response], request: Request, **names: str) -> HttpResponseBase:
         self.admit(request, **names)
+        refuse_encoded(request)
         content_type = request.headers.get("Content-Type", "")
         if not content_type.lower().startswith(MULTIPART.decode()):
             raise unsupported_content_type(content_type, MULTIPART.decode())
@@ -261,7 +263,7 @@ class ReceivingView(KeepingView):
         except (ApiError, OSError) as error:
             return await _writers.run(self._rendered, partial(_fail, error))
         finally:  # a client that leaves does not end what a thread is at
-            writing.add_done_callback(lambda _: _writers.submit(reception.close))
+            writing.add_done_callback(lambda _: reception.close())
 
 
 def _scope_of(request: Request) -> dict[str, Any] | None:

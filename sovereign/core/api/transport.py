@@ -29,7 +29,7 @@ class JSONParser(BaseParser):
         :raises ApiError: 413, 415, and 400 for what is too deep or has too many values.
         :raises ParseError: it says it is JSON, and is not.
         """
-        _refuse_encoded(stream)
+        refuse_encoded(stream)
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise request_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -48,8 +48,11 @@ class JSONParser(BaseParser):
         return data
 
 
-def _refuse_encoded(stream: Any) -> None:
-    """Nothing here unpacks bodies: a small one may hold a very large one."""
+def refuse_encoded(stream: Any) -> None:
+    """Nothing here unpacks bodies: a small one may hold a very large one.
+
+    :raises ApiError: 415.
+    """
     encoding = getattr(stream, "META", {}).get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
         raise ApiError(
