@@ -159,7 +159,7 @@ async def test_what_a_worker_left_that_stands_still_is_done_once(
         lambda lease: outcomes.fail(lease, "server_error", "too late"),
         lambda lease: outcomes.postpone(lease, 5.0, "too late"),
         lambda lease: outcomes.progress(lease, 50),
-        lambda lease: outcomes.complete(lease, [], None, "", ""),
+        lambda lease: outcomes.complete(lease, [], ([], []), None, "", ""),
         lambda lease: outcomes.stumble(lease, 5.0, 0),
     ],
 )

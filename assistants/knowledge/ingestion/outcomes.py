@@ -11,6 +11,7 @@ from assistants.knowledge.chunking import Chunk
 from assistants.knowledge.ingestion.leases import MAXIMUM_CRASHES, Lease, poisoned
 from assistants.knowledge.models import IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.retrieval import indexing
+from assistants.knowledge.retrieval.postings import Packed
 from sovereign.core.database import now, only_row, service
 
 if TYPE_CHECKING:
@@ -30,16 +31,19 @@ def progress(lease: Lease, percent: int) -> None:
 
 
 @service
-def complete(lease: Lease, chunks: list[Chunk], vectors: np.ndarray | None, space: str, note: str) -> bool:
+def complete(
+    lease: Lease, chunks: list[Chunk], packed: Packed, vectors: np.ndarray | None, space: str, note: str
+) -> bool:
     """Make the file searchable, at once and as a whole; false where it is the holder's no more.
 
+    :param packed: the words of the chunks.
     :param vectors: float32 [chunks][width], or ``None`` where there is nothing that makes any.
     :param space: the name of the vectors' space.
     """
     member = _locked(lease)
     if member is None:
         return False
-    stored = indexing.add(member, chunks, vectors, space)
+    stored = indexing.add(member, chunks, vectors, space, packed)
     changes = {"status": IngestionStatus.COMPLETED, "progress": 100, "usage_bytes": stored, "space": space}
     _write(lease, **changes, note=note[:NOTE_LENGTH], crash_count=0, retry_count=0, available_at=None, **FREE)
     return True

@@ -20,6 +20,7 @@ from assistants.knowledge.ingestion import outcomes
 from assistants.knowledge.ingestion.leases import Lease
 from assistants.knowledge.models import StoreFile
 from assistants.knowledge.parsing import process
+from assistants.knowledge.retrieval import postings
 from inference.chat import Attribution, InferenceError
 from sovereign.core.database import DatabaseExecutor
 from sovereign.core.errors import ApiError
@@ -49,6 +50,7 @@ class Passing(Exception):
 class _Job:
     """What a worker has to know of a file."""
 
+    store_id: str
     storage_key: str
     filename: str
     chunk_tokens: int
@@ -76,7 +78,10 @@ class Ingestion:
         except Passing as reason:
             await self._again(job, str(reason))
         else:
-            await self._complete(chunks, vectors, space, note)
+            # before the transaction: of many megabytes this takes seconds, in which others could not write
+            packed = await self._database.run(postings.pack, job.store_id, [chunk.text for chunk in chunks])
+            if await self._database.run(outcomes.complete, self._lease, chunks, packed, vectors, space, note):
+                log.info("file_ingested", member=self._lease.member_id, chunks=len(chunks), space=space)
 
     async def _chunks(self, job: _Job) -> list[Chunk]:
         """:raises ParsingFailed: the file gives none. :raises Passing: the machine or the storage is at fault."""
@@ -117,10 +122,6 @@ class Ingestion:
             await self._tell(READ + (EMBEDDED - READ) * (start + len(made[-1])) // len(texts))
         return np.concatenate(made)
 
-    async def _complete(self, chunks: list[Chunk], vectors: np.ndarray | None, space: str, note: str) -> None:
-        if await self._database.run(outcomes.complete, self._lease, chunks, vectors, space, note):
-            log.info("file_ingested", member=self._lease.member_id, chunks=len(chunks), space=space)
-
     async def _fail(self, code: str, message: str) -> None:
         await self._database.run(outcomes.fail, self._lease, code, message)
         log.info("file_failed", member=self._lease.member_id, code=code)
@@ -159,6 +160,7 @@ def _job(lease: Lease) -> _Job | None:
     if member is None:
         return None
     return _Job(
+        store_id=member.store_id,
         storage_key=member.file.storage_key,
         filename=member.file.filename,
         chunk_tokens=member.chunk_tokens,

@@ -30,15 +30,23 @@ class Piece(Protocol):
     def tokens(self) -> int: ...
 
 
-def add(member: StoreFile, chunks: Sequence[Piece], vectors: np.ndarray | None, space: str) -> int:
+def add(
+    member: StoreFile,
+    chunks: Sequence[Piece],
+    vectors: np.ndarray | None,
+    space: str,
+    packed: postings.Packed | None = None,
+) -> int:
     """Make a file searchable that is not yet.
 
     :param vectors: float32 [chunks][width], each of length one or zero; ``None`` for keywords alone.
     :param space: the name of the vectors' space.
+    :param packed: what :func:`postings.pack` makes of the texts, where that was done before the transaction: of many
+        megabytes it takes seconds, in which others could not write.
     :returns: the bytes that are stored for it.
     """
     texts = [chunk.text for chunk in chunks]
-    words, lengths = postings.pack(member.store_id, texts)
+    words, lengths = packed or postings.pack(member.store_id, texts)
     write_rows(
         Chunk,
         ("member_id", "position", "tokens", "terms", "text"),

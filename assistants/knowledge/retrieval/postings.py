@@ -26,7 +26,11 @@ MOST = 2**16 - 1  # of a count or a length: beyond it nothing changes any more
 MEMBER_BITS = 32  # a chunk is known by one number: its file's row above these bits, its position below
 
 
-def pack(store_id: str, texts: Sequence[str]) -> tuple[list[tuple[int, bytes]], list[int]]:
+#: number and data of each word, by number, and how many words each chunk has
+Packed = tuple[list[tuple[int, bytes]], list[int]]
+
+
+def pack(store_id: str, texts: Sequence[str]) -> Packed:
     """The words of a file's chunks.
 
     :returns: number and data of each word, by number, and how many words each chunk has.
