@@ -1,6 +1,7 @@
-"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [engine]``, with the machine's load.
+"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [engine]``, with the
+machine's load.
 
-They are P1b, P8, P3, P5, P2 with P4 and P9, and P1.
+They are P1b, P8, P3, P5, P2 with P4 and P9, P6, and P1.
 
 ``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
 """
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import completions, crud, engine, listing, starting, streaming
+from tests.bench import completions, crud, engine, ingestion, listing, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -74,6 +75,16 @@ def completions_report(folder: Path) -> None:
             print(f"    {line}", flush=True)
 
 
+def knowledge_report(folder: Path) -> None:
+    print("P6   how quickly texts become searchable: one worker, from being put into a store to being found")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in ingestion.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
 def engine_report(folder: Path) -> None:
     print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, one process")
     for line in engine.measure(folder):
@@ -95,6 +106,7 @@ REPORTS = {
     "crud": crud_report,
     "listing": listing_report,
     "completions": completions_report,
+    "knowledge": knowledge_report,
     "engine": engine_report,
 }
 
