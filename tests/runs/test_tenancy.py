@@ -14,8 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
-from assistants.knowledge.models import File, Upload
-from assistants.knowledge.services import files, uploads
+from assistants.knowledge.models import File, StoreFile, Upload, VectorStore
+from assistants.knowledge.services import files, members, stores, uploads
 from assistants.models import Assistant
 from inference.models import RegisteredModel, StoredCompletion
 from inference.services import completions
@@ -36,6 +36,8 @@ RUN = f"{THREAD}/runs/<str:run_id>"
 COMPLETION = "chat/completions/<str:completion_id>"
 FILE = "files/<str:file_id>"
 UPLOAD = "uploads/<str:upload_id>"
+STORE = "vector_stores/<str:vector_store_id>"
+BATCH = f"{STORE}/file_batches/<str:batch_id>"
 CHAT = {"model": "tiny", "messages": [MESSAGE]}
 ANSWER = {"object": "chat.completion", "model": "tiny", "choices": []}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
@@ -72,6 +74,21 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", f"{UPLOAD}/parts"): None,
     ("POST", f"{UPLOAD}/complete"): {"part_ids": ["part_x"]},
     ("POST", f"{UPLOAD}/cancel"): None,
+    ("POST", "vector_stores"): {"file_ids": ["<file_id>"]},
+    ("GET", STORE): None,
+    ("POST", STORE): {"name": "Mine now"},
+    ("DELETE", STORE): None,
+    ("POST", f"{STORE}/search"): {"query": "secret"},
+    ("GET", f"{STORE}/files"): None,
+    ("POST", f"{STORE}/files"): {"file_id": "<file_id>", "attributes": {"mine": "now"}},
+    ("GET", f"{STORE}/{FILE}"): None,
+    ("POST", f"{STORE}/{FILE}"): {"attributes": {"mine": "now"}},
+    ("DELETE", f"{STORE}/{FILE}"): None,
+    ("GET", f"{STORE}/{FILE}/content"): None,
+    ("POST", f"{STORE}/file_batches"): {"files": [{"file_id": "<file_id>"}]},
+    ("GET", BATCH): None,
+    ("POST", f"{BATCH}/cancel"): None,
+    ("GET", f"{BATCH}/files"): None,
 }
 #: Routes that name no object of a project.
 WITHOUT_ID = {
@@ -90,6 +107,7 @@ WITHOUT_ID = {
     ("GET", "files"),
     ("POST", "files"),
     ("POST", "uploads"),
+    ("GET", "vector_stores"),
     ("POST", "api/v1/chat/completions"),
     ("POST", "api/v1/chat/completions/stream"),
     ("GET", "api/v1/models"),
@@ -104,6 +122,8 @@ PREFIXES = {
     "completion_id": "chatcmpl-",
     "file_id": "file-",
     "upload_id": "upload_",
+    "vector_store_id": "vs_",
+    "batch_id": "vsfb_",
 }
 ROOTS = ("v1/", "api/v1/")
 
@@ -146,8 +166,12 @@ def belongings(secret: str) -> dict[str, str]:
     upload = uploads.create_upload(
         principal=principal, purpose="assistants", filename="a.txt", bytes=1, mime_type="text/plain"
     )
+    store = stores.create_store(principal=principal, name="secret")
+    batch = members.create_batch(principal=principal, store_id=store.id, files=[members.NewFile(file.id)])
     return {
         "file_id": file.id,
+        "vector_store_id": store.id,
+        "batch_id": batch.id,
         "upload_id": upload.id,
         "completion_id": completion.id,
         "assistant_id": assistant.id,
@@ -169,12 +193,11 @@ def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, st
     path = route
     for name, identifier in ids.items():
         path = path.replace(f"<str:{name}>", identifier)
-    filled = {
-        key: ids[value[1:-1]] if isinstance(value, str) and value.startswith("<") else value
-        for key, value in (body or {}).items()
-    }
+    filled = "" if body is None else json.dumps(body)
+    for name, identifier in ids.items():
+        filled = filled.replace(f'"<{name}>"', f'"{identifier}"')
     root = "" if path.startswith("api/v1/") else "v1/"
-    answer = client.generic(method, f"/{root}{path}", "" if body is None else json.dumps(filled), "application/json")
+    answer = client.generic(method, f"/{root}{path}", filled, "application/json")
     text = answer.content.decode()
     for name, identifier in ids.items():
         text = text.replace(identifier, f"<{name}>")
@@ -185,15 +208,16 @@ def snapshot(project: Project) -> list[Any]:
     def runs_of(model: Any) -> list[Any]:
         return list(model.objects.filter(run__project=project).order_by("pk").values())
 
-    owned = (Assistant, Thread, StoredCompletion, File, Upload)
+    owned = (Assistant, Thread, StoredCompletion, File, Upload, VectorStore)
     tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in owned]
     rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
-    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent)]
+    held = list(StoreFile.objects.filter(store__project=project).order_by("pk").values())
+    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent), held]
 
 
 def named(route: str, body: Any) -> list[str]:
     """The ids that a route and its body name."""
-    return [name for name in PREFIXES if f"<str:{name}>" in route or f"<{name}>" in (body or {}).values()]
+    return [name for name in PREFIXES if f"<str:{name}>" in route or f'"<{name}>"' in json.dumps(body)]
 
 
 @pytest.mark.parametrize(("method", "route"), sorted(BY_ID))
@@ -220,6 +244,9 @@ def test_another_tenants_ids_are_unknown_ones(
         "assistants",
         "chat/completions",
         "files",
+        "vector_stores",
+        f"{STORE}/files",
+        f"{BATCH}/files",
         f"{COMPLETION}/messages",
         f"{THREAD}/messages",
         f"{THREAD}/runs",

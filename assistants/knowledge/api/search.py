@@ -58,7 +58,7 @@ class QueryField(StrictField):
         return queries
 
 
-class SearchRanking(StrictSerializer):
+class StoreSearchRanking(StrictSerializer):
     """Which passages are good enough, and whether words count beside vectors (``none``: they do not)."""
 
     ranker = StrictChoice(choices=RANKERS, required=False)
@@ -70,7 +70,7 @@ class SearchRequest(StrictSerializer):
     rewrite_query = StrictBoolean(required=False, allow_null=True)
     max_num_results = StrictNumber(minimum=1, maximum=MOST_RESULTS, integer=True, required=False, allow_null=True)
     filters = FiltersField(required=False, allow_null=True)
-    ranking_options = SearchRanking(required=False, allow_null=True)
+    ranking_options = StoreSearchRanking(required=False, allow_null=True)
 
 
 class VectorStoreSearchView(ApiView):
