@@ -70,7 +70,7 @@ async def test_docx_gives_paragraphs_tables_and_headers() -> None:
 
 async def test_pptx_gives_slides_in_the_order_they_are_shown() -> None:
     text = await read(documents.pptx(), "show.pptx")
-    assert text == "Shown first\n\nTurnover \t42 \t\n\n\nSay it slowly.\n\nShown last".replace("\n\n\n", "\n\n")
+    assert text == "Shown first\n\nTurnover \t42\n\nSay it slowly.\n\nShown last"
 
 
 async def test_xlsx_gives_sheets_and_rows() -> None:

@@ -18,7 +18,7 @@ from assistants.knowledge.parsing.formats import EXTENSIONS
 from assistants.knowledge.parsing.limits import give_up_rights
 from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason, Unreadable
 
-BLANK_LINES = re.compile(r"\n{3,}")
+BLANK_LINES = re.compile(r"(?<![ \t])(?:[ \t]*+\n){3,}")  # looks at each blank once
 
 
 def main(extension: str, maximum: int, overlap: int, parent: int) -> int:

@@ -16,8 +16,8 @@ _BLOCKS = (
     "nav ol p pre section table title ul"
 )
 _PARAGRAPHS = frozenset(_BLOCKS.split())
-_LINES = frozenset({"br", "dd", "div", "dt", "li", "option", "tr"})
-_CELLS = frozenset({"td", "th"})
+_LINES = frozenset({"dd", "div", "dt", "li", "option", "tr"})
+_BEFORE = {"br": "\n", "td": " ", "th": " "}  # what stands before an element, and not after it
 _HEADINGS = {f"h{level}": f"{'#' * level} " for level in range(1, 7)}
 
 
@@ -32,8 +32,8 @@ class _Reader:
         self._unread += tag in _UNREAD
         self._verbatim += tag == "pre"
         self._separate(tag)
-        if tag in _HEADINGS:
-            self.parts.append(_HEADINGS[tag])
+        if self._unread == 0:
+            self.parts.append(_BEFORE.get(tag) or _HEADINGS.get(tag, ""))
 
     def end(self, tag: str) -> None:
         self._unread -= tag in _UNREAD
@@ -59,8 +59,6 @@ class _Reader:
             self.parts.append("\n\n")
         elif tag in _LINES:
             self.parts.append("\n")
-        elif tag in _CELLS:
-            self.parts.append(" ")
 
     def take(self) -> str:
         taken = "".join(self.parts)
