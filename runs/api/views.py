@@ -119,7 +119,10 @@ class ThreadAndRunView(RunningView):
     serializer_class = ThreadAndRunRequest
 
     @extend_schema(
-        operation_id="createThreadAndRun", request=ThreadAndRunRequest, parameters=[POLL_AFTER], responses=EITHER
+        operation_id="createThreadAndRun",
+        request=ThreadAndRunRequest,
+        parameters=[INCLUDE, POLL_AFTER],
+        responses=EITHER,
     )
     def post(self, request: Request) -> Response | Stream:
         """Make a thread and a run on it.
@@ -217,7 +220,10 @@ class SubmitToolOutputsView(RunningView, ChangingView):
     serializer_class = ToolOutputsRequest
 
     @extend_schema(
-        operation_id="submitToolOutputsToRun", request=ToolOutputsRequest, parameters=[POLL_AFTER], responses=EITHER
+        operation_id="submitToolOutputsToRun",
+        request=ToolOutputsRequest,
+        parameters=[INCLUDE, POLL_AFTER],
+        responses=EITHER,
     )
     def post(self, request: Request, thread_id: str, run_id: str) -> Response | Stream:
         """Give a run the outputs of its tool calls.

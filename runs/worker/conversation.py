@@ -53,12 +53,11 @@ class Conversation:
 
     def sources(self) -> dict[str, str]:
         """The files that the answer may cite, by their marks."""
-        return {
-            mark: file_id
-            for step, call in self._done()
-            if (tool := self.toolbox.of_type(call["type"])) is not None
-            for mark, file_id in tool.sources(call, position=step.position).items()
-        }
+        return {mark: file_id for step, call in self._done() for mark, file_id in self._sources_of(step, call).items()}
+
+    def _sources_of(self, step: RunStep, call: dict[str, Any]) -> dict[str, str]:
+        tool = self.toolbox.of_type(call["type"])
+        return tool.sources(call, position=step.position) if tool is not None else {}
 
     def _done(self) -> Iterator[tuple[RunStep, dict[str, Any]]]:
         """The calls that were carried out here."""
@@ -80,8 +79,9 @@ class Conversation:
         return told
 
     def _system(self, told: dict[str, str]) -> str:
-        """One message: many models take no second one."""
-        found = [told[call["id"]] for step, call in self._done() if is_beforehand(step) and call["id"] in told]
+        """One message: many models take no second one. That nothing was found is no news: nobody had asked."""
+        searched = [(step, call) for step, call in self._done() if is_beforehand(step)]
+        found = [told[call["id"]] for step, call in searched if self._sources_of(step, call)]
         return "\n\n".join(text for text in (self.configuration["instructions"], *found) if text)
 
     def _own_turns(self, told: dict[str, str]) -> list[dict[str, Any]]:
