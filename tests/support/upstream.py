@@ -13,6 +13,7 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
     text=T       say T, which has no space and no bracket, in pieces of four characters
     with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second
+    cite=W       say the sentence with the word W of what a search of files found, and the mark of its passage
 
 ``POST /lines`` with ``{text: tags}`` teaches what a text means that cannot hold its tags itself.
 
@@ -57,6 +58,7 @@ class Script:
     keep: int = 0
     text: str = ""
     with_: str = ""
+    cite: str = ""
 
     @classmethod
     def of(cls, text: str) -> Script:
@@ -215,8 +217,8 @@ class Connection:
         self._writer.write(b"%x\r\n%s\r\n" % (len(events), events))
 
     async def _say(self, body: dict[str, Any], script: Script, served: Served) -> str | None:
-        if script.text:
-            pieces = [script.text[start : start + 4] for start in range(0, len(script.text), 4)]
+        if text := script.text or (script.cite and _cited(body["messages"], script.cite)):
+            pieces = [text[start : start + 4] for start in range(0, len(text), 4)]
             self._send(b"".join(_chunk({"content": piece}) for piece in pieces))
             served.sent += len(pieces)
             return "stop"
@@ -262,6 +264,18 @@ class Connection:
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
     content = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _cited(messages: list[dict[str, Any]], word: str) -> str:
+    """The first sentence with that word in the newest results, and the mark of its passage; else that there is none."""
+    told = [message["content"] or "" for message in reversed(messages) if message["role"] in ("tool", "system")]
+    found = next((content for content in told if "\n\n【" in content), "")
+    for block in re.split(r"\n\n(?=【)", found)[1:]:
+        mark, _, text = block.partition("\n")
+        for sentence in re.split(r"(?<=[.!?])\s+", text):
+            if word in sentence:
+                return f"{' '.join(sentence.split())} {mark}"
+    return "Nothing."
 
 
 def _rounds(messages: list[dict[str, Any]]) -> int:
