@@ -79,6 +79,26 @@ postgres() {
     await "$host" "$port" || note "Postgres at $host:$port does not answer; no cluster here uses that port."
 }
 
+# The extension for the cluster's own version of Postgres: Debian's package where there is one, else built from the
+# source package of a later Debian against the headers of this one. Neither touches another package.
+pgvector() {
+    [ -n "${TEST_POSTGRES_URL:-}" ] || return 0
+    is_local "$(host_of "$TEST_POSTGRES_URL")" && command -v pg_lsclusters >/dev/null || return 0
+    local port version extensions
+    port=$(port_of "$TEST_POSTGRES_URL" 5432)
+    version=$(pg_lsclusters --no-header | awk -v port="$port" '$3 == port { print $1; exit }')
+    extensions="/usr/share/postgresql/$version/extension"
+    [ -n "$version" ] && [ ! -e "$extensions/vector.control" ] || return 0
+    if apt-cache show "postgresql-$version-pgvector" >/dev/null 2>&1; then
+        install_packages "postgresql-$version-pgvector"
+        return
+    fi
+    is_root && command -v apt-get >/dev/null || { note "pgvector is missing, and building it needs root and apt-get."; return; }
+    command -v gcc >/dev/null || install_packages gcc libc6-dev
+    note "building pgvector for Postgres $version"
+    bash build_pgvector.sh "$version" || note "pgvector could not be built; its tests are left out."
+}
+
 redis() {
     [ -n "${TEST_REDIS_URL:-}" ] || { note "TEST_REDIS_URL is not set: no tests with Redis."; return; }
     local host port
@@ -98,4 +118,5 @@ chromium_and_node
 openai_node
 client_environments
 postgres
+pgvector
 redis

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 Ranker = Literal["auto", "default-2024-11-15", "default_2024_08_21", "none"]
 Mode = Literal["hybrid", "vectors", "keywords"]
 
-# Chosen on the sets of inference/embedder/evaluation, not on that of tests/knowledge: the documentation's questions have
-# most among the first five (77 %; vectors alone 76 %, words alone 66 %), and everyday ones, which share hardly a word with
-# their answers, lose little.
+# Chosen on the sets of inference/embedder/evaluation, not on that of tests/knowledge: the documentation's questions
+# have most among the first five (77 %; vectors alone 76 %, words alone 66 %), and everyday ones, which share hardly a
+# word with their answers, lose little.
 EMBEDDING_WEIGHT, TEXT_WEIGHT = 0.7, 0.3
 DEPTH = 100  # chunks of each list that are fused
 POSITION = 2**MEMBER_BITS - 1
