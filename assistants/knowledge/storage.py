@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 PIECE = 256 * 1024  # bytes that are read and written at once
 S3_PART = 5 * 1024**2  # bytes of a part as it is sent to a bucket; its least
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
-S3_OPTIONS = frozenset(("endpoint_url", "region_name", "addressing_style", "signature_version", "verify"))
+S3_OPTIONS = frozenset(("endpoint_url", "region_name", "addressing_style", "signature_version"))
 
 
 @dataclass(frozen=True, slots=True)
