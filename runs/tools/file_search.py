@@ -101,9 +101,9 @@ class FileSearch(ServerTool):
     def _ranking(self) -> Ranking:
         options = self._ranking_shown()
         threshold, weights = options.get("score_threshold", 0.0), options.get("hybrid_search") or {}
-        given = [weights.get(name) for name in ("embedding_weight", "text_weight")]
-        if all(isinstance(weight, (int, float)) and weight >= 0 for weight in given) and any(given):
-            return Ranking(score_threshold=threshold, embedding_weight=given[0], text_weight=given[1])
+        by_vectors, by_words = weights.get("embedding_weight"), weights.get("text_weight")
+        if _is_weight(by_vectors) and _is_weight(by_words) and by_vectors + by_words > 0:
+            return Ranking(score_threshold=threshold, embedding_weight=by_vectors, text_weight=by_words)
         return Ranking(score_threshold=threshold)
 
     def _limit(self) -> int:
@@ -134,6 +134,10 @@ def use(project_id: str, store_ids: Sequence[str]) -> None:
 def _with_results(call: Call, results: list[dict[str, Any]], note: str) -> Call:
     work = {**call["file_search"], "results": results}
     return {**call, "file_search": {**work, "note": note} if note else work}
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value >= 0
 
 
 def _named(resources: dict[str, Any]) -> list[str]:
