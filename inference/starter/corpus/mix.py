@@ -57,6 +57,8 @@ WIDE = {"knowledge": 0.12, "tools": 0.36, "copying": 0.10, "unfitting": 0.05, "q
 SETTLED = {"knowledge": 0.24, "tools": 0.42, "copying": 0.07, "unfitting": 0.07, "quoting": 0.13, "persona": 0.07}
 FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "quoting": 0.08, "persona": 0.06}
 QUOTING = {"knowledge": 0.05, "tools": 0.05, "copying": 0.02, "quoting": 0.80, "searching": 0.08}
+CLOSING = {"knowledge": 0.27, "tools": 0.30, "unfitting": 0.06, "copying": 0.04, "quoting": 0.22, "searching": 0.05}
+CLOSING |= {"persona": 0.06}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -73,7 +75,8 @@ CURRICULUM = (
     Phase("settled", 6_144, SETTLED),
     Phase("firm", 10_240, FIRM),
     # Two heads and a layer more, and answers from a text that are sentences of it.
-    Phase("quoting", 10**9, QUOTING),
+    Phase("quoting", 11_776, QUOTING),
+    Phase("closing", 10**9, CLOSING),
 )
 
 
