@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -74,7 +73,7 @@ def create_file(
         file.expires_at = file.created_at + expires_after
         file.save(update_fields=["expires_at"])
     audit.record(principal, "file.created", file, purpose=purpose, bytes=stored.bytes)
-    transaction.on_commit(partial(storage.settle, stored.key), robust=True)
+    transaction.on_commit(lambda: storage.settle(stored.key), robust=True)
     return file
 
 
@@ -129,4 +128,4 @@ def remove_content(key: str) -> None:
     """Remove a content once the deletion of its row is committed."""
     with suppress(OSError):  # on a disk that is full deleting has to go on
         storage.doubt(key)
-    transaction.on_commit(partial(storage.delete, key), robust=True)
+    transaction.on_commit(lambda: storage.delete(key), robust=True)  # Django cannot name a partial that fails

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Sum
@@ -79,7 +78,7 @@ def add_part(*, principal: Principal, upload_id: str, stored: Stored) -> UploadP
     if total + stored.bytes > MAXIMUM_BYTES:
         raise ApiError(f"The parts of an upload may have {MAXIMUM_BYTES // 1024**3} GB at most.", param="data")
     part: UploadPart = UploadPart.objects.create(upload=upload, bytes=stored.bytes, storage_key=stored.key)
-    transaction.on_commit(partial(storage.settle, stored.key), robust=True)
+    transaction.on_commit(lambda: storage.settle(stored.key), robust=True)
     return part
 
 
