@@ -6,7 +6,7 @@ The old vectors serve until the new ones are committed, file by file.
 from __future__ import annotations
 
 import structlog
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from assistants.knowledge import embedding
@@ -57,7 +57,7 @@ def _claim(worker_id: str, project_id: str, space: str) -> Lease | None:
     return None
 
 
-def _claimable(project_id: str, space: str) -> StoreFile:
+def _claimable(project_id: str, space: str) -> QuerySet[StoreFile]:
     """One that killed its workers keeps what it has."""
     rows = leases.unheld().filter(status=IngestionStatus.COMPLETED, store__project_id=project_id).exclude(space=space)
     due = rows.filter(Q(available_at__isnull=True) | Q(available_at__lte=Now()))

@@ -1,8 +1,8 @@
 """What the process that reads strangers' documents may still do. It gives up the rest itself, before it reads a byte.
 
-Memory, time, files and processes are bounded everywhere. Where the system has them, a network of its own without any
-address and Landlock come on top: files of Python and of the system may be read, nothing may be written, and no other
-process can be looked into.
+Memory, time, files and processes are bounded everywhere. On Linux a network of its own without any address (where
+ordinary processes may have one) and Landlock (where the kernel has it) come on top: files of Python and of the system
+may be read, nothing may be written, and no other process can be looked into.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def give_up_rights(parent: int) -> None:
     """:param parent: the process that started this one: they end together."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)  # it was too quick for us
-    _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        _end_with(parent)
+        _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for of, most in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, SECONDS),
@@ -48,14 +47,22 @@ def give_up_rights(parent: int) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         _lower(of, most)
-    _leave_network()
-    _leave_files()
+    if sys.platform == "linux":
+        _leave_network()
+        _leave_files()
+
+
+def _end_with(parent: int) -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)  # it was too quick for us
 
 
 def _lower(of: int, most: int) -> None:
     hard = resource.getrlimit(of)[1]
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(of, (most, most))
+    with contextlib.suppress(ValueError, OSError):  # not every system bounds everything
+        resource.setrlimit(of, (most, most))
 
 
 def _leave_network() -> None:
