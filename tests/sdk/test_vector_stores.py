@@ -30,7 +30,7 @@ def test_a_file_is_uploaded_waited_for_and_found(sdk: openai.OpenAI) -> None:
 
 
 def test_many_files_are_uploaded_and_the_broken_one_is_named(sdk: openai.OpenAI) -> None:
-    store = sdk.vector_stores.create()
+    store = sdk.vector_stores.create(name="Documents")
     files = [
         ("manual.docx", documents.docx()),
         ("show.pptx", documents.pptx()),
@@ -59,7 +59,7 @@ def test_many_files_are_uploaded_and_the_broken_one_is_named(sdk: openai.OpenAI)
 
 
 def test_a_file_of_a_kind_nobody_reads_is_refused(sdk: openai.OpenAI) -> None:
-    store = sdk.vector_stores.create()
+    store = sdk.vector_stores.create(name="Documents")
     done = sdk.vector_stores.files.upload_and_poll(
         vector_store_id=store.id, file=("letter.doc", b"\xd0\xcf\x11\xe0"), poll_interval_ms=POLL
     )
