@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -136,7 +136,7 @@ def _with_results(call: Call, results: list[dict[str, Any]], note: str) -> Call:
     return {**call, "file_search": {**work, "note": note} if note else work}
 
 
-def _is_weight(value: Any) -> bool:
+def _is_weight(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and value >= 0
 
 
