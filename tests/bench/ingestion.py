@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,11 @@ def measure(folder: Path, **services: str) -> Iterator[str]:
         try:
             stack.prepare()
             stack.serve()
-            stack.worker()
+            worker = stack.worker()
             for name, texts in _loads().items():
-                yield _line(f"{title}, {name}", *_ingest(stack, texts))
+                before = _cpu(worker.pid)
+                size, seconds = _ingest(stack, texts)
+                yield _line(f"{title}, {name}", size, seconds, _cpu(worker.pid) - before)
         finally:
             stack.destroy()
 
@@ -76,6 +79,13 @@ def _done(stack: Stack, store: str) -> int:
     return int(number)
 
 
-def _line(name: str, size: int, seconds: float) -> str:
-    rate = size / 1e6 / seconds
-    return f"{name}: {seconds:.1f} s, {rate:.1f} MB/s ({rate / GOAL:.2f} × the goal of {GOAL:.0f})"
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used, with those that it started and that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _line(name: str, size: int, seconds: float, cpu: float) -> str:
+    rate, alone = size / 1e6 / seconds, size / 1e6 / cpu
+    goal = f"{rate / GOAL:.2f} × the goal of {GOAL:.0f}"
+    return f"{name}: {seconds:.1f} s, {rate:.1f} MB/s ({goal}); {alone:.1f} MB for a second of the worker's CPU"

@@ -44,16 +44,15 @@ def _joined(texts: Iterable[str]) -> str:
 
     :raises Unreadable: there is none, or too much of it.
     """
-    parts, size, tokens = [], 0, 0
+    parts, size = [], 0
     for text in texts:
         data = text.replace("\0", "").encode(errors="ignore")
         size += len(data)
         if size > MAXIMUM_TEXT:
             raise Unreadable(Reason.TOO_MUCH_TEXT)
         parts.append(data.decode())
-        tokens += count_tokens(parts[-1])
-        if tokens > MAXIMUM_TOKENS:
-            raise Unreadable(Reason.TOO_MANY_TOKENS)
+    if size > MAXIMUM_TOKENS and sum(map(count_tokens, parts)) > MAXIMUM_TOKENS:  # no token is less than a byte
+        raise Unreadable(Reason.TOO_MANY_TOKENS)
     joined = "".join(parts)
     if not joined or joined.isspace():
         raise Unreadable(Reason.NO_TEXT)
