@@ -158,6 +158,7 @@ export class Transcript {
     const view = this.#tool(delta.id);
     for (const call of calls) {
       const known = (view.calls[call.index] ??= { function: { name: "", arguments: "", output: null } });
+      known.type = call.type;
       known.function.name += call.function?.name ?? "";
       known.function.arguments += call.function?.arguments ?? "";
     }
@@ -187,7 +188,7 @@ export class Transcript {
       const details = element("details", { className: "tool" });
       const summary = element("summary", {}, "Calls ");
       summary.append(element("code", {}, call.function?.name || call.type || "a tool"));
-      details.append(summary, element("pre", {}, call.function?.arguments ?? ""));
+      details.append(summary, element("pre", {}, call.file_search ? foundIn(call.file_search) : call.function?.arguments ?? ""));
       if (call.function?.output != null) details.append(element("p", {}, "Answered:"), element("pre", {}, call.function.output));
       return details;
     }));
@@ -212,6 +213,12 @@ export class Transcript {
 
 export function textOf(message) {
   return message.content.map((part) => (part.type === "text" ? part.text.value : "[an image]")).join("\n\n");
+}
+
+// The files that a search found, best first; its steps say nothing of what it searched for.
+function foundIn({ results = [], note = "" }) {
+  const lines = results.map((result) => `${result.file_name} (${result.score.toFixed(2)})`);
+  return [...(lines.length ? lines : ["Nothing was found."]), note].join("\n").trim();
 }
 
 function timeOf(instant) {
