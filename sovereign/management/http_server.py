@@ -157,12 +157,12 @@ class Request(WebRequest):
         super().__init__(*args, **{**options, "parsePOSTFormSubmission": False})
 
     def gotLength(self, length: int | None) -> None:
-        limit = self._limit_of_upload()
-        is_upload, limit = limit is not None, limit or settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        taken = self._limit_of_upload()
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if taken is None else taken
         super().gotLength(0)  # with more Twisted would write to a file, for which everybody waits
         if length is not None and length > limit:
             self._refuse(limit)
-        elif is_upload:
+        elif taken is not None:
             self.intake = Intake(self.channel.transport)
             super().requestReceived(self.channel._command, self.channel._path, self.channel._version)
         else:
@@ -198,15 +198,20 @@ class Request(WebRequest):
         if message["type"] == "http.response.start":
             headers = {name.lower(): value for name, value in message.get("headers", [])}
             self.is_event_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
-            if self.intake is not None and not self.intake.is_whole:
+            if self._is_early():
                 self.channel.persistent = False
                 self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         if message.get("more_body") and not self.finished and self.channel is not None and self.producer is None:
             self.registerProducer(self.flow, True)
         super().handle_reply(message)
 
+    def _is_early(self) -> bool:
+        """Whether more of the body is to come; not where the client has gone."""
+        return self.intake is not None and not self.intake.is_whole and self.channel is not None
+
     def finish(self) -> None:
-        self.channel.is_answered_early = self.intake is not None and not self.intake.is_whole
+        if self._is_early():
+            self.channel.is_answered_early = True
         if self.producer is not None:
             self.unregisterProducer()
         self.flow.resumeProducing()
