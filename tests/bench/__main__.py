@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import completions, crud, engine, ingestion, listing, starting, streaming
+from tests.bench import completions, crud, engine, ingestion, listing, searching, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -76,12 +76,15 @@ def completions_report(folder: Path) -> None:
 
 
 def knowledge_report(folder: Path) -> None:
-    print("P6   how quickly texts become searchable: one worker, from being put into a store to being found")
+    print("P6   how quickly texts become searchable: one worker, from being put into a store to being found;")
+    print("     and a question to a store of 100,000 chunks beside a flat search")
     for number, (title, services) in enumerate(databases()):
         print(f"  {title}", flush=True)
         here = folder / str(number)
         here.mkdir()
         for line in ingestion.measure(here, **services):
+            print(f"    {line}", flush=True)
+        for line in searching.measure(here / "searching", **services):
             print(f"    {line}", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from assistants.knowledge import embedding
 from assistants.knowledge.models import Chunk, MemberVectors, Posting, StoreFile, StoreStatistics
 from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.retrieval.filters import Compare
-from assistants.knowledge.retrieval.search import Found, search
+from assistants.knowledge.retrieval.search import Found, Ranking, search
 from sovereign.accounts.models import Project
 from sovereign.core.database import in_database
 from tests.knowledge.searching import add_file, make_store
@@ -85,3 +86,46 @@ async def test_stores_of_others_are_empty(project: Project, charlies_project: Pr
     store = await in_database(make_store, project)
     await in_database(add_file, store, "a.md", ["blue pump"])
     assert (await ask(charlies_project, store, "pump")).hits == []
+
+
+async def test_stores_with_and_without_vectors_are_searched_as_one(project: Project) -> None:
+    first, second = [await in_database(make_store, project) for _ in range(2)]
+    vectors, space = await embedded(["The blue pump.", "A red rose."])
+    await in_database(add_file, first, "a.md", ["The blue pump.", "A red rose."], vectors, space)
+    await in_database(add_file, second, "b.md", ["Another pump."])
+    found = await search(
+        project_id=project.pk, store_ids=[first.pk, second.pk, "vs_unknown"], queries=["pump", "rose"], limit=5
+    )
+    assert found.mode == "hybrid"
+    assert {("a.md", 0), ("a.md", 1), ("b.md", 0)} == set(names(found))
+    assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
+    assert (await search(project_id=project.pk, store_ids=[], queries=["pump"], limit=5)).hits == []
+
+
+async def test_files_whose_model_is_gone_are_found_by_their_words(project: Project) -> None:
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["The blue pump."], np.ones((1, 1), np.float32), "gone/1")
+    found = await ask(project, store, "pump")
+    assert names(found) == [("a.md", 0)]
+    assert found.mode == "keywords"
+    assert "not available" in found.note
+
+
+async def test_without_an_embedder_the_result_says_so(project: Project, settings: Any) -> None:
+    settings.SOVEREIGN = dataclasses.replace(settings.SOVEREIGN, embedder="none")
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["The blue pump."])
+    found = await ask(project, store, "pump")
+    assert (found.mode, names(found)) == ("keywords", [("a.md", 0)])
+    assert "SOVEREIGN_EMBEDDER" in found.note
+
+
+async def test_thresholds_and_limits_cut_the_list(project: Project) -> None:
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["blue pump", "a pump beside a very long and quiet street", "rose"])
+    found = await ask(project, store, "blue pump")
+    assert names(found) == [("a.md", 0), ("a.md", 1)]
+    best, other = (hit.score for hit in found.hits)
+    assert names(await ask(project, store, "blue pump", limit=1)) == [("a.md", 0)]
+    threshold = Ranking(score_threshold=(best + other) / 2)
+    assert names(await ask(project, store, "blue pump", ranking=threshold)) == [("a.md", 0)]

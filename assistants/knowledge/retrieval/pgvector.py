@@ -55,7 +55,7 @@ class PgVector:
         with connection.cursor() as cursor:
             cursor.execute(NEAREST, {**values, "query": str(query.tolist())})
             rows = cursor.fetchall()
-        vectors = np.frombuffer(b"".join(bytes(data) for *_, data in rows), "<f4").reshape(len(rows), -1)
+        vectors = np.frombuffer(b"".join(bytes(data) for *_, data in rows), "<f4").reshape(len(rows), len(query))
         return exact([(member_id << MEMBER_BITS) + position for member_id, position, _ in rows], vectors, query)
 
 

@@ -125,7 +125,7 @@ async def search(
         for index, text in enumerate(queries)
     ]
     mode = _mode(ranking, bool(vectors.by_space))
-    hits = await in_database(_hits, project_id, store_ids, questions, limit, filters, ranking)
+    hits = await in_database(find, project_id, store_ids, questions, limit, filters, ranking)
     return Found(hits, mode, vectors.note)
 
 
@@ -165,7 +165,7 @@ async def _is_without(project_id: str) -> bool:
         return False
 
 
-def _hits(
+def find(
     project_id: str,
     store_ids: Sequence[str],
     questions: Sequence[Question],
@@ -173,6 +173,7 @@ def _hits(
     filters: Filter | None,
     ranking: Ranking,
 ) -> list[Hit]:
+    """What ``search`` does when the questions have their vectors; asks the database."""
     stores = list(
         StoreStatistics.objects.filter(store__in=store_ids, store__project=project_id, chunks__gt=0).order_by("store")
     )

@@ -127,12 +127,12 @@ def best(matrix: Matrix, query: np.ndarray, count: int, members: Collection[int]
     """The nearest of a matrix, as ``VectorIndex.nearest``."""
     import numpy as np
 
+    if not len(matrix.chunks):
+        return []
     near = matrix.vectors @ query
     if members is not None:
         owners = matrix.chunks >> MEMBER_BITS
         near[~np.isin(owners, np.fromiter(members, np.int64, len(members)))] = -1
-    if not len(near):
-        return []
     least = np.partition(near, -count)[-count] - SLACK if len(near) > count else -1.0
     chosen = np.flatnonzero(near >= max(float(least), -SLACK))
     return exact(matrix.chunks[chosen].tolist(), matrix.vectors[chosen], query, members)
