@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from sovereign.accounts.principals import Principal
 
 
-class ProjectQuerySet(models.QuerySet[Any]):
+class TenantQuerySet(models.QuerySet[Any]):
     """Rows that belong to a project: files, uploads, vector stores."""
 
-    def visible_to(self, principal: Principal) -> ProjectQuerySet:
+    def visible_to(self, principal: Principal) -> TenantQuerySet:
         """The rows of the principal's project."""
         return self.filter(project_id=principal.project_id)
 

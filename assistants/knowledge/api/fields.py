@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -132,14 +131,14 @@ class Attributes(StrictField):
             )
         key_field, value_field = StrictString(max_length=METADATA_KEY_LENGTH), AttributeValue()
         for key, value in data.items():
-            _checked_as(key, lambda key=key: key_field.to_internal_value(key))
-            _checked_as(key, lambda value=value: value_field.to_internal_value(value))
+            _check_at(key, key_field, key)
+            _check_at(key, value_field, value)
         return data
 
 
-def _checked_as(key: str, check: Callable[[], Any]) -> None:
-    """A refusal of the member ``key``, where ``check`` refuses."""
+def _check_at(key: str, field: StrictField, value: Any) -> None:
+    """A refusal of the member ``key``, where the field refuses the value."""
     try:
-        check()
+        field.to_internal_value(value)
     except ValidationError as error:
         raise ValidationError({key: error.detail}) from None

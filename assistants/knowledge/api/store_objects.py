@@ -80,7 +80,7 @@ class PassagePage(serializers.Serializer):
     """What was made of a file for its search, in the file's order."""
 
     object = serializers.ChoiceField(choices=["vector_store.file_content.page"])
-    data = PassageObject(many=True)
+    data = PassageObject(many=True)  # type: ignore[assignment]  # the contract's name, and DRF's
     has_more = serializers.BooleanField()
     next_page = serializers.CharField(allow_null=True)
 
@@ -100,7 +100,7 @@ class SearchResultsPage(serializers.Serializer):
 
     object = serializers.ChoiceField(choices=["vector_store.search_results.page"])
     search_query = serializers.ListField(child=serializers.CharField())
-    data = SearchResultObject(many=True)
+    data = SearchResultObject(many=True)  # type: ignore[assignment]  # as above
     has_more = serializers.BooleanField()
     next_page = serializers.CharField(allow_null=True)
 

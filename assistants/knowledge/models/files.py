@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from assistants.knowledge.querysets import ProjectQuerySet
+from assistants.knowledge.querysets import TenantQuerySet
 from sovereign.core.fields import CreatedAtField, id_field, reference
 
 FILENAME_LENGTH = 255
@@ -48,7 +48,7 @@ class File(models.Model):
     created_by_user = models.BigIntegerField(null=True, blank=True)
     created_by_key = reference()
 
-    objects = ProjectQuerySet.as_manager()
+    objects = TenantQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -85,7 +85,7 @@ class Upload(models.Model):
     created_by_user = models.BigIntegerField(null=True, blank=True)
     created_by_key = reference()
 
-    objects = ProjectQuerySet.as_manager()
+    objects = TenantQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=("expires_at",), condition=Q(status="pending"), name="upload_expiring")]

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from assistants.knowledge.models.files import File
-from assistants.knowledge.querysets import ProjectQuerySet, StoreFileQuerySet
+from assistants.knowledge.querysets import StoreFileQuerySet, TenantQuerySet
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
 NAME_LENGTH = 256
@@ -38,7 +38,7 @@ class VectorStore(models.Model):
     last_active_at = models.DateTimeField()
     created_at = CreatedAtField()
 
-    objects = ProjectQuerySet.as_manager()
+    objects = TenantQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-id")

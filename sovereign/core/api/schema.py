@@ -286,7 +286,8 @@ def resolved(auto_schema: AutoSchema, node: Any, direction: Any) -> Any:
 def _union(auto_schema: AutoSchema, union: Union, direction: Any) -> dict[str, Any]:
     component = ResolvedComponent(name=union.name, type=ResolvedComponent.SCHEMA, object=union.name)
     if component not in auto_schema.registry:
-        component.schema = schema = {}
+        schema: dict[str, Any] = {}
+        component.schema = schema
         auto_schema.registry.register(component)  # before its shapes are looked at: one may have the union inside
         schema["oneOf"] = [resolved(auto_schema, shape, direction) for shape in union.shapes]
         if all(isinstance(shape, type) for shape in union.shapes):
