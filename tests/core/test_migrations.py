@@ -14,7 +14,7 @@ from runs.models import RunEvent, RunStep
 from sovereign.core.database import is_migrated, now
 from threads.models import Message
 
-ROOMS = ("runs", "threads", "assistants", "inference")
+ROOMS = ("runs", "threads", "assistants", "knowledge", "inference")
 FIRST = ("runs", "threads", "assistants", "accounts", "inference")  # apps whose first migration is the oldest release
 
 FUNCTION = {

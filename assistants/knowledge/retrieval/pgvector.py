@@ -82,7 +82,7 @@ def write(vectors_id: int, vectors: np.ndarray) -> None:
     rows["id"], rows["position"], rows["width"], rows["vector"] = vectors_id, positions, width, vectors[positions]
     with connection.cursor() as cursor:
         command = f"COPY {TABLE} (vectors_id, position, embedding) FROM STDIN (FORMAT BINARY)"
-        with cursor.copy(command) as copy:  # type: ignore[attr-defined]
+        with cursor.copy(command) as copy:
             copy.write(COPY_HEAD + rows.tobytes() + COPY_END)
 
 

@@ -62,7 +62,7 @@ def _pack(texts: Sequence[str], begin: int, words: defaultdict[str, list[bytes]]
     raws, terms = _Numbers(), _Numbers()
     found = [np.fromiter(map(raws.__getitem__, raw_words(text)), np.int64) for text in texts]
     meanings = [[terms[term] for term in terms_of(raw)] for raw in raws]
-    chunks = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
+    chunks: np.ndarray = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
     word_of, chunk_of = _meant(np.concatenate(found), chunks, meanings)
     lengths = np.bincount(chunk_of, minlength=len(texts))
     both, counts = np.unique((word_of << MEMBER_BITS) | chunk_of, return_counts=True)
@@ -113,7 +113,11 @@ def read(groups: Sequence[Collection[int]], members: Collection[int] | None = No
 def _rows(keys: Collection[int], members: Collection[int] | None) -> Iterator[tuple[int, int, bytes]]:
     rows = Posting.objects.filter(term__in=keys).order_by().values_list("term", "member_id", "data")
     wanted = None if members is None else frozenset(members)
-    return (row for row in rows.iterator() if wanted is None or row[1] in wanted)
+    return (
+        (term, member_id, bytes(data))
+        for term, member_id, data in rows.iterator()
+        if wanted is None or member_id in wanted
+    )
 
 
 def _word(rows: list[tuple[int, bytes]]) -> Word:
@@ -121,7 +125,7 @@ def _word(rows: list[tuple[int, bytes]]) -> Word:
 
     places = np.frombuffer(b"".join(data for _, data in rows), PLACE)
     sizes = [len(data) // BYTES_OF_PLACE for _, data in rows]
-    owners = np.repeat(np.asarray([member_id for member_id, _ in rows], np.int64), sizes)
+    owners: np.ndarray = np.repeat(np.asarray([member_id for member_id, _ in rows], np.int64), sizes)
     return Word(
         chunks=(owners << MEMBER_BITS) | places["position"].astype(np.int64),
         counts=places["count"].astype(np.float64),

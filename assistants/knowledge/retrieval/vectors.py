@@ -11,7 +11,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Length
 
 from assistants.knowledge.models import MemberVectors
 from assistants.knowledge.retrieval.postings import MEMBER_BITS
@@ -157,10 +160,8 @@ def leading(found: list[Near], count: int) -> list[Near]:
     return [near for near in found if near.cosine >= least]
 
 
-def _rows(scope: Scope):  # type: ignore[no-untyped-def]  # a queryset with what is counted beside it
-    from django.db.models import F
-    from django.db.models.functions import Length
-
+def _rows(scope: Scope) -> QuerySet[Any]:
+    """The packed vectors of a store in one space, each with how many there are (``chunk_count``)."""
     rows = MemberVectors.objects.filter(member__store_id=scope.store_id, space=scope.space).order_by("pk")
     return rows.annotate(chunk_count=Length("data") / (4 * F("width")))
 
@@ -208,4 +209,4 @@ def _matrix(scope: Scope, rows: list[tuple[int, int, int, int]], old: Matrix | N
 def _data(keys: list[int]) -> Iterator[tuple[int, bytes]]:
     for begin in range(0, len(keys), 256):
         found = MemberVectors.objects.filter(pk__in=keys[begin : begin + 256]).values_list("pk", "data")
-        yield from found.iterator()
+        yield from ((pk, bytes(data)) for pk, data in found.iterator())
