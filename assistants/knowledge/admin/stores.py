@@ -53,6 +53,8 @@ class StoreForm(forms.ModelForm):
 class StoreChangeList(ChangeList):
     """Counts the files of the stores on the page, all in one query."""
 
+    result_list: Any
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
@@ -86,7 +88,7 @@ class VectorStoreAdmin(ProjectAdmin):
         return StoreChangeList
 
     def get_urls(self) -> list[URLPattern]:
-        views = {
+        views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
             "contents": ("contents/", self.contents_view),
             "retry": ("files/<file_id>/retry/", self.retry_view),
             "remove": ("files/<file_id>/remove/", self.remove_view),

@@ -62,9 +62,7 @@ async def _answer(
     begun = time.perf_counter()
     try:
         found = await _found(store, principal, question)
-    except ApiError as error:
-        context["problem"] = error.message
-    except InferenceError as error:
+    except (ApiError, InferenceError) as error:
         context["problem"] = error.message
     else:
         context["found"] = _shown(found, time.perf_counter() - begun)
