@@ -37,6 +37,7 @@ BODIES: dict[str, dict[str, Any]] = {
 UNRECORDED = {
     *(f"{root}chat/completions{rest}" for root, rest in (("", ""), ("api/v1/", ""), ("api/v1/", "/stream"))),
     *("completions", "embeddings", "moderations"),
+    "vector_stores/<str:vector_store_id>/search",
 }
 HEADERS = {"OpenAI-Beta": "assistants=v2"}
 
