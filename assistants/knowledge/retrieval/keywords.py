@@ -9,7 +9,7 @@ from assistants.knowledge.retrieval import bm25, postings
 from assistants.knowledge.retrieval.terms import key_of, query_terms
 
 MOST_WORDS = 100  # of a question that are looked up, the rarest first
-MOST_PLACES = 200_000  # chunks that are scored for one question: what is in the most of them says the least
+MOST_PLACES = 50_000  # chunks that are scored for one question: what is in the most of them says the least
 
 
 def found(
