@@ -240,7 +240,8 @@ def _label(check: Check) -> str:
 
 def _judge(target: Target, check: Check) -> Callable[[World], None]:
     def judge(world: World) -> None:
-        sent = {name: value for name, value in {**target.base(world), **check.sends}.items() if value is not OMIT}
+        sends = world.named(check.sends)
+        sent = {name: value for name, value in {**target.base(world), **sends}.items() if value is not OMIT}
         answer = target.send(world, put(target.around(world), target.mount, sent), check.refusal is not None)
         if check.refusal is not None:
             check.refusal.verify(answer, target.mount)
@@ -249,7 +250,7 @@ def _judge(target: Target, check: Check) -> Callable[[World], None]:
             raise Mismatch(f"expected 200, got {answer.status} {_said(answer.body)}")
         assert check.shows is not None
         if check.shows:
-            require_fields(check.shows, target.show(world, answer.body))
+            require_fields(world.named(check.shows), target.show(world, answer.body))
 
     return judge
 

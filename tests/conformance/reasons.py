@@ -26,29 +26,10 @@ def _missing(key: str, text: str) -> Reason:
     return Reason(key, text, supported=False)
 
 
-FILES = _missing(
-    "files",
-    "`/v1/files` is not there yet, so no file exists that could be named: 404 `No such File object: …`. An "
-    "empty list of files is taken.",
-)
-VECTOR_STORES = _missing(
-    "vector-stores",
-    "`/v1/vector_stores` is not there yet: naming one is 404 `No vector store found with id '…'.`, having one made by "
-    "a helper is 400 `unsupported_parameter`. Empty lists are taken.",
-)
 CODE_INTERPRETER = _missing(
     "code-interpreter",
     "Assistants may have the tool; a run that would need it is refused with 400 `unsupported_tool`, never run without "
     "it.",
-)
-FILE_SEARCH = _missing(
-    "file-search",
-    "Assistants may have the tool and its settings are kept; a run that would need it is refused with 400 "
-    "`unsupported_tool`, never run without it.",
-)
-INCLUDE = _missing(
-    "include",
-    "Taken and checked; the passages it asks for are those a file search has found, which is not there yet.",
 )
 EMPTY_INSTRUCTIONS = _differs(
     "empty-instructions",

@@ -31,7 +31,7 @@ from tests.conformance.inventory import operations
 from tests.conformance.judging import Verdict, expectations, holes, judge, judge_all
 from tests.conformance.matching import Either, Id, Instant, difference
 from tests.conformance.page import Row, State, render
-from tests.conformance.reasons import FILES, IDS, REASONS
+from tests.conformance.reasons import CODE_INTERPRETER, IDS, REASONS
 from tests.conformance.suite.errors import ERRORS
 from tests.conformance.suite.streams import add_up, pattern, short
 from tests.conformance.wire import Answer
@@ -240,7 +240,7 @@ def test_a_stream_that_clients_cannot_add_up_is_told() -> None:
     ],
 )
 def test_a_row_is_as_good_as_its_worst_expectation(verdicts: list[Verdict], state: State) -> None:
-    reasons = {Verdict.DIFFERS: IDS, Verdict.UNSUPPORTED: FILES}
+    reasons = {Verdict.DIFFERS: IDS, Verdict.UNSUPPORTED: CODE_INTERPRETER}
     results = [judging.Result(make(reason=reasons.get(verdict)), verdict) for verdict in verdicts]
     assert Row("x", results).state is state
 

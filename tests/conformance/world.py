@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from tests.support.processes import Database, Stack, Upstream, eventually
 
 PATIENCE = 120.0  # seconds: an engine elsewhere may be slow
 RESTING = (*TERMINAL, "requires_action")
+#: In what is sent or expected they stand for ids of this world's.
+FILE, STORE = "<a file>", "<a vector store>"
 
 
 @dataclass
@@ -91,6 +93,34 @@ class World:
     def thread(self) -> str:
         """A thread with one message, on which nothing is ever run."""
         return self.cached("thread", self.new_thread)
+
+    @property
+    def file(self) -> str:
+        return self.cached("file", self._upload)
+
+    @property
+    def store(self) -> str:
+        return self.cached("store", lambda: str(self.post("/vector_stores", {})["id"]))
+
+    def _upload(self) -> str:
+        """A small text, sent as the SDKs send one."""
+        edge = secrets.token_hex(16)
+        part = f'--{edge}\r\nContent-Disposition: form-data; name="'
+        purpose = f'{part}purpose"\r\n\r\nassistants\r\n'
+        file = f'{part}file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nSome words.\r\n'
+        headers = {**self.wire.authorization, "Content-Type": f"multipart/form-data; boundary={edge}"}
+        answer = self.wire.raw("POST", "/v1/files", f"{purpose}{file}--{edge}--\r\n".encode(), headers)
+        if answer.status != 200:
+            raise Mismatch(f"POST /files was answered with {answer.status}: {_message(answer.body)}")
+        return str(answer.body["id"])
+
+    def named(self, value: Any) -> Any:
+        """What is sent or expected, with this world's ids in it."""
+        if isinstance(value, str):
+            return self.file if value == FILE else self.store if value == STORE else value
+        if isinstance(value, Mapping):
+            return {key: self.named(inner) for key, inner in value.items()}
+        return [self.named(inner) for inner in value] if isinstance(value, list) else value
 
     def new_assistant(self, **fields: Any) -> str:
         return str(self.post("/assistants", {"model": self.model, **fields})["id"])

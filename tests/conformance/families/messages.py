@@ -20,7 +20,8 @@ from tests.conformance.expectations import (
 from tests.conformance.families.tools import FILE_REFUSAL, NO_FILE
 from tests.conformance.families.values import metadata
 from tests.conformance.objects import text
-from tests.conformance.reasons import AT_ONCE, FILES
+from tests.conformance.reasons import AT_ONCE
+from tests.conformance.world import FILE
 
 
 def message() -> list[Check]:
@@ -62,7 +63,7 @@ def _parts() -> list[Check]:
         return part(type="image_url", image_url=fields)
 
     def file(**fields: Any) -> dict[str, Any]:
-        return part(type="image_file", image_file={"file_id": NO_FILE, **fields})
+        return part(type="image_file", image_file={"file_id": FILE, **fields})
 
     kinds, details = ["text", "image_url", "image_file"], ["auto", "low", "high"]
     url = "content[].image_url"
@@ -99,12 +100,11 @@ def _parts() -> list[Check]:
             image(url=address, detail="huge"),
             not_one_of("content[0].image_url.detail", "huge", details),
         ),
-        *because(
-            FILES,
-            refuses("content[].image_file", "any", file(), FILE_REFUSAL),
-            refuses("content[].image_file.file_id", "any", file(), FILE_REFUSAL),
-            refuses("content[].image_file.detail", "with any file", file(detail="low"), FILE_REFUSAL),
-        ),
+        takes("content[].image_file", "a file", file(detail="auto")),
+        takes("content[].image_file.file_id", "a file", file(detail="auto")),
+        refuses("content[].image_file.file_id", "an unknown one", file(file_id=NO_FILE), FILE_REFUSAL),
+        *(takes("content[].image_file.detail", detail, file(detail=detail)) for detail in details),
+        takes("content[].image_file.detail", "left out → auto", file(), file(detail="auto")),
         refuses(
             "content[].image_file.detail",
             "any other",
@@ -116,22 +116,18 @@ def _parts() -> list[Check]:
 
 def _attachments() -> list[Check]:
     def sent(**fields: Any) -> dict[str, Any]:
-        return {"attachments": [{"file_id": NO_FILE, "tools": [{"type": "file_search"}], **fields}]}
+        return {"attachments": [{"file_id": FILE, "tools": [{"type": "file_search"}], **fields}]}
 
     kinds = ["code_interpreter", "file_search"]
     return [
         takes("attachments", "[]", {"attachments": []}),
         takes("attachments", "null → []", {"attachments": None}, {"attachments": []}),
         refuses("attachments", "no array", {"attachments": {}}, wrong_type("attachments", "an array", "an object")),
-        *because(
-            FILES,
-            refuses("attachments", "a file", sent(), FILE_REFUSAL),
-            refuses("attachments[].file_id", "any", sent(), FILE_REFUSAL),
-            refuses("attachments[].tools", "with any file", sent(), FILE_REFUSAL),
-            refuses(
-                "attachments[].tools[].type", "with any file", sent(tools=[{"type": "code_interpreter"}]), FILE_REFUSAL
-            ),
-        ),
+        takes("attachments", "a file", sent()),
+        takes("attachments[].file_id", "a file", sent()),
+        refuses("attachments[].file_id", "an unknown one", sent(file_id=NO_FILE), FILE_REFUSAL),
+        takes("attachments[].tools", "several", sent(tools=[{"type": kind} for kind in kinds])),
+        *(takes("attachments[].tools[].type", kind, sent(tools=[{"type": kind}])) for kind in kinds),
         refuses(
             "attachments[].tools[].type",
             "any other",

@@ -21,8 +21,10 @@ from tests.conformance.expectations import (
     unknown,
     wrong_type,
 )
+from tests.conformance.matching import Id
 from tests.conformance.objects import PARAMETERLESS, TOOL, TOOL_SHOWN
-from tests.conformance.reasons import CODE_INTERPRETER, FILE_SEARCH, FILES, VECTOR_STORES
+from tests.conformance.reasons import CODE_INTERPRETER
+from tests.conformance.world import FILE, STORE
 
 FUNCTION_PATTERN = (
     "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
@@ -126,9 +128,16 @@ def _file_search_shown(*, threshold: float = 0.0, **fields: Any) -> dict[str, An
 
 def kept_builtin_tools() -> list[Check]:
     """An assistant may have the built-in tools: they are kept in their normal form."""
-    search, place = "tools[].file_search", "tools[0].file_search"
     return [
         takes("tools[].type", "code_interpreter", {"tools": [{"type": "code_interpreter"}]}),
+        *file_searches(),
+    ]
+
+
+def file_searches() -> list[Check]:
+    """``file_search`` is kept in its normal form."""
+    search, place = "tools[].file_search", "tools[0].file_search"
+    return [
         takes("tools[].type", "file_search", {"tools": [{"type": "file_search"}]}, _file_search_shown()),
         takes(search, "without a type", {"tools": [{"file_search": {}}]}, _file_search_shown()),
         takes(
@@ -175,40 +184,12 @@ def kept_builtin_tools() -> list[Check]:
 
 
 def refused_builtin_tools() -> list[Check]:
-    """A run that would need a built-in tool is refused."""
-
-    def refusal(tool: str) -> Refusal:
-        return Refusal("unsupported_tool", f"The tool '{tool}' is not available on this server.", "tools[0].type")
-
-    search = "tools[].file_search"
-    ranking = {"ranker": "auto", "score_threshold": 0.5}
-    return [
-        *because(
-            CODE_INTERPRETER,
-            refuses(
-                "tools[].type",
-                "code_interpreter",
-                {"tools": [{"type": "code_interpreter"}]},
-                refusal("code_interpreter"),
-            ),
-        ),
-        *because(
-            FILE_SEARCH,
-            refuses("tools[].type", "file_search", {"tools": [{"type": "file_search"}]}, refusal("file_search")),
-            refuses(search, "any", _file_search(), refusal("file_search")),
-            refuses(f"{search}.max_num_results", "any", _file_search(max_num_results=5), refusal("file_search")),
-            refuses(f"{search}.ranking_options", "any", _file_search(ranking_options=ranking), refusal("file_search")),
-            refuses(
-                f"{search}.ranking_options.ranker", "any", _file_search(ranking_options=ranking), refusal("file_search")
-            ),
-            refuses(
-                f"{search}.ranking_options.score_threshold",
-                "any",
-                _file_search(ranking_options=ranking),
-                refusal("file_search"),
-            ),
-        ),
-    ]
+    """A run that would need a tool that is not there is refused."""
+    refusal = Refusal(
+        "unsupported_tool", "The tool 'code_interpreter' is not available on this server.", "tools[0].type"
+    )
+    asked = {"tools": [{"type": "code_interpreter"}]}
+    return because(CODE_INTERPRETER, refuses("tools[].type", "code_interpreter", asked, refusal))
 
 
 # -------------------------------------------------------------------------------------------------- resources
@@ -228,16 +209,15 @@ def resources(*, helper: bool, with_tools: bool = False) -> list[Check]:
         return takes(f"{name}.{tool}.{field}", label, {**tools, **nothing}, nothing)
 
     no_store = not_found("vector store", NO_STORE)
+    with_file, with_store = sent("code_interpreter", file_ids=[FILE]), sent("file_search", vector_store_ids=[STORE])
     return [
         takes(name, "{}", {name: {}}),
         takes(name, "null → {}", {name: None}, {name: {}}),
         refuses(name, "no object", {name: []}, wrong_type(name, "an object", "an array")),
         refuses(name, "an unknown tool", {name: {"web": {}}}, unknown(f"{name}.web")),
-        *because(
-            FILES,
-            refuses(files, "a file", sent("code_interpreter", file_ids=[NO_FILE]), FILE_REFUSAL),
-            refuses(f"{files}.file_ids", "a file", sent("code_interpreter", file_ids=[NO_FILE]), FILE_REFUSAL),
-        ),
+        takes(files, "a file", with_file),
+        takes(f"{files}.file_ids", "a file", with_file),
+        refuses(f"{files}.file_ids", "an unknown one", sent("code_interpreter", file_ids=[NO_FILE]), FILE_REFUSAL),
         taken("[]", "code_interpreter", "file_ids"),
         taken("[]", "file_search", "vector_store_ids"),
         refuses(
@@ -246,15 +226,10 @@ def resources(*, helper: bool, with_tools: bool = False) -> list[Check]:
             sent("code_interpreter", file_ids=[NO_FILE] * 21),
             too_many(f"{files}.file_ids", 20, 21),
         ),
-        *because(
-            VECTOR_STORES,
-            refuses(search, "a vector store", sent("file_search", vector_store_ids=[NO_STORE]), no_store),
-            refuses(
-                f"{search}.vector_store_ids",
-                "a vector store",
-                sent("file_search", vector_store_ids=[NO_STORE]),
-                no_store,
-            ),
+        takes(search, "a vector store", with_store),
+        takes(f"{search}.vector_store_ids", "a vector store", with_store),
+        refuses(
+            f"{search}.vector_store_ids", "an unknown one", sent("file_search", vector_store_ids=[NO_STORE]), no_store
         ),
         refuses(
             f"{search}.vector_store_ids",
@@ -267,17 +242,18 @@ def resources(*, helper: bool, with_tools: bool = False) -> list[Check]:
 
 
 def _store_helper(place: str) -> list[Check]:
-    unavailable = Refusal("unsupported_parameter", "Vector stores are not available on this server.", "tool_resources")
+    """A store is made, and its id stands where it was asked for."""
     chunks = {"max_chunk_size_tokens": 4096, "chunk_overlap_tokens": 2048}
     static = {"type": "static", "static": chunks}
     strategy, at = f"{place}[].chunking_strategy", f"{place}[0].chunking_strategy"
     size, overlap = "static.max_chunk_size_tokens", "static.chunk_overlap_tokens"
+    made = {"tool_resources": {"file_search": {"vector_store_ids": [Id("vs_")]}}}
 
     def sent(**store: Any) -> dict[str, Any]:
         return {"tool_resources": {"file_search": {"vector_stores": [store]}}}
 
-    def check(subject: str, **store: Any) -> Check:
-        return refuses(subject, "any", sent(**store), FILE_REFUSAL if store.get("file_ids") else unavailable)
+    def check(subject: str, label: str, **store: Any) -> Check:
+        return takes(subject, label, sent(**store), made)
 
     def wrong(below_it: str, label: str, refusal: Refusal, **changed: Any) -> Check:
         return refuses(
@@ -289,17 +265,16 @@ def _store_helper(place: str) -> list[Check]:
 
     other = sent(chunking_strategy={"type": "best"})
     return [
-        *because(
-            VECTOR_STORES,
-            check(place),
-            check(f"{place}[].file_ids", file_ids=[NO_FILE]),
-            check(f"{place}[].metadata", metadata={"a": "b"}),
-            check(strategy, chunking_strategy={"type": "auto"}),
-            check(f"{strategy}.type", chunking_strategy={"type": "auto"}),
-            check(f"{strategy}.static", chunking_strategy=static),
-            check(f"{strategy}.{size}", chunking_strategy=static),
-            check(f"{strategy}.{overlap}", chunking_strategy=static),
-        ),
+        check(place, "any → the id of what was made"),
+        check(f"{place}[].file_ids", "a file", file_ids=[FILE]),
+        refuses(f"{place}[].file_ids", "an unknown one", sent(file_ids=[NO_FILE]), FILE_REFUSAL),
+        check(f"{place}[].metadata", "any", metadata={"a": "b"}),
+        check(strategy, "any", chunking_strategy={"type": "auto"}),
+        check(f"{strategy}.type", "auto", chunking_strategy={"type": "auto"}),
+        check(f"{strategy}.type", "static", chunking_strategy=static),
+        check(f"{strategy}.static", "any", chunking_strategy=static),
+        check(f"{strategy}.{size}", "4096", chunking_strategy=static),
+        check(f"{strategy}.{overlap}", "half", chunking_strategy=static),
         refuses(f"{strategy}.type", "any other", other, not_one_of(f"{at}.type", "best", ["auto", "static"])),
         wrong(size, "4097", above(f"{at}.{size}", 4096, 4097), max_chunk_size_tokens=4097),
         wrong(size, "99", below(f"{at}.{size}", 100, 99), max_chunk_size_tokens=99),

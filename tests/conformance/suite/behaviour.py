@@ -13,7 +13,6 @@ from tests.conformance.objects import CALL_ID, TOOL, TOOL_SHOWN, USAGE, complete
 from tests.conformance.objects import run as run_object
 from tests.conformance.reasons import (
     EMPTY_INSTRUCTIONS,
-    INCLUDE,
     MODIFY_ACTIVE_RUN,
     POLL_HEADER,
     STATUS_DETAILS,
@@ -51,7 +50,7 @@ def _making() -> Iterator[Expectation]:
     yield does("createRun", "later edits of the assistant do not reach the run", _snapshot, needs=Need.ENGINE)
     yield does("createThreadAndRun", "left out: an empty thread", _no_thread, "thread")
     for label, query in SPELLINGS.items():
-        yield does("createRun", label, including("POST", "", query), "include[]", reason=INCLUDE)
+        yield does("createRun", label, including("POST", "", query), "include[]")
     yield from unknown_include("createRun")
     for operation in ("createRun", "createThreadAndRun"):
         yield does(operation, "true: server-sent events (see Streams)", _streamed(operation), "stream")
