@@ -17,7 +17,8 @@ from django.db.models import Model, QuerySet
 
 django.setup()
 
-from assistants.models import Assistant  # noqa: E402  (apps first)
+from assistants.knowledge.models import File, FileBatch, StoreFile, VectorStore  # noqa: E402  (apps first)
+from assistants.models import Assistant  # noqa: E402
 from assistants.resolution import resolve  # noqa: E402
 from inference.chat import Usage  # noqa: E402
 from runs import events  # noqa: E402
@@ -34,6 +35,9 @@ from threads.models import Message, Thread  # noqa: E402
 
 CURSORS = ("before", "after")
 ASSISTANTS = ("assistant_id", *CURSORS)
+UPLOADED = ("string", "file_id", "file-abc123", *CURSORS)
+STORES = ("string", "vector_store_id", "vs_abc123", *CURSORS)
+BATCHES = {"batch_id": "vector_store_id", "vsfb_abc123": "vs_abc123"}  # and the stores they are in
 SPENT = Usage(prompt_tokens=3, completion_tokens=2)
 QUESTION = {"role": "user", "content": "What is the answer?"}
 LIFE = timedelta(hours=1)  # of a run: none of them expires in a test
@@ -48,6 +52,8 @@ def seed(state: Status) -> None:
     """Everything under its literal id, as if nothing had happened to it yet."""
     Thread.objects.filter(pk="thread_id").delete()
     Assistant.objects.filter(pk__in=ASSISTANTS).delete()
+    VectorStore.objects.all().delete()  # what tests made has no name
+    File.objects.filter(pk__in=UPLOADED).delete()
     if state not in _made:
         _make(state)
         _made[state] = [list(rows) for rows in _rows() if rows]
@@ -59,6 +65,10 @@ def seed(state: Status) -> None:
 def _rows() -> list[QuerySet]:
     """What was seeded, in the order it is written in."""
     return [
+        File.objects.filter(pk__in=UPLOADED),
+        VectorStore.objects.filter(pk__in=STORES),
+        FileBatch.objects.filter(pk__in=BATCHES),
+        StoreFile.objects.filter(store__in=STORES),
         Assistant.objects.filter(pk__in=ASSISTANTS),
         Thread.objects.filter(pk="thread_id"),
         Message.objects.filter(thread_id="thread_id"),
@@ -70,6 +80,7 @@ def _rows() -> list[QuerySet]:
 
 def _make(state: Status) -> None:
     project = Project.objects.earliest("created_at")
+    _upload(project)
     assistant, *_ = Assistant.objects.bulk_create(
         Assistant(id=name, project=project, model="fake", instructions="Answer.") for name in ASSISTANTS
     )
@@ -82,6 +93,23 @@ def _make(state: Status) -> None:
             _answer(recorder)
         elif state == Status.REQUIRES_ACTION:
             _ask(recorder)
+
+
+def _upload(project: Project) -> None:
+    """Files, all of them in each of the batches; stores have names, as clients want that validate strictly."""
+    File.objects.bulk_create(
+        File(id=name, project=project, purpose="assistants", filename="a.txt", bytes=1, sha256="", storage_key=name)
+        for name in UPLOADED
+    )
+    VectorStore.objects.bulk_create(
+        VectorStore(id=name, project=project, name=name, last_active_at=now()) for name in STORES
+    )
+    FileBatch.objects.bulk_create(FileBatch(id=name, store_id=store) for name, store in BATCHES.items())
+    StoreFile.objects.bulk_create(
+        StoreFile(store_id=store, batch_id=batch, file_id=file, created_at=now())
+        for batch, store in BATCHES.items()
+        for file in UPLOADED
+    )
 
 
 def _start(log: EventLog, thread: Thread, configuration: RunConfiguration) -> Recorder:
