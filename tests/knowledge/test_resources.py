@@ -288,6 +288,24 @@ def test_who_may_not_fill_stores_fills_those_of_threads(project: Project, client
     assert members_of(shared) == []
 
 
+@pytest.mark.parametrize("how", ["made so", "made so of a thread's"])
+def test_a_store_is_not_a_threads_because_it_expires_after_a_week(
+    post: Post, project: Project, client_of: Any, principal: Principal, how: str
+) -> None:
+    """How long it lives tells nothing of what it was made for."""
+    if how == "made so":
+        shared = stores.create_store(principal=principal, expires_after_days=7)
+    else:
+        shared = store_of(post("threads", tool_resources=helper()).json())
+        assert stores.update_store(principal=principal, store_id=shared.id, name="x").is_for_thread
+        stores.update_store(principal=principal, store_id=shared.id, expires_after_days=7)
+    message = {"role": "user", "content": "x", "attachments": [attached(a_file(project).id, SEARCH)]}
+    body = {"messages": [message], "tool_resources": naming(shared.id)}
+    client = narrow(project, client_of, scopes.STORES_WRITE)
+    refused(client.post("/v1/threads", body, format="json"), scopes.STORES_WRITE)
+    assert members_of(shared) == []
+
+
 # ------------------------------------------------------------------------------------------------ deletions
 
 

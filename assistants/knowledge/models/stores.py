@@ -35,6 +35,9 @@ class VectorStore(models.Model):
     description = models.CharField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001
     metadata = OrderedJSONField(default=dict, blank=True)
     expires_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    is_for_thread = models.BooleanField(
+        default=False, editable=False, help_text="Made for a thread: who may write the thread may fill it."
+    )
     last_active_at = models.DateTimeField()
     created_at = CreatedAtField()
 

@@ -107,7 +107,13 @@ def _make_store(principal: Principal, draft: dict[str, Any], expires_after_days:
         principal.require(STORES_WRITE)
     files = [NewFile(file_id, chunking=draft.get("chunking_strategy")) for file_id in draft.get("file_ids") or []]
     metadata = draft.get("metadata") or {}
-    made = stores.make_store(principal=principal, files=files, metadata=metadata, expires_after_days=expires_after_days)
+    made = stores.make_store(
+        principal=principal,
+        files=files,
+        metadata=metadata,
+        expires_after_days=expires_after_days,
+        is_for_thread=expires_after_days is not None,
+    )
     return made.id
 
 
@@ -138,9 +144,11 @@ def _fill_store_of_thread(principal: Principal, store_ids: list[str], file_ids: 
     files = [NewFile(file_id) for file_id in file_ids]
     store = _usable(principal, store_ids)
     if store is None:
-        made = stores.make_store(principal=principal, files=files, metadata={}, expires_after_days=THREAD_STORE_DAYS)
+        made = stores.make_store(
+            principal=principal, files=files, expires_after_days=THREAD_STORE_DAYS, is_for_thread=True
+        )
         return made.id
-    if store.expires_after_days != THREAD_STORE_DAYS:  # not made for a thread: what is put there others find, too
+    if not store.is_for_thread:  # what is put there others find, too
         principal.require(STORES_WRITE)
     filling.fill(store, files)
     audit.record(principal, "vector_store.files_added", store, number=len(files))

@@ -90,14 +90,17 @@ def make_store(*, principal: Principal, files: Sequence[NewFile], **fields: Any)
 def update_store(*, principal: Principal, store_id: str, **fields: Any) -> VectorStore:
     """Change ``name``, ``metadata`` or ``expires_after_days``: those that are given.
 
-    A store that has expired is usable again where what is given lets it live longer.
+    A store that has expired is usable again where what is given lets it live longer. One that was made for a thread
+    is a store like any other from the moment on that somebody decides how long it lives.
     """
     principal.require(STORES_WRITE)
     store = lock_store(principal=principal, store_id=store_id)
     for name, value in fields.items():
         setattr(store, name, value if name != "metadata" else value or {})
+    if "expires_after_days" in fields:
+        store.is_for_thread = False
     if fields:
-        store.save(update_fields=sorted(fields))
+        store.save(update_fields=[*sorted(fields), "is_for_thread"])
     audit.record(principal, "vector_store.updated", store, fields=sorted(fields))
     return store
 
