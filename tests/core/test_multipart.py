@@ -107,6 +107,14 @@ def test_other_headers_a_preamble_blanks_and_an_epilogue_are_passed_over() -> No
         (b"--edge\r\nContent-Type: text/plain\r\n\r\n1\r\n--edge--", "a part of it has no name"),
         (b"--edge\r\nContent-Disposition: attachment; name=a\r\n\r\n1\r\n--edge--", "a part of it has no name"),
         (b"--edge\r\nContent-Disposition: form-data; x*=nope''y\r\n\r\n1\r\n--edge--", "a part of it has no name"),
+        (
+            b"--edge\r\nContent-Disposition: form-data; name*=unicode_escape''%5Cud800\r\n\r\n1\r\n--edge--",
+            "a name in it is no text",
+        ),
+        (
+            b"--edge\r\nContent-Disposition: form-data; name=a; filename*=unicode_escape''%5Cudfff\r\n\r\n1",
+            "a name in it is no text",
+        ),
         (b"--edge\r\nX: " + b"x" * 9_000, "the headers of a part are too long"),
         (b"--edge\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", "the headers of a part are too long"),
     ],

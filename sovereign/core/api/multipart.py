@@ -14,6 +14,7 @@ from sovereign.core.errors import ApiError
 MAXIMUM_HEADERS = 8 * 1024  # bytes of a part's headers
 MAXIMUM_PADDING = 64  # bytes of blanks behind a boundary
 BOUNDARY = re.compile(r"[ -~]{0,199}[!-~]")
+HALF = re.compile("[\ud800-\udfff]")  # of a character: there are codecs that give it
 LINE = b"\r\n"
 
 
@@ -133,7 +134,10 @@ def _part_of(headers: str) -> Part:
         except ValueError:
             break
         if kind == "form-data" and "name" in options:
-            return Part(options["name"], options.get("filename"))
+            part = Part(options["name"], options.get("filename"))
+            if HALF.search(part.name + (part.filename or "")):
+                raise malformed("a name in it is no text")
+            return part
     raise malformed("a part of it has no name")
 
 
