@@ -82,9 +82,14 @@ def unsupported_content_type(content_type: str, accepted: str = "application/jso
     )
 
 
-def request_too_large(limit: int) -> ApiError:
-    """:param limit: bytes that a body may have."""
-    return ApiError(f"The body is larger than {limit // 1024**2} MB.", status=413, code="request_too_large")
+def request_too_large(limit: int, param: str | None = None) -> ApiError:
+    """
+    :param limit: bytes that a body may have.
+    :param param: the field with which it had more.
+    """
+    size = f"{limit // 1024**2} MB" if limit >= 1024**2 else f"{limit // 1024} KB"
+    shown = param[:SHOWN_ID] if param is not None else None
+    return ApiError(f"The body is larger than {size}.", status=413, param=shown, code="request_too_large")
 
 
 def unauthorized(message: str, code: str | None = None) -> ApiError:

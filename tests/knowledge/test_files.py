@@ -303,7 +303,22 @@ def test_a_file_above_the_limit_is_a_413(api: APIClient, folder: Path, settings:
     assert upload(api, b"x" * 1024**2).status_code == 200
     refused = error_of(upload(api, b"x" * (1024**2 + 1)), 413)
     assert refused["message"] == "The body is larger than 1 MB."
+    assert refused["param"] == "file"
     assert len(stored(folder)) == 1
+
+
+def test_a_field_above_the_limit_is_a_413_that_names_it(api: APIClient, folder: Path) -> None:
+    refused = error_of(send(api, "files", field("purpose", "x" * 70_000), file(b"hello")), 413)
+    assert (refused["message"], refused["param"]) == ("The body is larger than 64 KB.", "purpose")
+    assert stored(folder) == []
+
+
+def test_fields_do_not_pass_for_a_file(api: APIClient, folder: Path) -> None:
+    forged = {"filename": "a.txt", "bytes": "5", "sha256": "0" * 64}
+    fields = [field(f"file[{name}]", value) for name, value in forged.items()]
+    refused = error_of(send(api, "files", FOR, *fields))
+    assert (refused["param"], refused["code"]) == ("file", "invalid_type")
+    assert stored(folder) == []
 
 
 def test_a_full_disk_is_a_507_that_heals_by_itself(

@@ -75,11 +75,11 @@ class Reception:
         elif self._into_file and self.draft is not None:
             self.draft.write(event)
             if self.draft.bytes > self._limit:
-                raise request_too_large(self._limit)
+                raise request_too_large(self._limit, self._file_field)
         else:
             self._fields[-1][1].extend(event)
             if sum(len(value) for _, value in self._fields) > FIELDS:
-                raise request_too_large(FIELDS)
+                raise request_too_large(FIELDS, self._fields[-1][0])
 
     def _begin(self, part: Part) -> None:
         self._into_file = part.name == self._file_field and part.filename is not None
@@ -109,7 +109,9 @@ class Reception:
         body: dict[str, Any] = {}
         for name, value in self._fields:
             outer, bracket, inner = name.partition("[")
-            if bracket and inner.endswith("]") and isinstance(body.setdefault(outer, {}), dict):
+            if outer == self._file_field:  # no plain field passes for the file
+                body[outer] = value.decode(errors="replace")
+            elif bracket and inner.endswith("]") and isinstance(body.setdefault(outer, {}), dict):
                 body[outer][inner[:-1]] = value.decode(errors="replace")
             else:
                 body[name] = value.decode(errors="replace")
