@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from assistants.knowledge.models import Purpose
 from assistants.knowledge.models.files import FILENAME_LENGTH
-from assistants.knowledge.services.uploads import MAXIMUM_BYTES
+from assistants.knowledge.services.uploads import MAXIMUM_BYTES, MAXIMUM_PARTS
 from sovereign.core.api.validation import (
     SHOWN,
     StrictChoice,
@@ -33,7 +33,6 @@ GIVEN_PURPOSES = [
     Purpose.EVALS.value,
 ]
 SHORTEST, LONGEST = 3_600, 2_592_000  # seconds until a file expires
-MAXIMUM_PARTS = 10_000
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
@@ -128,7 +127,7 @@ class FileRequest(FormSerializer):
 class PartRequest(FormSerializer):
     """Some of the bytes of an upload."""
 
-    data = FileField()
+    data = FileField()  # type: ignore[assignment]  # the contract's name, and DRF's
 
 
 class UploadRequest(StrictSerializer):

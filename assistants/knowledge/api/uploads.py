@@ -53,7 +53,7 @@ class UploadPartsView(StoringView):
         return uploads.MAXIMUM_PART_BYTES
 
     def admit(self, request: Request, **names: str) -> None:
-        uploads.get_upload(principal=principal_of(request), **names)  # type: ignore[arg-type]
+        uploads.get_upload(principal=principal_of(request), **names)
 
     @extend_schema(operation_id="addUploadPart", request=PartRequest, responses=UploadPartObject)
     def post(self, request: Request, upload_id: str) -> Response:

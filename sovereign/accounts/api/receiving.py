@@ -7,6 +7,7 @@ each piece that has come is parsed and written in one of a few threads.
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -33,6 +34,7 @@ PIECE = 256 * 1024  # bytes that are read at once from a body that is there alre
 NAMELESS = "upload"  # the name of a file that comes without one, as SDKs say
 
 _writers = DatabaseExecutor(8, "upload")
+_keepers = DatabaseExecutor(2, "keep")  # for what takes minutes: the writers stay free
 
 
 class Draft(Protocol):
@@ -43,7 +45,7 @@ class Draft(Protocol):
     @property
     def sha256(self) -> str: ...
 
-    def write(self, piece: bytes) -> None: ...
+    def write(self, piece: builtins.bytes) -> None: ...  # `bytes` alone would be the attribute
 
     def keep(self) -> Any:
         """Make them stay; gives what the view's handler gets as ``self.stored``."""
@@ -143,7 +145,7 @@ class KeepingView(ApiView):
     """A view whose ``POST`` stores a content before its transaction (``keep``), for which the handler finds
     ``self.stored``. What was stored for a request that is refused, or was answered before, is given up again.
 
-    It works in one of a few threads: a content may take minutes, and those of the other requests are for these.
+    It works in one of two threads: a content may take minutes, and the other threads are for other requests.
     """
 
     stored: Any = None
@@ -170,7 +172,7 @@ class KeepingView(ApiView):
         if _scope_of(request) is None:  # no loop in which a later response would be awaited
             return act()
         self.given()  # the body is closed when this thread has done
-        return LaterResponse(partial(_writers.run, self._rendered, act))
+        return LaterResponse(partial(_keepers.run, self._rendered, act))
 
     def _conclude(self, act: Callable[[], Response]) -> Response:
         """Do what was asked for. After an error of the database nobody knows whether something came of it."""
