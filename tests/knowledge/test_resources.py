@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
 from assistants.knowledge.models import StoreFile, VectorStore
 from assistants.knowledge.services import files, stores
+from assistants.knowledge.services.resources import forget_file
 from assistants.models import Assistant
 from inference.models import RegisteredModel
 from runs.models import Run
@@ -324,3 +327,34 @@ def test_a_deleted_file_leaves_every_list(principal: Principal, project: Project
     assert members_of(VectorStore.objects.get()) == [kept.id]
     with pytest.raises(ApiError, match="No such File object"):
         files.get_file(principal=principal, file_id=gone.id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_forget_a_file_one_by_one(
+    principal: Principal, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project may have very many threads: none of them is locked while others are looked through."""
+    file = a_file(project)
+    held = {CODE: {"file_ids": [file.id]}}
+    made = [threads.create_thread(principal=principal, tool_resources=held) for _ in range(3)]
+    save = Thread.save
+
+    def fails_in_the_last(self: Thread, **options: Any) -> None:
+        if self.pk == made[-1].pk:
+            raise ApiError("Not now.")
+        save(self, **options)
+
+    monkeypatch.setattr(Thread, "save", fails_in_the_last)
+    with pytest.raises(ApiError, match="Not now"):
+        forget_file(Thread.objects.all(), file)
+    lists = [Thread.objects.get(pk=thread.pk).tool_resources[CODE]["file_ids"] for thread in made]
+    assert lists == [[], [], [file.id]]
+
+
+def test_who_names_no_file_is_not_written(principal: Principal, project: Project) -> None:
+    file, other = a_file(project), a_file(project)
+    threads.create_thread(principal=principal, tool_resources={CODE: {"file_ids": [other.id]}})
+    with CaptureQueriesContext(connection) as asked:
+        forget_file(Thread.objects.all(), file)
+    assert len(asked) == 1
+    assert "FOR NO KEY UPDATE" not in asked[0]["sql"]

@@ -70,13 +70,21 @@ def forget_file(holders: QuerySet[Any], file: File) -> None:
     """Take a file that is being deleted from the code interpreter's lists of these objects of its project.
 
     Their resources are a JSON text in which the database can look for the id, and which it cannot search otherwise.
+    So they are looked through without a lock; each that names the file is then changed in a transaction of its own.
     """
     written = holders.filter(project_id=file.project_id).alias(written=Cast("tool_resources", TextField()))
-    for holder in written.filter(written__contains=file.id).order_by("pk").select_for_update(no_key=True):
-        held = holder.tool_resources.get(CODE, {}).get("file_ids", [])
-        if file.id in held:
-            holder.tool_resources[CODE]["file_ids"] = [file_id for file_id in held if file_id != file.id]
-            holder.save(update_fields=["tool_resources"])
+    naming = written.filter(written__contains=file.id).order_by("pk").values_list("pk", flat=True)
+    for holder_id in list(naming):
+        _forget_in(holders.filter(pk=holder_id), file.id)
+
+
+@service
+def _forget_in(holders: QuerySet[Any], file_id: str) -> None:
+    holder: Any = only_row(holders.select_for_update(no_key=True))
+    held = [] if holder is None else holder.tool_resources.get(CODE, {}).get("file_ids", [])
+    if file_id in held:
+        holder.tool_resources[CODE]["file_ids"] = [held_id for held_id in held if held_id != file_id]
+        holder.save(update_fields=["tool_resources"])
 
 
 def check_files(*, principal: Principal, file_ids: Sequence[str]) -> None:
