@@ -15,9 +15,11 @@ from django.test import Client
 from django.urls import reverse
 
 from assistants.knowledge import embedding
+from assistants.knowledge.admin import trying
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.services import members, stores
 from assistants.knowledge.services.filling import NewFile
+from inference import snapshot
 from inference.chat import EngineUnavailable
 from sovereign.accounts import credentials, services
 from sovereign.accounts.models import AuditEvent, Project, User
@@ -451,6 +453,16 @@ def test_a_question_shows_what_an_assistant_would_be_given(
     assert store.last_active_at == used  # to look is no use
     nothing = client.get(page("vectorstore", "change", store.pk) + "?query=zeppelin").content.decode()
     assert "Nothing" in nothing
+
+
+def test_a_store_says_that_the_shipped_embedder_reads_english(
+    client: Client, store: VectorStore, settings: Any
+) -> None:
+    address = page("vectorstore", "change", store.pk)
+    assert trying.ENGLISH in client.get(address).content.decode()
+    settings.SOVEREIGN = replace(settings.SOVEREIGN, embedder="none")
+    snapshot.forget()
+    assert trying.ENGLISH not in client.get(address).content.decode()
 
 
 @searches

@@ -146,6 +146,7 @@ class VectorStoreAdmin(ProjectAdmin):
         return {
             "is_expired": wording.is_expired(store, now()),
             "readable": READABLE,
+            "caution": trying.caution(store.project_id),
             "may_add": self._may_add_files(request, store),
             "address": address,
             "contents_address": reverse("admin:knowledge_vectorstore_contents", args=[quote(store.pk)]),

@@ -15,11 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from assistants.knowledge.admin import wording
+from assistants.knowledge.embedding import ASKED_FOR
 from assistants.knowledge.models import VectorStore
 from assistants.knowledge.retrieval.search import Found, Hit, search
 from assistants.knowledge.services import stores
 from inference.api.conversation import attribution_of
 from inference.chat import InferenceError
+from inference.embedder import OWN_NAME
+from inference.resolution import LOCAL, Target, resolve
 from sovereign.accounts.principals import Principal
 from sovereign.core.asgi import LaterResponse
 from sovereign.core.database import in_database
@@ -33,12 +36,22 @@ MODES = {
     "vectors": "found by meaning alone",
     "keywords": "found by words alone",
 }
+ENGLISH = "Meaning is understood in English only: texts and questions in other languages are found by their words."
 TEMPLATE = "admin/knowledge/try.html"
 
 
 def question_of(request: HttpRequest) -> str | None:
     """What is asked in ``?query=``; ``None`` where nothing is."""
     return request.GET.get("query", "")[:LONGEST].strip() or None
+
+
+def caution(project_id: str) -> str:
+    """What to know of the embedder that is shipped; empty where another model, or none, makes the vectors."""
+    try:
+        target = resolve(ASKED_FOR, project_id, "embeddings")
+    except (ApiError, InferenceError):
+        return ""
+    return ENGLISH if target == Target(OWN_NAME, LOCAL) else ""
 
 
 def answered(
