@@ -6,10 +6,11 @@ No model is called for it: it takes no time, gives the same every time, and inve
 from __future__ import annotations
 
 import re
+import string
 
 _KNOW = r"(?:know|see|find|learn|read|hear)(?: about)?"
 _ASKING = "|".join((
-    r"please|kindly|hello|hi|hey|thanks|thank you|so|well|and|if|whether|that|the|a|an",
+    r"please|kindly|hello|hi|hey|thanks|thank you",
     r"(?:can|could|would|will|do) you (?:please )?(?:tell|show|explain|describe|give|find|list|say|know)"
     r"(?: to)?(?: me| us)?(?: about)?",
     r"(?:tell|show|give|explain to|find|remind) (?:me|us)(?: about)?",
@@ -20,13 +21,28 @@ _ASKING = "|".join((
     r"what (?:does|do|did) .{1,40}? say about",
     r"(?:what|who|where)(?:'s|’s| is| are| was| were)(?: there to know about| known about| said about)?",
 ))  # fmt: skip
-OPENING = re.compile(rf"(?:{_ASKING})\b[\s,:;.!]*", re.IGNORECASE)
-ENDING = re.compile(r"(?:[\s,]+(?:please|thanks|thank you))?[\s?!.…]*\Z", re.IGNORECASE)
+_GAP = r"\b[\s,:;.!]*+"
+# By themselves they may be of another language: "An welchen Tagen …", "So funktioniert …".
+_SMALL = rf"(?:(?:so|well|and|if|whether|that|the|a|an){_GAP}){{0,4}}"
+OPENING = re.compile(rf"{_SMALL}(?:{_ASKING}){_GAP}{_SMALL}", re.IGNORECASE)
+THANKS = ("thank you", "thanks", "please")
+MARKS = "?!.…"
 
 
 def rewritten(query: str) -> str:
     """What the question asks for; the question itself where nothing else remains of it."""
-    rest = ENDING.sub("", query.strip())
-    while (opening := OPENING.match(rest)) and opening.end():
-        rest = rest[opening.end() :]
-    return rest.strip() or query
+    rest = _without_thanks(query.strip())
+    begin = 0
+    while opening := OPENING.match(rest, begin):
+        begin = opening.end()
+    return rest[begin:].strip() or query
+
+
+def _without_thanks(query: str) -> str:
+    """Without the marks and the politeness at the end. No expression: it would try every place of a long question."""
+    rest = query.rstrip(MARKS + string.whitespace)
+    for word in THANKS:
+        before, last = rest[: -len(word)], rest[-len(word) :]
+        if last.casefold() == word and before.endswith((*string.whitespace, ",")):
+            return before.rstrip("," + string.whitespace)
+    return rest
