@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.retrieval import terms as terms_module
 from assistants.knowledge.retrieval.keywords import MOST_PLACES, MOST_WORDS, rarest
-from assistants.knowledge.retrieval.terms import key_of, query_terms, stem, terms
+from assistants.knowledge.retrieval.terms import key_of, query_terms, stem, terms, terms_of
 
 WORDS = ["pump", "pumps", "invoice", "NP-88213", "max_num", "maxNum", "3.5", "東京都", "Straße", "the", "e14", "-", "…"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=6)
@@ -32,6 +33,10 @@ TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), ma
         ("the company's", {"the", "company"}),
         ("STRASSE Straße", {"strass"}),
         ("ﬁle №", {"fil", "no"}),
+        ("Zürich Zu\u0308rich zurich", {"zurich"}),
+        ("Éclair ΆΛΦΑ", {"eclair", "αλφα"}),
+        ("ガ ｶﾞ", {"ガ"}),
+        ("한국", {"한", "국", "한국"}),
         ("東京都", {"東", "京", "都", "東京", "京都"}),
         ("東京E14", {"東", "京", "東京", "e14"}),
         ("... _ -- ", set()),
@@ -97,6 +102,23 @@ def test_a_file_that_is_packed_in_groups_is_packed_the_same(monkeypatch: pytest.
     whole = postings.pack("vs_1", texts)
     monkeypatch.setattr(postings, "AT_ONCE", 4)
     assert postings.pack("vs_1", texts) == whole
+
+
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_a_file_of_too_many_different_words_is_refused(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(postings, "AT_ONCE", at_once)
+    monkeypatch.setattr(postings, "MOST_DIFFERENT", 10)
+    texts = [f"same{number}" for number in range(10)]
+    assert len(postings.pack("vs_1", texts * 2)[0]) == 10
+    with pytest.raises(postings.TooManyWords, match="too many different words"):
+        postings.pack("vs_1", [*texts, "other"])
+
+
+def test_few_bytes_are_remembered_of_words() -> None:
+    for raw in ("x" * 4096, "東" * 4096, "東"):
+        before = terms_module._remembered.cache_info().currsize
+        assert terms_of(raw)
+        assert terms_module._remembered.cache_info().currsize == before
 
 
 def test_a_word_has_another_number_in_another_store() -> None:

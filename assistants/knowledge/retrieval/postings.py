@@ -23,29 +23,43 @@ PLACE = [("position", "<u4"), ("count", "<u2"), ("length", "<u2")]  # length: of
 BYTES_OF_PLACE = 8
 AT_ONCE = 2_000  # chunks whose words are sorted together: bounds the memory of a large file
 MOST = 2**16 - 1  # of a count or a length: beyond it nothing changes any more
+MOST_DIFFERENT = (
+    250_000  # words of one file, a row each: written in about five seconds, in which SQLite has others wait
+)
 MEMBER_BITS = 32  # a chunk is known by one number: its file's row above these bits, its position below
-
 
 #: number and data of each word, by number, and how many words each chunk has
 Packed = tuple[list[tuple[int, bytes]], list[int]]
+
+
+class TooManyWords(Exception):
+    """A file has more different words than are kept of one; the message may be shown."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The file has too many different words: more than {MOST_DIFFERENT}.")
 
 
 def pack(store_id: str, texts: Sequence[str]) -> Packed:
     """The words of a file's chunks.
 
     :returns: number and data of each word, by number, and how many words each chunk has.
+    :raises TooManyWords: a list of random words, say; seen early, before it takes much time or memory.
     """
     words: defaultdict[str, list[bytes]] = defaultdict(list)
     lengths: list[int] = []
     for begin in range(0, len(texts), AT_ONCE):
         lengths += _pack(texts[begin : begin + AT_ONCE], begin, words)
+        if len(words) > MOST_DIFFERENT:
+            raise TooManyWords
     return sorted((key_of(store_id, term), b"".join(data)) for term, data in words.items()), lengths
 
 
 class _Numbers(dict[str, int]):
-    """Numbers from 0 in the order in which they are asked for."""
+    """Numbers from 0 in the order in which they are asked for, not without end."""
 
     def __missing__(self, key: str) -> int:
+        if len(self) >= MOST_DIFFERENT:
+            raise TooManyWords
         self[key] = number = len(self)
         return number
 

@@ -1,9 +1,9 @@
 """The words of a text, for chunks and questions alike, and therefore for every database alike.
 
-A word is folded (NFKC, case), and an English one cut to its stem. A code or a name of several parts is found by its
-whole and by its parts: ``NP-88213`` is ``np88213``, ``np`` and ``88213``; ``maxResults`` and ``max_results`` are both
-``maxresult``, ``max`` and ``result``. Scripts that put no blanks between words give pairs of characters. Nothing is
-left out of a chunk; of a question its function words are, where it has others.
+A word is folded (compatibility, accents, case), and an English one cut to its stem. A code or a name of several parts
+is found by its whole and by its parts: ``NP-88213`` is ``np88213``, ``np`` and ``88213``; ``maxResults`` and
+``max_results`` are both ``maxresult``, ``max`` and ``result``. Scripts that put no blanks between words give pairs of
+characters. Nothing is left out of a chunk; of a question its function words are, where it has others.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import unicodedata
 from collections import Counter
 
 LONGEST = 64  # characters of a word that are told apart
-REMEMBERED = 50_000  # words of which the terms are kept in memory
+REMEMBERED = 50_000  # words of which the terms are kept in memory,
+LONGEST_REMEMBERED = 32  # characters of one that is: of a hundred thousand others it would be gigabytes
 FIRST_UNSPACED = 0x0E00  # Thai: no character before it is of a script without blanks
 
 #: digits and letters, joined by what joins parts of codes, names, numbers and paths
 RAW = re.compile(r"\w+(?:[-.,:/'’]\w+)*")
 PART = re.compile(r"[^\W_]+")
+ACCENTS = re.compile("[\u0300-\u036f]+")  # of Latin, Greek and Cyrillic alone: elsewhere marks are letters
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)+")
 UNSPACED = re.compile(
@@ -62,7 +64,12 @@ def key_of(store_id: str, term: str) -> int:
 
 def raw_words(text: str) -> list[str]:
     """What stands between blanks and marks, as it is written."""
-    return RAW.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+    return RAW.findall(text if text.isascii() else _folded(text))
+
+
+def _folded(text: str) -> str:
+    """In one way of writing, without accents: who asks for Zurich means Zürich."""
+    return unicodedata.normalize("NFC", ACCENTS.sub("", unicodedata.normalize("NFKD", text)))
 
 
 def _asked(raw: str) -> tuple[str, ...]:
@@ -72,11 +79,14 @@ def _asked(raw: str) -> tuple[str, ...]:
     return pairs or found
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
 def terms_of(raw: str) -> tuple[str, ...]:
     """The terms of what stands between blanks, each once."""
     if not raw.isascii() and max(raw) >= chr(FIRST_UNSPACED) and UNSPACED.search(raw):
         return _unspaced(raw)
+    return _remembered(raw) if len(raw) <= LONGEST_REMEMBERED else _spaced(raw)
+
+
+def _spaced(raw: str) -> tuple[str, ...]:
     if NUMBER.fullmatch(raw):
         return (raw.replace(",", "")[:LONGEST],)
     parts = [stem(part.casefold()) for piece in PART.findall(raw) for part in CAMEL.split(piece)]
@@ -84,6 +94,9 @@ def terms_of(raw: str) -> tuple[str, ...]:
         return tuple(part[:LONGEST] for part in parts)
     whole = "".join(PART.findall(raw)).casefold()
     return tuple(dict.fromkeys(part[:LONGEST] for part in (stem(whole), *parts) if len(part) > 1 or part.isdigit()))
+
+
+_remembered = functools.lru_cache(maxsize=REMEMBERED)(_spaced)
 
 
 def _unspaced(raw: str) -> tuple[str, ...]:
