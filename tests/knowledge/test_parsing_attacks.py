@@ -115,6 +115,7 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> Taking:
 LIMITED = """
 import os, sys
 from assistants.knowledge.parsing.limits import give_up_rights
+sys.path[0] = os.getcwd()  # as a module that is run has it
 {before}
 give_up_rights(os.getppid())
 try:
@@ -168,6 +169,14 @@ async def test_what_a_parser_must_not_do_it_cannot(take_over: Taking, attempt: s
 
 async def test_the_reader_may_still_read_what_python_needs(take_over: Taking) -> None:
     assert await outcome(take_over, "import decimal, sqlite3, http.client") == DONE
+
+
+@pytest.mark.parametrize(
+    "attempt", ["open('manage.py').close()", "open(os.path.abspath('assistants/knowledge/apps.py'))"]
+)
+async def test_the_folder_of_the_server_is_closed_to_the_reader(take_over: Taking, attempt: str) -> None:
+    """The key, the database and everybody's files may be below it. What is refused was possible a moment before."""
+    assert await outcome(take_over, attempt, before=attempt) == DENIED
 
 
 async def test_the_reader_knows_no_secrets(take_over: Taking, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 Memory, time, files and processes are bounded everywhere. On Linux a network of its own without any address (where
 ordinary processes may have one) and Landlock (where the kernel has it) come on top: files of Python and of the system
-may be read, nothing may be written, and no other process can be looked into.
+may be read, nothing may be written, and no other process can be looked into. The server's own folder is not among
+them, for the key, the database and everybody's files may lie below it: what is needed of it is loaded by then.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 LANDLOCK_RULE_PATH_BENEATH = 1
 READ_FILE, READ_DIRECTORY = 1 << 2, 1 << 3
 EVERY_FILE_RIGHT = (1 << 13) - 1  # of Landlock's first version, which newer ones know too
-READABLE = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom")
+#: of the system, and only what is a library's: installations, and the data of some, lie elsewhere below /usr
+READABLE = (
+    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"),
+    *("/etc/ld.so.cache", "/etc/localtime", "/dev/urandom"),
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -78,9 +83,10 @@ def _leave_files() -> None:
     ruleset = _libc.syscall(LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
     if ruleset < 0:
         return
-    for path in {*READABLE, sys.prefix, sys.base_prefix, *filter(os.path.isabs, sys.path)}:
+    libraries = {Path(prefix, name) for prefix in (sys.prefix, sys.base_prefix) for name in ("lib", sys.platlibdir)}
+    for path in {*map(Path, READABLE), *libraries}:
         with contextlib.suppress(OSError):
-            _allow_reading(ruleset, Path(path))
+            _allow_reading(ruleset, path)
     _libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 
