@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 PIECE = 256 * 1024  # bytes that are read and written at once
 S3_PART = 5 * 1024**2  # bytes of a part as it is sent to a bucket; its least
+RESERVE = 256 * 1024**2  # bytes that stay free on the disk for all that is no file; on a small one 2 % of it
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 S3_OPTIONS = frozenset(("endpoint_url", "region_name", "addressing_style", "signature_version"))
 
@@ -70,6 +72,7 @@ class Draft:
     def write(self, piece: bytes) -> None:
         """:raises ApiError: 507, there is no room."""
         with full_storage_told():
+            _leave_reserve(self._path.parent, len(piece))
             rest = memoryview(piece)
             while rest:
                 rest = rest[self._file.write(rest) or 0 :]
@@ -328,6 +331,13 @@ def _bucket_errors_told() -> Iterator[None]:
     except BotoCoreError as error:
         log.error("bucket_unavailable", exc_info=error)
         raise unavailable("The storage of files is not available at the moment. Please retry.") from None
+
+
+def _leave_reserve(folder: Path, count: int) -> None:
+    """:raises OSError: so many bytes more would take what the database and the logs need."""
+    disk = shutil.disk_usage(folder)
+    if disk.free - count < min(RESERVE, disk.total // 50):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _for_the_owner(path: str, flags: int) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,6 +117,24 @@ def test_a_full_disk_is_told_and_nothing_is_left(folder: Path, monkeypatch: pyte
     assert (error.status, error.code, error.headers) == (507, "insufficient_storage", {"x-should-retry": "false"})
     assert left(folder) == []
     assert b"".join(storage.pieces(storage.save([b"room again"]).key)) == b"room again"
+
+
+@pytest.mark.parametrize(("total", "free", "fits"), [
+    (10**12, storage.RESERVE + 3, False),
+    (10**12, storage.RESERVE + 4, True),
+    (1_000, 23, False),
+    (1_000, 24, True),
+])  # fmt: skip
+def test_the_last_of_a_disk_is_not_for_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, total: int, free: int, fits: bool
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=total, free=free))
+    if fits:
+        storage.save([b"some"])
+        return
+    with pytest.raises(ApiError) as refused:
+        storage.save([b"some"])
+    assert (refused.value.status, left(folder)) == (507, [])
 
 
 def test_a_bucket_that_does_not_answer_is_a_503(bucket: Any, settings: Any, tmp_path: Path) -> None:
