@@ -172,10 +172,22 @@ def test_large_parts_and_too_many_bytes_are_refused(
     monkeypatch.setattr(uploads, "MAXIMUM_PART_BYTES", 1024**2)
     refused = error_of(add(api, upload, b"x" * (1024**2 + 1)), 413)
     assert refused["message"] == "The body is larger than 1 MB."
-    monkeypatch.setattr(uploads, "MAXIMUM_BYTES", 6)
-    add(api, upload, b"1234")
-    assert error_of(add(api, upload, b"5678"))["param"] == "data"
-    assert stored(folder) == [b"1234"]
+    monkeypatch.setattr(uploads, "MAXIMUM_PART_BYTES", 8)
+    add(api, upload, b"12345678")
+    add(api, upload, b"12345678")  # again: its answer was lost
+    refused = error_of(add(api, upload, b"9"))
+    assert refused["message"] == "The parts would have 17 bytes, but 8 were announced."
+    assert refused["param"] == "data"
+    assert stored(folder) == [b"12345678"] * 2
+
+
+@committed
+def test_too_many_parts_are_refused(
+    api: APIClient, folder: Path, upload: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAXIMUM_PARTS", len(parts))
+    assert error_of(add(api, upload, b"9"))["message"] == "An upload may have 2 parts at most."
+    assert stored(folder) == [b"1234", b"5678"]
 
 
 @committed

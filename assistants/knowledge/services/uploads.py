@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Upload, UploadPart
@@ -26,6 +26,7 @@ from sovereign.core.errors import ApiError, not_found
 LIFETIME = timedelta(hours=1)
 MAXIMUM_BYTES = 8 * 1024**3
 MAXIMUM_PART_BYTES = 64 * 1024**2
+MAXIMUM_PARTS = 10_000
 
 
 def get_upload(*, principal: Principal, upload_id: str) -> Upload:
@@ -74,9 +75,15 @@ def add_part(*, principal: Principal, upload_id: str, stored: Stored) -> UploadP
     :raises ApiError: 404; 400, the upload takes no parts any more, or its parts are too much.
     """
     upload = _pending(principal, upload_id, "add parts to")
-    total = upload.parts.aggregate(total=Sum("bytes"))["total"] or 0
-    if total + stored.bytes > MAXIMUM_BYTES:
-        raise ApiError(f"The parts of an upload may have {MAXIMUM_BYTES // 1024**3} GB at most.", param="data")
+    held = upload.parts.aggregate(total=Sum("bytes", default=0), count=Count("pk"))
+    if held["count"] >= MAXIMUM_PARTS:
+        raise ApiError(f"An upload may have {MAXIMUM_PARTS} parts at most.", param="data", code="invalid_value")
+    if held["total"] + stored.bytes > upload.bytes + MAXIMUM_PART_BYTES:  # one may be sent again: its answer was lost
+        raise ApiError(
+            f"The parts would have {held['total'] + stored.bytes} bytes, but {upload.bytes} were announced.",
+            param="data",
+            code="invalid_value",
+        )
     part: UploadPart = UploadPart.objects.create(upload=upload, bytes=stored.bytes, storage_key=stored.key)
     transaction.on_commit(lambda: storage.settle(stored.key), robust=True)
     return part
@@ -129,11 +136,13 @@ def _pieces(upload: Upload, parts: Sequence[UploadPart]) -> Iterator[bytes]:
 
 def _in_order(upload: Upload, part_ids: Sequence[str]) -> list[UploadPart]:
     found = {part.id: part for part in upload.parts.all()}
+    named: set[str] = set()
     for index, part_id in enumerate(part_ids):
         if part_id not in found:
             raise not_found("upload part", part_id)
-        if part_id in part_ids[:index]:
+        if part_id in named:
             raise ApiError(f"The part '{part_id}' is named twice.", param=f"part_ids[{index}]", code="invalid_value")
+        named.add(part_id)
     return [found[part_id] for part_id in part_ids]
 
 
