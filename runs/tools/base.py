@@ -62,13 +62,14 @@ class ServerTool(ABC):
         """
 
     @abstractmethod
-    def told(self, call: Call, *, position: int, room: int) -> str:
+    def told(self, call: Call, *, position: int, earlier: Sequence[Call], room: int) -> str:
         """What the model is told of a call that was carried out.
 
         :param position: of the call's step in its run.
+        :param earlier: the calls of the same step that were carried out before it.
         :param room: the most it may be, in bytes of UTF-8; a sentence that says so may be longer.
         """
 
-    def sources(self, call: Call, *, position: int) -> dict[str, str]:
+    def sources(self, call: Call, *, position: int, earlier: Sequence[Call]) -> dict[str, str]:
         """The files that an answer may cite because of this call: their ids by their marks."""
         return {}

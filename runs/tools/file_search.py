@@ -66,18 +66,20 @@ class FileSearch(ServerTool):
         )
         return _with_results(call, _within(map(_result, found.hits), self._tokens_left(done)), found.note)
 
-    def told(self, call: Call, *, position: int, room: int) -> str:
+    def told(self, call: Call, *, position: int, earlier: Sequence[Call], room: int) -> str:
         work = call["file_search"]
         if not work["results"]:
             return " ".join([passages.NOTHING, *([work["note"]] if work.get("note") else [])])
-        marks = [mark_of(position, index, result["file_name"]) for index, result in enumerate(work["results"])]
+        numbered = enumerate(work["results"], start=len(_results_of(earlier)))
+        marks = [mark_of(position, index, result["file_name"]) for index, result in numbered]
         texts = [_text_of(result) for result in work["results"]]
         return passages.rendered(list(zip(marks, texts, strict=True)), room)
 
-    def sources(self, call: Call, *, position: int) -> dict[str, str]:
+    def sources(self, call: Call, *, position: int, earlier: Sequence[Call]) -> dict[str, str]:
+        numbered = enumerate(call["file_search"]["results"], start=len(_results_of(earlier)))
         return {
             mark_of(position, index, name): result["file_id"]
-            for index, result in enumerate(call["file_search"]["results"])
+            for index, result in numbered
             for name in (result["file_name"], ANONYMOUS)
         }
 
@@ -113,8 +115,7 @@ class FileSearch(ServerTool):
         return self.surroundings.model.startswith(OLD_MODELS)
 
     def _tokens_left(self, done: Sequence[Call]) -> int:
-        earlier = [result for call in done if call["type"] == self.type for result in call["file_search"]["results"]]
-        spent = sum(count_tokens(_text_of(result)) for result in earlier)
+        spent = sum(count_tokens(_text_of(result)) for result in _results_of(done))
         return (TOKENS_OLD if self._is_old() else TOKENS) - spent
 
 
@@ -166,6 +167,11 @@ def _within(results: Iterable[dict[str, Any]], tokens: int) -> list[dict[str, An
             break
         tokens -= count_tokens(part)
     return kept
+
+
+def _results_of(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """Of all searches among these calls: the results of a step are numbered through, for a mark names one of them."""
+    return [result for call in calls if call["type"] == FileSearch.type for result in call["file_search"]["results"]]
 
 
 def _text_of(result: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,14 @@ from threads.models import Message
 Step = RunStep.StepStatus
 FOUND_SHARE = 0.5  # of a prompt, that everything together may take which was found or done here
 BEFOREHAND = "beforehand"  # in a step's ``asked``: nobody called the tool, it was used before the model was asked
+
+
+class Done(NamedTuple):
+    """A call that was carried out here, its step, and the step's calls that were carried out before it."""
+
+    step: RunStep
+    call: dict[str, Any]
+    earlier: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +61,18 @@ class Conversation:
 
     def sources(self) -> dict[str, str]:
         """The files that the answer may cite, by their marks."""
-        return {mark: file_id for step, call in self._done() for mark, file_id in self._sources_of(step, call).items()}
+        return {mark: file_id for done in self._done() for mark, file_id in self._sources_of(done).items()}
 
-    def _sources_of(self, step: RunStep, call: dict[str, Any]) -> dict[str, str]:
-        tool = self.toolbox.of_type(call["type"])
-        return tool.sources(call, position=step.position) if tool is not None else {}
+    def _sources_of(self, done: Done) -> dict[str, str]:
+        tool = self.toolbox.of_type(done.call["type"])
+        return tool.sources(done.call, position=done.step.position, earlier=done.earlier) if tool is not None else {}
 
-    def _done(self) -> Iterator[tuple[RunStep, dict[str, Any]]]:
+    def _done(self) -> Iterator[Done]:
         """The calls that were carried out here."""
         for step in self.steps:
             if step.status == Step.COMPLETED:
-                yield from ((step, call) for call in step.tool_calls if call["id"] in step.asked)
+                calls = [call for call in step.tool_calls if call["id"] in step.asked]
+                yield from (Done(step, call, calls[:place]) for place, call in enumerate(calls))
 
     def _told(self) -> dict[str, str]:
         """What the model is told of each call that was carried out here, by its id: the newest get the room first."""
@@ -71,17 +80,17 @@ class Conversation:
         if self.prompt_budget is not None:
             tokens = min(tokens, self.prompt_budget)
         room, told = int(tokens * FOUND_SHARE * context.BYTES_PER_TOKEN), {}
-        for step, call in reversed(list(self._done())):
-            tool = self.toolbox.of_type(call["type"])
+        for done in reversed(list(self._done())):
+            call, tool = done.call, self.toolbox.of_type(done.call["type"])
             if tool is not None:
-                told[call["id"]] = tool.told(call, position=step.position, room=room)
+                told[call["id"]] = tool.told(call, position=done.step.position, earlier=done.earlier, room=room)
                 room -= len(told[call["id"]].encode())
         return told
 
     def _system(self, told: dict[str, str]) -> str:
         """One message: many models take no second one. That nothing was found is no news: nobody had asked."""
-        searched = [(step, call) for step, call in self._done() if is_beforehand(step)]
-        found = [told[call["id"]] for step, call in searched if self._sources_of(step, call)]
+        searched = [done for done in self._done() if is_beforehand(done.step)]
+        found = [told[done.call["id"]] for done in searched if self._sources_of(done)]
         return "\n\n".join(text for text in (self.configuration["instructions"], *found) if text)
 
     def _own_turns(self, told: dict[str, str]) -> list[dict[str, Any]]:

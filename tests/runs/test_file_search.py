@@ -330,6 +330,33 @@ async def test_marks_of_nothing_that_was_found_stay_text(
     assert await in_database(streamed_text, run.id) == said
 
 
+async def test_the_results_of_two_searches_of_a_turn_are_numbered_through(
+    model: Model, begin: Callable[..., Run], principal: Principal, searcher: Assistant, project: Project
+) -> None:
+    """Two files of one name: a mark, and what models make of it, names the file that its passage stands in."""
+    both = [await in_database(make_store, project) for _ in range(2)]
+    for store, drink in zip(both, ("tea", "milk"), strict=True):
+        await in_database(add_file, store, "notes.md", [f"Somebody drinks {drink}."])
+    resources = {"file_search": {"vector_store_ids": [store.id for store in both]}}
+    await in_database(
+        assistants.update_assistant, principal=principal, assistant_id=searcher.id, tool_resources=resources
+    )
+    run = await in_database(begin, assistant_id=searcher.id)
+    calls = [*call(0, "file_search", '{"query": "tea"}'), *call(1, "file_search", '{"query": "milk"}')]
+    model.answers(*calls, end("tool_calls"))
+    said = "Tea【1:0†notes.md】 or milk【1:1†notes.md】【1:1†source】."
+    model.answers(*text(said), end())
+    async with working():
+        assert (await ended(run.id)).status == "completed"
+    tea, milk = [message["content"] for message in model.requests[1].messages if message["role"] == "tool"]
+    assert "【1:0†notes.md】\nSomebody drinks tea." in tea
+    assert "【1:1†notes.md】\nSomebody drinks milk." in milk
+    (part,) = (await in_database(answer_of, run.id)).content
+    cited = [note["file_citation"]["file_id"] for note in part["text"]["annotations"]]
+    first, second = [await in_database(file_of, store) for store in both]
+    assert cited == [first, second, second]
+
+
 # ------------------------------------------------------------------------------------------------ include[]
 
 
