@@ -6,7 +6,7 @@ Lock order everywhere: threads, runs, files by id, then stores, then the files i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from assistants.knowledge.models import VectorStore
@@ -19,7 +19,7 @@ from sovereign.core import errors
 from sovereign.core.database import now, service, visible_row
 
 KIND = "vector store"
-NOTED_EVERY = timedelta(minutes=1)  # a use within so long of the last one is not written down: expiry counts days
+NOTED_EVERY = timedelta(seconds=1)  # what the contract shows: of the uses within one, the first is written down
 
 
 def get_store(*, principal: Principal, store_id: str) -> VectorStore:
@@ -114,11 +114,16 @@ def delete_store(*, principal: Principal, store_id: str) -> None:
     store.delete()
 
 
-@service
 def touch(store_ids: Collection[str]) -> None:
     """Move the expiry of stores that were used; one whose row somebody holds just now is left to the next use."""
     instant = now()
-    stale = VectorStore.objects.filter(pk__in=store_ids, last_active_at__lt=instant - NOTED_EVERY)
-    free = stale.order_by("pk").select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)
-    if found := list(free):
-        VectorStore.objects.filter(pk__in=found).update(last_active_at=instant)
+    stale = VectorStore.objects.filter(pk__in=store_ids, last_active_at__lt=instant - NOTED_EVERY).order_by("pk")
+    if found := list(stale.values_list("pk", flat=True)):  # most uses find none, and need no transaction
+        _note_use(found, instant)
+
+
+@service
+def _note_use(store_ids: Collection[str], instant: datetime) -> None:
+    rows = VectorStore.objects.filter(pk__in=store_ids, last_active_at__lt=instant).order_by("pk")
+    free = list(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    VectorStore.objects.filter(pk__in=free).update(last_active_at=instant)
