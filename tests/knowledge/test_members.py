@@ -355,6 +355,8 @@ def test_a_file_that_is_named_twice_is_there_once(store: Store, file: File) -> N
     again = store.post("/file_batches", file_ids=[file.id]).json()
     assert again["file_counts"]["total"] == 1
     assert store.get(f"/file_batches/{batch['id']}").json()["file_counts"]["total"] == 0, "it is the newest batch's"
+    store.post("/files", file_id=file.id)
+    assert store.get(f"/file_batches/{again['id']}").json()["file_counts"]["total"] == 0, "it was named alone"
 
 
 def test_a_batch_is_given_up(store: Store, project: Project) -> None:

@@ -60,14 +60,14 @@ def fill(store: VectorStore, files: Sequence[NewFile], batch: FileBatch | None =
 
     A file that is in the store already stays what it is, but for what is said about it anew: attributes replace its
     attributes, another way of cutting or an earlier failure or cancellation makes it be ingested again, and it belongs
-    to the newest batch that named it.
+    to the newest batch that named it: to none where it was named alone since.
 
     :returns: the rows, in the order in which the files were first named.
     :raises ApiError: 400, the store would have too many files.
     """
     wanted = {file.file_id: file for file in (NewFile(*given) for given in files)}
-    members = StoreFile.objects.filter(store=store, file_id__in=wanted).select_for_update(no_key=True)
-    known = {member.file_id: member for member in members}
+    members = StoreFile.objects.filter(store=store, file_id__in=wanted).order_by("id")
+    known = {member.file_id: member for member in members.select_for_update(no_key=True)}
     fresh = [file for file in wanted.values() if file.file_id not in known]
     _check_room(store, len(fresh))
     rows = {row.file_id: row for row in _insert(store, fresh, batch)}
@@ -121,7 +121,7 @@ def _change(named: Sequence[tuple[StoreFile, NewFile]], batch: FileBatch | None)
         if wanted != sizes or is_ended_badly:
             again.append(member)
         member.chunk_tokens, member.overlap_tokens = wanted
-        member.batch = batch or member.batch
+        member.batch = batch
         if file.attributes is not None:
             member.attributes = file.attributes
     if again:
