@@ -13,7 +13,7 @@ from assistants.knowledge import embedding
 from assistants.knowledge.models import Chunk, MemberVectors, Posting, StoreFile, StoreStatistics
 from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.retrieval.filters import Compare
-from assistants.knowledge.retrieval.search import Found, Ranking, search
+from assistants.knowledge.retrieval.search import Found, Ranking, _spaces, search
 from sovereign.accounts.models import Project
 from sovereign.core.database import in_database
 from tests.knowledge.searching import add_file, make_store
@@ -129,3 +129,27 @@ async def test_thresholds_and_limits_cut_the_list(project: Project) -> None:
     assert names(await ask(project, store, "blue pump", limit=1)) == [("a.md", 0)]
     threshold = Ranking(score_threshold=(best + other) / 2)
     assert names(await ask(project, store, "blue pump", ranking=threshold)) == [("a.md", 0)]
+
+
+async def test_a_second_space_takes_nothing_from_a_score(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while the vectors of a store are made anew: a threshold means what it meant."""
+    store = await in_database(make_store, project)
+    (first, second), space = await embedded(["The blue pump.", "A red rose."])
+    await in_database(add_file, store, "a.md", ["The blue pump."], first[None], space)
+    alone = (await ask(project, store, "The blue pump.")).hits[0].score
+    await in_database(add_file, store, "b.md", ["A red rose."], second[None], "other/256")
+
+    async def is_available(*_: Any) -> bool:
+        return True
+
+    embed = embedding.embed
+    monkeypatch.setattr(embedding, "is_available", is_available)
+    monkeypatch.setattr(embedding, "embed", lambda texts, _, whose: embed(texts, current, whose))
+    current = await embedding.current_space(None)
+    for options in ({}, {"ranking": Ranking(ranker="none")}):
+        for query, name in (("The blue pump.", "a.md"), ("A red rose.", "b.md")):
+            hit = (await ask(project, store, query, **options)).hits[0]
+            assert hit.filename == name
+            assert hit.score > 0.95
+    assert alone > 0.95
+    assert len(await in_database(_spaces, project.pk, [store.pk])) == 2

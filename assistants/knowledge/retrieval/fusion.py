@@ -25,13 +25,16 @@ def places(scores: Mapping[int, float]) -> dict[int, int]:
     return found
 
 
-def fuse(lists: Sequence[Mapping[int, float]], weights: Sequence[float]) -> dict[int, float]:
+def fuse(
+    lists: Sequence[Mapping[int, float]], weights: Sequence[float], total: float | None = None
+) -> dict[int, float]:
     """Scores of 0 to 1 for every chunk that one of the lists has.
 
     :param lists: scores of 0 to 1 by chunk.
     :param weights: of the lists, not negative and not all zero.
+    :param total: the weights of all lists that one chunk can be in; of all lists, where nothing is said.
     """
-    total = sum(weights)
+    total = sum(weights) if total is None else total
     fused: dict[int, float] = {}
     for scores, weight in zip(lists, weights, strict=True):
         for chunk, rank in places(scores).items():

@@ -202,9 +202,10 @@ def _scores(
     if not near:  # nothing to compare with: the words are all there is
         return fuse([keywords.found(stores, question.text, DEPTH, members)], [1.0])
     if not by_words:
-        return fuse(near, [1.0] * len(near))
+        return fuse(near, [1.0] * len(near), 1.0)
     words = keywords.found(stores, question.text, DEPTH, members)
-    return fuse([*near, words], [*([by_vectors] * len(near)), by_words])
+    # A chunk has vectors of one space alone: a second space takes nothing from it.
+    return fuse([*near, words], [*([by_vectors] * len(near)), by_words], by_vectors + by_words)
 
 
 def _nearest(
