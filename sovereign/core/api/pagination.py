@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -20,7 +19,6 @@ DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
 MINIMUM_LIMIT = 0  # the published schema has no minimum: a page of none tells whether there is anything
 BY_CREATION = ("created_at", "id")
-BEFORE_ALL = datetime.fromtimestamp(0, UTC)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")  # what int() takes besides is no JSON number: " 5", "1_0", "٣"
 
 
@@ -97,7 +95,7 @@ def paginate_together(
 ) -> dict[str, Any]:
     """As ``paginate``, where a page's objects are rendered all at once: what they need is asked for once.
 
-    :param key: the field that the API calls the object's id. Where it is not the row's own, ``order_by`` ends with it.
+    :param key: the field that the API calls the object's id. Where it is not the row's own, a cursor has to be there.
     :param places: the rows that a cursor may name, where ``queryset`` may lose some of them between two pages.
     """
     rows = rows_of(queryset, page, order_by, key=key, places=places)
@@ -139,25 +137,14 @@ def _position(visible: QuerySet[M], name: str, cursor: str, order_by: tuple[str,
     row = only_row(visible.filter(**{key: cursor}).values_list(*order_by))
     if row is not None:
         return tuple(row)
-    instant = instant_of(cursor)
+    instant = instant_of(cursor) if key == "pk" else None  # another object's id does not tell when the row was made
     if instant is None:
         raise ApiError(f"No object found with id '{cursor[:64]}'.", param=name, code="invalid_cursor")
     if order_by == BY_CREATION:
         return instant, cursor
-    if key != "pk":
-        return _behind_its_elders(visible, cursor, order_by, key)
     older = visible.filter(_beyond(BY_CREATION, (instant, cursor), forward=False))
     newest = older.order_by("-created_at", "-id").values_list(*order_by).first() or (0,)
     return (newest[0] + 0.5,)  # just behind the newest row that is older: positions are whole numbers
-
-
-def _behind_its_elders(visible: QuerySet[M], cursor: str, order_by: tuple[str, ...], key: str) -> tuple[Any, ...]:
-    """The place of a row that is gone and whose id told nothing of it: just behind the last row with a lower id."""
-    elders = visible.filter(**{f"{key}__lt": cursor}).order_by(*(f"-{field}" for field in order_by))
-    last = elders.values_list(*order_by).first()
-    if last is None:
-        return BEFORE_ALL, ""
-    return (*last[:-1], f"{last[-1]}~")
 
 
 def _beyond(order_by: tuple[str, ...], position: tuple[Any, ...], forward: bool) -> Q:
