@@ -1,4 +1,4 @@
-"""What a model is sent: instructions with what was found beforehand, the thread, and the run's own turns."""
+"""What a model is sent: instructions, the thread with what was found beforehand, and the run's own turns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from runs.models import Run, RunStep
+from runs.tools import passages
 from runs.tools.toolbox import Toolbox
 from threads import context
 from threads.models import Message
@@ -47,17 +48,18 @@ class Conversation:
         own_turns = self._own_turns(told)
         if begun:
             own_turns.append({"role": "assistant", "content": begun})
-        system = self._system(told)
-        reserved = len(system.encode()) + sum(len(orjson.dumps(sent)) for sent in (self.tools, own_turns) if sent)
+        system, found = self.configuration["instructions"], self._found(told)
+        sent = sum(len(orjson.dumps(sent)) for sent in (self.tools, own_turns) if sent)
         history = context.window(
             thread_id=self.run.thread_id,
             before_run=self.run.id,
             truncation=self.configuration["truncation_strategy"],
             context_length=self.context_length,
             prompt_budget=self.prompt_budget,
-            reserved=reserved,
+            reserved=len(system.encode()) + len(found.encode()) + sent,
         )
-        return [*([{"role": "system", "content": system}] if system else []), *history, *own_turns]
+        instructions = [{"role": "system", "content": system}] if system else []
+        return [*instructions, *(_quoting(found, history) if found else history), *own_turns]
 
     def sources(self) -> dict[str, str]:
         """The files that the answer may cite, by their marks."""
@@ -87,11 +89,11 @@ class Conversation:
                 room -= len(told[call["id"]].encode())
         return told
 
-    def _system(self, told: dict[str, str]) -> str:
-        """One message: many models take no second one. That nothing was found is no news: nobody had asked."""
+    def _found(self, told: dict[str, str]) -> str:
+        """What was found beforehand. That nothing was is no news: nobody had asked."""
         searched = [done for done in self._done() if is_beforehand(done.step)]
         found = [told[done.call["id"]] for done in searched if self._sources_of(done)]
-        return "\n\n".join(text for text in (self.configuration["instructions"], *found) if text)
+        return passages.quoted(found) if found else ""
 
     def _own_turns(self, told: dict[str, str]) -> list[dict[str, Any]]:
         """What this run has said and done so far, as chat messages."""
@@ -118,6 +120,20 @@ class Conversation:
             return self.toolbox.as_asked(call, orjson.dumps(arguments).decode())
         function = {name: call["function"][name] for name in ("name", "arguments")}
         return {"id": call["id"], "type": "function", "function": function}
+
+
+def _quoting(found: str, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The thread with what was found at the beginning of its last question.
+
+    A file's text has no system message's authority, and a message of its own is refused by the templates of many
+    models: they take no second system message, nor two messages of one role in a row.
+    """
+    last = next((place for place in reversed(range(len(history))) if history[place]["role"] == "user"), None)
+    if last is None:
+        return [*history, {"role": "user", "content": found}]
+    said = history[last]["content"]
+    content = f"{found}\n\n{said}" if isinstance(said, str) else [{"type": "text", "text": found}, *said]
+    return [*history[:last], {**history[last], "content": content}, *history[last + 1 :]]
 
 
 def is_beforehand(step: RunStep) -> bool:

@@ -14,7 +14,7 @@ from assistants.models import Assistant
 from inference.chat import Capabilities
 from runs.models import Run
 from runs.services import control
-from runs.tools import file_search
+from runs.tools import file_search, passages
 from runs.worker import errands
 from sovereign.accounts.models import Project
 from sovereign.accounts.principals import Principal
@@ -275,10 +275,9 @@ async def test_the_search_comes_before_the_answer(
     (request,) = model.requests
     assert (request.tools, request.tool_choice) == ([], None)
     system, *_, asked = request.messages
-    assert system["role"] == "system"
-    assert system["content"].startswith("Be brief.\n\nCite a source by its mark")
-    assert system["content"].endswith(f"{MARK}\n{TEA}")
-    assert asked == messages[0]
+    assert system == {"role": "system", "content": "Be brief."}  # a file's text has not its authority
+    found = f"{passages.HEAD}\n\n{MARK}\n{TEA}"
+    assert asked == {"role": "user", "content": f"{passages.QUOTED}\n\n{found}\n\n【end】\n\n{messages[0]['content']}"}
     searched, message = await in_database(steps_of, run.id)
     assert [result["file_name"] for result in searched.tool_calls[0]["file_search"]["results"]] == ["drinks.md"]
     assert (searched.status, searched.usage["total_tokens"], message.usage["total_tokens"]) == ("completed", 0, 14)
@@ -290,6 +289,21 @@ async def test_the_search_comes_before_the_answer(
         "run.step.delta",
         "run.step.completed",
     ]
+
+
+async def test_what_was_found_stands_before_the_parts_of_a_question_with_an_image(
+    model: Model, ask: Callable[..., Run], principal: Principal, searcher: Assistant
+) -> None:
+    await in_database(retrieving, principal, searcher, "before")
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    parts = [{"type": "text", "text": "Does Filip drink tea?"}, image]
+    run = await in_database(ask, additional_messages=[{"role": "user", "content": parts}])
+    model.answers(*text("Yes."), end())
+    async with working():
+        assert (await ended(run.id)).status == "completed"
+    found, *asked = model.requests[0].messages[-1]["content"]
+    assert found["text"].startswith(passages.QUOTED)
+    assert [part["type"] for part in asked] == ["text", "image_url"]
 
 
 @pytest.mark.parametrize("how", ["tool", "auto"])
@@ -351,7 +365,7 @@ async def test_a_worker_that_dies_while_it_answers_does_not_search_again(
         await kill(worker, run.id)
         assert (await ended(run.id)).status == "completed"
     assert [step.type for step in await in_database(steps_of, run.id)] == ["tool_calls", "message_creation"]
-    assert TEA in model.requests[1].messages[0]["content"]
+    assert TEA in model.requests[1].messages[-2]["content"]
 
 
 # ------------------------------------------------------------------------------------------------ how much
