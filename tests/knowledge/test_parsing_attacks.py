@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from assistants.knowledge.parsing import archives, process
 from assistants.knowledge.parsing.process import SENTENCES, TIME_IS_OVER, ParsingFailed
-from assistants.knowledge.parsing.reasons import Reason
+from assistants.knowledge.parsing.reasons import HEADER, Reason
 from tests.knowledge import documents
 from tests.knowledge.test_parsing import read
 
@@ -225,9 +228,74 @@ async def test_a_reading_that_is_cancelled_leaves_no_process(take_over: Taking, 
     assert not _runs(_number_in(written))
 
 
-async def test_what_the_reader_writes_is_not_believed(take_over: Taking) -> None:
-    take_over("import os\nos.write(1, b'\\x01\\0\\0\\0\\xff\\xff\\xff\\xff' + b'\\xed\\xa0\\x80broken\\0')")
-    assert await read(b"x", "a.txt") == "broken"
+def written(tokens: int, size: int, text: bytes) -> bytes:
+    return HEADER.pack(tokens, size) + text
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"",
+        written(1, 2, b"ok")[:5],
+        written(1, 2, b"ok") + b"cut",
+        written(1, 3, b"ok"),
+        written(1, 2**32 - 1, b"ok"),
+        written(10, 1_000, b"x" * 1_000),
+        written(801, 2, b"ok"),
+        written(0, 2, b"ok"),
+        written(1, 0, b""),
+        written(1, 2, b"\xed\xa0"),
+        written(1, 2, b"o\0"),
+    ],
+)
+async def test_what_the_reader_writes_is_not_believed(take_over: Taking, output: bytes) -> None:
+    take_over(f"import os\nos.write(1, {output!r})")
+    with pytest.raises(ParsingFailed) as failure:
+        await read(b"x", "a.txt")
+    assert failure.value.message == SENTENCES[Reason.BROKEN]
+
+
+async def test_the_reader_cannot_make_more_chunks_than_there_may_be(
+    take_over: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MAXIMUM_CHUNKS", 3)
+    for number in (3, 4):
+        take_over(f"import os\nos.write(1, {written(1, 2, b'ok')!r} * {number})")
+        if number == 3:
+            assert await read(b"x", "a.txt") == "ok\n---\nok\n---\nok"
+        else:
+            with pytest.raises(ParsingFailed, match="damaged"):
+                await read(b"x", "a.txt")
+
+
+async def test_a_file_of_too_many_chunks_is_refused() -> None:
+    with pytest.raises(ParsingFailed, match="more than 50,000 chunks"):
+        await read(b"word " * 60_000, "a.txt", maximum=1)
+
+
+# ------------------------------------------------------------------------------------------------ not the file's fault
+
+
+@pytest.mark.parametrize("program", ["import os\nos.kill(os.getpid(), 9)", "import sys\nsys.exit(19)"])
+async def test_a_lack_of_memory_or_room_is_not_the_documents_fault(take_over: Taking, program: str) -> None:
+    take_over(program)
+    with pytest.raises(OSError, match="ended with status"):
+        await read(b"x", "a.txt")
+
+
+@pytest.mark.parametrize("text", [b"few words", b"many words " * 100_000])
+def test_a_full_disk_is_told_from_a_broken_document(text: bytes) -> None:
+    """Both where the text fills the buffer and where it is written at the end."""
+    command = [sys.executable, *process.MODULE, "txt", "800", "0", str(os.getpid())]
+    with tempfile.TemporaryFile() as document, Path("/dev/full").open("wb") as full:
+        document.write(text)
+        document.seek(0)
+        assert subprocess.run(command, stdin=document, stdout=full, cwd=process.ROOT).returncode == Reason.NO_ROOM
+
+
+async def test_the_time_of_the_processor_is_told_from_a_lack_of_memory(take_over: Taking) -> None:
+    before = "from assistants.knowledge.parsing import limits\nlimits.SECONDS = 1"
+    assert await outcome(take_over, "any(iter(int, 1))", before=before) == TIME_IS_OVER
 
 
 def _number_in(path: Path) -> int:

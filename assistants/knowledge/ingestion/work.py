@@ -37,7 +37,7 @@ EMBEDDED_AT_ONCE = 128  # chunks between two looks at how far we are
 TOLD_EVERY = 1.0  # seconds between two notes of the progress
 FETCHED, READ, EMBEDDED = 5, 30, 95  # percent
 PURPOSE = "ingestion"
-AWAY = "The storage of files did not answer."
+AWAY = "The server could not fetch or read the content of the file just now."
 GONE = "The content of the file is not there any more."
 NO_VECTORS = "The embedding model did not answer: the search goes by keywords alone until it does."
 

@@ -6,6 +6,7 @@ exit status says why there are none. No Django is loaded, and nothing of the par
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -13,10 +14,17 @@ import re
 import sys
 from collections.abc import Iterable
 
-from assistants.knowledge.chunking import chunks, count_tokens
+from assistants.knowledge.chunking import Chunk, chunks, count_tokens
 from assistants.knowledge.parsing.formats import EXTENSIONS
 from assistants.knowledge.parsing.limits import give_up_rights
-from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason, Unreadable
+from assistants.knowledge.parsing.reasons import (
+    HEADER,
+    MAXIMUM_CHUNKS,
+    MAXIMUM_TEXT,
+    MAXIMUM_TOKENS,
+    Reason,
+    Unreadable,
+)
 
 BLANK_LINES = re.compile(r"(?<![ \t])(?:[ \t]*+\n){3,}")  # looks at each blank once
 
@@ -26,17 +34,28 @@ def main(extension: str, maximum: int, overlap: int, parent: int) -> int:
     sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl would load it, with its threads and its memory
     module = importlib.import_module(EXTENSIONS[extension])  # libraries look for files of the system when they load
     give_up_rights(parent)
-    with os.fdopen(0, "rb") as source, os.fdopen(1, "wb") as target:
-        try:
+    try:
+        with os.fdopen(0, "rb") as source:
             text = _joined(module.text_of(source))
-            for chunk in chunks(text, maximum=maximum, overlap=overlap):
+        _write(chunks(text, maximum=maximum, overlap=overlap))
+    except Unreadable as refusal:
+        return refusal.reason
+    except (MemoryError, RecursionError):
+        return Reason.TOO_COMPLEX
+    return 0
+
+
+def _write(made: Iterable[Chunk]) -> None:
+    """:raises Unreadable: there are too many, or there is no room for them."""
+    try:
+        with os.fdopen(1, "wb") as target:
+            for number, chunk in enumerate(made):
+                if number == MAXIMUM_CHUNKS:
+                    raise Unreadable(Reason.TOO_MANY_CHUNKS)
                 data = chunk.text.encode()
                 target.write(HEADER.pack(chunk.tokens, len(data)) + data)
-        except Unreadable as refusal:
-            return refusal.reason
-        except (MemoryError, RecursionError):
-            return Reason.TOO_COMPLEX
-    return 0
+    except OSError as error:
+        raise Unreadable(Reason.TOO_MUCH_TEXT if error.errno == errno.EFBIG else Reason.NO_ROOM) from None
 
 
 def _joined(texts: Iterable[str]) -> str:

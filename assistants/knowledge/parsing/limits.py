@@ -21,6 +21,7 @@ from assistants.knowledge.parsing.reasons import MAXIMUM_OUTPUT
 
 MEMORY = 1024**3  # bytes of address space
 SECONDS = 120  # of the processor
+GRACE = 5  # seconds more until the kernel kills: what it kills at once could as well have met a lack of memory
 OPEN_FILES = 64
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
@@ -45,13 +46,13 @@ def give_up_rights(parent: int) -> None:
         _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for of, most in (
         (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, SECONDS),
         (resource.RLIMIT_FSIZE, MAXIMUM_OUTPUT),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        _lower(of, most)
+        _lower(of, most, most)
+    _lower(resource.RLIMIT_CPU, SECONDS, SECONDS + GRACE)
     if sys.platform == "linux":
         _leave_network()
         _leave_files()
@@ -63,11 +64,12 @@ def _end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)  # it was too quick for us
 
 
-def _lower(of: int, most: int) -> None:
-    hard = resource.getrlimit(of)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+def _lower(of: int, *limits: int) -> None:
+    """:param limits: the soft and the hard one."""
+    bound = resource.getrlimit(of)[1]
+    soft, hard = (most if bound == resource.RLIM_INFINITY else min(most, bound) for most in limits)
     with contextlib.suppress(ValueError, OSError):  # not every system bounds everything
-        resource.setrlimit(of, (most, most))
+        resource.setrlimit(of, (soft, hard))
 
 
 def _leave_network() -> None:

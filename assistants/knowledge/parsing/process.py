@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import struct
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from typing import IO, Any
 
 import structlog
 
-from assistants.knowledge.chunking import Chunk
+from assistants.knowledge.chunking import LONGEST_TOKEN, Chunk
 from assistants.knowledge.parsing.formats import extension_of, is_supported
-from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason
+from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_CHUNKS, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ SHOWN = 1_000  # bytes at the end of what a parser complains of: in the log only
 MODULE = ("-m", "assistants.knowledge.parsing.child")
 ROOT = Path(__file__).resolve().parents[3]
 
+BYTES_OF_CHARACTER = 4  # at most, in UTF-8
 UNSUPPORTED, INVALID = "unsupported_file", "invalid_file"
 MEGABYTES = MAXIMUM_TEXT // 1024**2
 TIME_IS_OVER = "Reading the file takes too long: it is too large or too complex."
@@ -37,6 +39,7 @@ SENTENCES = {
     Reason.TOO_MUCH_TEXT: f"The file has more than {MEGABYTES} MB of text.",
     Reason.TOO_MANY_TOKENS: f"The file has more than {MAXIMUM_TOKENS:,} tokens.",
     Reason.TOO_COMPLEX: "The file is too complex: reading it takes too much memory.",
+    Reason.TOO_MANY_CHUNKS: f"The file makes more than {MAXIMUM_CHUNKS:,} chunks: choose larger ones.",
 }
 
 
@@ -59,7 +62,8 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
     :param filename: its extension decides how the document is read.
     :param maximum: tokens of a chunk; ``overlap`` of them at most are the end of the one before.
     :raises ParsingFailed: why there is no text.
-    :raises OSError: no process can be started, or there is no room for what it writes: another time, perhaps.
+    :raises OSError: no process can be started, the system ended it (it does when memory is short), or there is no room
+        for what it writes: another time, perhaps.
     """
     extension = extension_of(filename)
     if not is_supported(filename):
@@ -70,24 +74,42 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
         status = await _run(document, output, errors, (extension, str(maximum), str(overlap), str(os.getpid())))
         if status == 0:
             output.seek(0)
-            return await asyncio.to_thread(_chunks, output)
+            return await asyncio.to_thread(_chunks, output, maximum)
         errors.seek(-min(SHOWN, errors.seek(0, os.SEEK_END)), os.SEEK_END)
         log.info("document_unreadable", extension=extension, status=status, errors=errors.read(SHOWN).decode("latin-1"))
+    if status in (Reason.NO_ROOM, -signal.SIGKILL):
+        raise OSError(f"the reader of the document ended with status {status}")
     raise ParsingFailed(INVALID, _sentence(status))
 
 
-def _chunks(output: IO[bytes]) -> list[Chunk]:
-    """What was written, which is not believed: a parser may have been taken over by what it read."""
-    found = []
-    while header := output.read(HEADER.size):
-        tokens, size = HEADER.unpack(header)
-        text = output.read(min(size, MAXIMUM_TEXT)).decode(errors="ignore").replace("\0", "")
-        found.append(Chunk(text, tokens))
+def _chunks(output: IO[bytes], maximum: int) -> list[Chunk]:
+    """What was written, which is not believed: a parser may have been taken over by what it read.
+
+    :raises ParsingFailed: it is not what the reader writes.
+    """
+    found: list[Chunk] = []
+    while len(found) <= MAXIMUM_CHUNKS and (header := output.read(HEADER.size)):
+        found.append(_chunk(header, output, maximum))
+    if not 0 < len(found) <= MAXIMUM_CHUNKS:
+        raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN])
     return found
 
 
+def _chunk(header: bytes, output: IO[bytes], maximum: int) -> Chunk:
+    try:
+        tokens, size = HEADER.unpack(header)
+        if not (0 < tokens <= maximum and 0 < size <= tokens * LONGEST_TOKEN * BYTES_OF_CHARACTER):
+            raise ValueError("no chunk is so large, or empty")
+        text = output.read(size).decode()
+        if len(text.encode()) != size or "\0" in text:
+            raise ValueError("it is cut off, or is no text that databases take")
+    except (struct.error, ValueError):
+        raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN]) from None
+    return Chunk(text, tokens)
+
+
 def _sentence(status: int | None) -> str:
-    if status is None or status in (-signal.SIGXCPU, -signal.SIGKILL):
+    if status in (None, -signal.SIGXCPU):
         return TIME_IS_OVER
     try:
         return SENTENCES[Reason(status)]

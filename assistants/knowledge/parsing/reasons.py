@@ -10,6 +10,7 @@ from enum import IntEnum
 
 MAXIMUM_TEXT = 64 * 1024**2  # bytes in UTF-8
 MAXIMUM_TOKENS = 5_000_000  # the contract's
+MAXIMUM_CHUNKS = 50_000  # of a file: more take too long to be written at once, while nobody else can write
 MAXIMUM_OUTPUT = 5 * MAXIMUM_TEXT  # bytes: with the longest overlap, chunks repeat a text up to four times
 
 HEADER = struct.Struct("<II")  # of a chunk: its tokens, and how many bytes of text follow
@@ -24,6 +25,8 @@ class Reason(IntEnum):
     TOO_MUCH_TEXT = 15
     TOO_MANY_TOKENS = 16
     TOO_COMPLEX = 17
+    TOO_MANY_CHUNKS = 18
+    NO_ROOM = 19  # the machine's fault, and not the document's
 
 
 class Unreadable(Exception):
