@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from django.db import transaction
@@ -72,6 +74,24 @@ def test_what_changes_is_seen_and_the_rest_is_not_read_again(project: Project, m
     assert found == by_hand(store)
     assert found[0].cosine == 1.0
     assert read == [3, 2]
+
+
+def test_a_file_that_goes_while_vectors_are_read_is_not_found(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, index = fill(project), InMemory()
+    data, empty = vectors._data, np.empty
+    monkeypatch.setattr(np, "empty", lambda shape, *rest: np.full(shape, 1, *rest))  # whatever memory held before
+
+    def read(keys: list[int]) -> Iterator[tuple[int, bytes]]:
+        with transaction.atomic():
+            indexing.forget(StoreFile.objects.filter(file__filename="1.md"))
+        return data(keys)
+
+    monkeypatch.setattr(vectors, "_data", read)
+    found = nearest(index, scope_of(store), 60)
+    monkeypatch.setattr(np, "empty", empty)
+    assert found == by_hand(store, 60)
 
 
 def test_a_store_beyond_the_bound_is_read_in_pieces(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

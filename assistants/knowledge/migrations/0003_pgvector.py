@@ -9,7 +9,7 @@ def create(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
     """Without the extension there is no table: the packed vectors serve, and ``enable_pgvector`` makes it later."""
     from assistants.knowledge.retrieval import pgvector
 
-    pgvector.enable()
+    pgvector.enable(apps.get_model("knowledge", "MemberVectors"))
 
 
 def drop(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:

@@ -6,10 +6,11 @@ exact: there is no index that would guess. Where it is not, the packed vectors s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection, transaction
 
+from assistants.knowledge.models import MemberVectors
 from assistants.knowledge.retrieval.postings import MEMBER_BITS
 from assistants.knowledge.retrieval.vectors import MARGIN, Near, Scope, exact
 
@@ -86,14 +87,13 @@ def write(vectors_id: int, vectors: np.ndarray) -> None:
             copy.write(COPY_HEAD + rows.tobytes() + COPY_END)
 
 
-def enable() -> bool:
+def enable(model: Any = MemberVectors) -> bool:
     """Make the table and fill it, if the extension can be had; whoever writes vectors meanwhile waits.
 
+    :param model: the packed vectors' as a migration knows it.
     :returns: whether it is there now.
     """
     import numpy as np
-
-    from assistants.knowledge.models import MemberVectors
 
     if connection.vendor != "postgresql" or not _has_extension():
         return False
@@ -101,8 +101,9 @@ def enable() -> bool:
         cursor.execute("LOCK TABLE knowledge_membervectors IN EXCLUSIVE MODE")
         if not is_on():
             cursor.execute(CREATE)
-            for packed in MemberVectors.objects.order_by("pk").iterator(chunk_size=16):
-                write(packed.pk, np.frombuffer(packed.data, "<f4").reshape(-1, packed.width))
+            rows = model.objects.order_by("pk").values_list("pk", "width", "data")
+            for pk, width, data in rows.iterator(chunk_size=16):
+                write(pk, np.frombuffer(data, "<f4").reshape(-1, width))
     return True
 
 

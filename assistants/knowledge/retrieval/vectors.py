@@ -184,12 +184,15 @@ def _pieces(scope: Scope) -> Iterator[Matrix]:
 
 
 def _matrix(scope: Scope, rows: list[tuple[int, int, int, int]], old: Matrix | None) -> Matrix:
-    """The vectors of these rows (id, file, width, vectors); what the old matrix has is copied from it."""
+    """The vectors of these rows (id, file, width, vectors); what the old matrix has is copied from it.
+
+    Those of a row that went since it was listed are zeros: nothing is near them.
+    """
     import numpy as np
 
     width = rows[0][2] if rows else 1
     total = sum(count for *_, count in rows)
-    matrix = Matrix(np.empty(total, np.int64), np.empty((total, width), np.float32), {})
+    matrix = Matrix(np.empty(total, np.int64), np.zeros((total, width), np.float32), {})
     missing: dict[int, slice] = {}
     end = 0
     for pk, member_id, _, count in rows:
