@@ -26,6 +26,10 @@ RESULTS, RESULTS_OLD = 20, 5
 TOKENS, TOKENS_OLD = 16_000, 4_000  # of what the searches of one step give a model
 NO_STORES = "There is no vector store to search."
 NO_QUERY = "The call had no query."
+SEARCHES = 16  # that are carried out in one turn
+TOO_MANY = "This search was not made: there were too many in one turn."
+SPENT = "There is no room left for what this search finds: the earlier ones of this turn have taken it."
+NO_RESULT = (TOO_MANY, SPENT)
 
 
 class FileSearch(ServerTool):
@@ -56,6 +60,9 @@ class FileSearch(ServerTool):
         await in_database(use, self.surroundings.project_id, searched)
         if not query or not searched:
             return _with_results(call, [], NO_STORES if query else NO_QUERY)
+        tokens = self._tokens_left(done)
+        if len(done) >= SEARCHES or tokens <= 0:
+            return _with_results(call, [], TOO_MANY if len(done) >= SEARCHES else SPENT)
         found = await search(
             project_id=self.surroundings.project_id,
             store_ids=searched,
@@ -64,12 +71,14 @@ class FileSearch(ServerTool):
             ranking=self._ranking(),
             attribution=replace(self.surroundings.attribution, purpose=embedding.PURPOSE),
         )
-        return _with_results(call, _within(map(_result, found.hits), self._tokens_left(done)), found.note)
+        results = _within(map(_result, found.hits), tokens)
+        return _with_results(call, results, SPENT if found.hits and not results else found.note)
 
     def told(self, call: Call, *, position: int, earlier: Sequence[Call], room: int) -> str:
         work = call["file_search"]
         if not work["results"]:
-            return " ".join([passages.NOTHING, *([work["note"]] if work.get("note") else [])])
+            note = work.get("note", "")
+            return note if note in NO_RESULT else f"{passages.NOTHING} {note}".rstrip()
         numbered = enumerate(work["results"], start=len(_results_of(earlier)))
         marks = [mark_of(position, index, result["file_name"]) for index, result in numbered]
         texts = [_text_of(result) for result in work["results"]]

@@ -52,7 +52,7 @@ def plan(run: Run, steps: Sequence[RunStep], capabilities: Capabilities) -> Plan
     if isinstance(search, FileSearch) and not steps and configuration["tool_choice"] != "none":
         check_usable(run.project_id, search.stores())
         awaited = search.stores_of_thread()
-        query = _last_question(run) if searches_first else ""
+        query = _last_question(run) if searches_first and search.stores() else ""
     return Plan(
         toolbox=toolbox,
         tools=toolbox.definitions(without={FileSearch.type} if searches_first else ()),

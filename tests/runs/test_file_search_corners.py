@@ -306,6 +306,17 @@ async def test_what_was_found_stands_before_the_parts_of_a_question_with_an_imag
     assert [part["type"] for part in asked] == ["text", "image_url"]
 
 
+async def test_no_search_beforehand_where_there_is_no_store(
+    model: Model, begin: Callable[..., Run], principal: Principal, searcher: Assistant
+) -> None:
+    await in_database(retrieving, principal, searcher, "before")
+    run = await in_database(begin, assistant_id=searcher.id)
+    model.answers(*text("Hello."), end())
+    async with working():
+        assert (await ended(run.id)).status == "completed"
+    assert [step.type for step in await in_database(steps_of, run.id)] == ["message_creation"]
+
+
 @pytest.mark.parametrize("how", ["tool", "auto"])
 async def test_a_model_that_can_searches_itself(
     model: Model, ask: Callable[..., Run], principal: Principal, searcher: Assistant, how: str
@@ -453,3 +464,28 @@ async def test_a_steps_searches_share_their_budget_of_tokens(
     found = [result for held in step.tool_calls for result in held["file_search"]["results"]]
     assert sum(file_search.count_tokens(result["content"][0]["text"]) for result in found) <= 20
     assert step.tool_calls[0]["file_search"]["results"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"), [("TOKENS", 4, file_search.SPENT), ("SEARCHES", 1, file_search.TOO_MANY)]
+)
+async def test_a_search_too_many_is_not_made_and_the_model_is_told(
+    model: Model, ask: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, limit: str, value: int, said: str
+) -> None:
+    searches, real = [], file_search.search
+
+    async def counted(**request: Any) -> Any:
+        searches.append(request["queries"])
+        return await real(**request)
+
+    monkeypatch.setattr(file_search, "search", counted)
+    monkeypatch.setattr(file_search, limit, value)
+    run = await in_database(ask)
+    model.answers(*ASKED, *call(1, "file_search", '{"query": "tea again"}'), end("tool_calls"))
+    model.answers(*text("Tea."), end())
+    async with working():
+        assert (await ended(run.id)).status == "completed"
+    assert searches == [["tea"]]
+    first, second = [message["content"] for message in model.requests[1].messages if message["role"] == "tool"]
+    assert "Filip drinks" in first
+    assert second == said
