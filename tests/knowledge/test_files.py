@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -400,22 +401,22 @@ def test_who_uploads_and_deletes_is_written_down(api: APIClient) -> None:
 
 
 @committed
-def test_the_rooms_above_forget_a_file_in_the_same_transaction(
+def test_the_rooms_above_forget_a_file_when_it_is_deleted_and_nothing_is_locked(
     api: APIClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten = []
 
-    def forget(file: File) -> None:
-        forgotten.append(file.id)
-        if len(forgotten) == 1:
-            raise ApiError("Not now.")
+    def fail(file: File) -> None:
+        raise ApiError("Not now.")
 
-    monkeypatch.setattr(files, "forgetters", [forget])
+    def forget(file: File) -> None:
+        forgotten.append((file.id, connection.in_atomic_block, File.objects.exists()))
+
+    monkeypatch.setattr(files, "forgetters", [fail, forget])
     made = upload(api).json()["id"]
-    assert error_of(api.delete(f"/v1/files/{made}"))["message"] == "Not now."
-    assert content_of(api, made) == b"hello"
     assert api.delete(f"/v1/files/{made}").status_code == 200
-    assert forgotten == [made, made]
+    assert forgotten == [(made, False, False)]
+    assert stored(folder) == []
 
 
 # ------------------------------------------------------------------------------------------------- once

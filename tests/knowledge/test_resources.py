@@ -312,6 +312,7 @@ def test_a_store_is_not_a_threads_because_it_expires_after_a_week(
 # ------------------------------------------------------------------------------------------------ deletions
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_deleted_file_leaves_every_list(principal: Principal, project: Project) -> None:
     gone, kept = a_file(project), a_file(project)
     resources = {CODE: {"file_ids": [gone.id, kept.id]}}

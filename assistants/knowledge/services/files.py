@@ -24,7 +24,8 @@ from sovereign.core.database import service, visible_row
 
 BATCH_EXPIRES_AFTER = timedelta(days=30)  # what the contract gives files for batches that were given nothing
 
-#: What the rooms above do with a file that is about to be deleted: they add to it when they start.
+#: What the rooms above do once a file is deleted: they add to it when they start. They work after the commit, since
+#: they lock what others lock before a file; a process that dies meanwhile leaves an id that names nothing.
 forgetters: list[Callable[[File], None]] = []
 
 
@@ -114,14 +115,14 @@ def delete_file(*, principal: Principal, file_id: str) -> None:
 
 
 def remove_file(file: File) -> None:
-    """Delete a locked file, inside the caller's transaction; its bytes go after the commit."""
+    """Delete a locked file, inside the caller's transaction; its bytes, and what names it, go after the commit."""
     from assistants.knowledge.retrieval import indexing
 
     indexing.forget(StoreFile.objects.filter(file=file))
-    for forget in forgetters:
-        forget(file)
-    file.delete()
+    File.objects.filter(pk=file.pk).delete()  # the object keeps its id, for those who forget it
     remove_content(file.storage_key)
+    for forget in forgetters:
+        transaction.on_commit(lambda forget=forget: forget(file), robust=True)  # type: ignore[misc]
 
 
 def remove_content(key: str) -> None:
