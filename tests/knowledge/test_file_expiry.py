@@ -62,17 +62,20 @@ def test_an_upload_goes_with_its_parts(api: APIClient, folder: Path) -> None:
 def test_one_that_cannot_be_ended_does_not_keep_the_others(
     api: APIClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad, good = upload(api, b"bad").json()["id"], upload(api, b"good").json()["id"]
-    overdue(File)
+    bad, worse, good = [upload(api).json()["id"] for _ in range(3)]
+    for seconds, identifier in enumerate((good, worse, bad), 1):
+        File.objects.filter(pk=identifier).update(expires_at=timezone.now() - timedelta(seconds=seconds))
+    remove = files.remove_file
 
-    def forget(file: File) -> None:
-        if file.id == bad:
+    def fail(file: File) -> None:
+        if file.id != good:
             raise ValueError
+        remove(file)
 
-    monkeypatch.setattr(files, "forgetters", [forget])
+    monkeypatch.setattr(files, "remove_file", fail)
+    monkeypatch.setattr(expiry, "AT_ONCE", 1)
     assert expiry.expire_files() == 1
-    assert [file.id for file in File.objects.all()] == [bad]
-    assert not File.objects.filter(pk=good).exists()
+    assert {file.id for file in File.objects.all()} == {bad, worse}
 
 
 def test_contents_without_a_row_are_swept_and_the_others_are_not(api: APIClient, folder: Path) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Upload, UploadPart
@@ -19,7 +21,8 @@ from sovereign.core.database import now, service
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 100
+AT_ONCE = 100  # objects that one pass ends
+TRIED_AT_ONCE = 10 * AT_ONCE  # so that a pass has an end where hardly any can be ended
 SWEPT_EVERY = 3_600.0  # seconds
 DOUBTFUL = 24 * 3_600.0  # seconds that a content may take between the storage and its row, a slow bucket included
 
@@ -41,8 +44,20 @@ def expire_files() -> int:
     due_files = File.objects.filter(expires_at__lte=instant)
     due_uploads = Upload.objects.filter(status=Upload.Status.PENDING, expires_at__lte=instant)
     for due, end in ((due_files, _end_file), (due_uploads, _end_upload)):
-        for identifier in due.order_by("expires_at").values_list("id", flat=True)[:AT_ONCE]:
-            ended += _ended(end, identifier)
+        ended += _end_due(due.order_by("expires_at", "id").values_list("id", flat=True), end)
+    return ended
+
+
+def _end_due(due: QuerySet[Any, str], end: Callable[[str], bool]) -> int:
+    """End the first that can be ended; the others stay, and those behind them have their turn."""
+    ended = passed = 0
+    while ended < AT_ONCE and ended + passed < TRIED_AT_ONCE:
+        identifiers = list(due[passed : passed + AT_ONCE - ended])
+        if not identifiers:
+            break
+        done = sum(_ended(end, identifier) for identifier in identifiers)
+        ended += done
+        passed += len(identifiers) - done
     return ended
 
 
