@@ -132,6 +132,40 @@ def test_three_deaths_make_a_file_poison(principal: Principal) -> None:
     assert "3 workers died" in done.error_message
 
 
+def test_what_dies_takes_no_neighbours_with_it(principal: Principal) -> None:
+    """Whoever holds the poison dies; the files beside it are made searchable."""
+    poison, *innocent = store_with(principal, *"abcd")
+    for worker in map(str, range(20)):
+        while held := claimed(worker=worker, of_project=3):
+            if poison.pk in members_of(held):
+                for lease in held:
+                    age_lease(StoreFile(pk=lease.member_id))
+                break
+            for lease in held:
+                outcomes.complete(lease, [], ([], []), None, "", "")
+        outcomes.fail_poisoned()
+    assert fresh(poison).error_code == "server_error"
+    assert [fresh(member).status for member in innocent] == ["completed"] * 3
+
+
+def test_a_suspect_is_worked_on_alone(principal: Principal) -> None:
+    rows = store_with(principal, *"abcd")
+    dead = claimed(worker="dead", limit=2)
+    [other] = claimed(worker="a", limit=1, of_project=3)
+    for lease in dead:
+        age_lease(StoreFile(pk=lease.member_id))
+    busy = {other.member_id: principal.project_id}
+    assert claimed(worker="a", of_project=3, executing=busy) == [], "it ends what it has first"
+    [suspect] = claimed(worker="a", of_project=3)
+    assert suspect.member_id == rows[0].pk
+    alone = {suspect.member_id: principal.project_id}
+    assert claimed(worker="a", of_project=3, executing=alone) == []
+    assert members_of(claimed(worker="b", of_project=3)) == [rows[1].pk], "each worker takes one"
+    assert claimed(worker="a", of_project=3, executing=alone) == [], "nothing new beside it"
+    outcomes.complete(suspect, [], ([], []), None, "", "")
+    assert members_of(claimed(worker="a", of_project=3)) == [rows[3].pk]
+
+
 async def test_what_a_worker_left_that_stands_still_is_done_once(
     embedder: Embedder, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

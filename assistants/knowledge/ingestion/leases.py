@@ -3,6 +3,9 @@
 A lease is a worker's name, an epoch that every claim raises, and a time of the database's clock, as a run has them.
 Whoever writes about a file filters by worker and epoch, so that a worker that was stopped and continues later changes
 nothing. A file that is searchable is leased in the same way while it gets vectors of another model.
+
+A worker that dies makes suspects of all the files it held. A suspect is worked on alone: what dies then dies of it, and
+its neighbours do not become poison with it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ LEASE = timedelta(seconds=6)  # more than twice the heartbeat
 HEARTBEAT = 2.0  # seconds
 MAXIMUM_CRASHES = 3  # workers that may die over a file before it is taken for poison
 
+#: of files that no living worker holds: one died that held it, or it is still in the name of one that did
+_IS_SUSPECT = Q(crash_count__gt=0) | Q(lease_owner__isnull=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -34,6 +40,8 @@ class Lease:
 def claim(*, worker_id: str, limit: int, of_project: int, executing: Mapping[int, str]) -> list[Lease]:
     """Take up to ``limit`` files: the next is always the oldest of the project that has the fewest being worked on.
 
+    Where suspects wait, one of them is taken, once the worker has ended all else; until it is done, nothing is.
+
     Looks before it locks, so that an idle worker never takes the writer's lock.
 
     :param of_project: how many files of one project the worker may hold.
@@ -41,6 +49,11 @@ def claim(*, worker_id: str, limit: int, of_project: int, executing: Mapping[int
         from itself.
     """
     if limit < 1 or not (waiting := _waiting(executing)):
+        return []
+    deaths = _deaths(executing)
+    if claimable(executing).filter(_IS_SUSPECT).exists():
+        return [] if deaths else _claim_suspect(worker_id)
+    if any(deaths):
         return []
     return _claim(worker_id, _turns(waiting, Counter(executing.values()), limit, of_project), executing)
 
@@ -72,11 +85,25 @@ def _held() -> Counter[str]:
     return Counter(held.values_list("store__project_id", flat=True))
 
 
+def _deaths(executing: Collection[int]) -> list[int]:
+    """How many workers died over each file that is being made searchable; new vectors are no danger."""
+    rows = StoreFile.objects.filter(pk__in=list(executing), status=IngestionStatus.IN_PROGRESS)
+    return list(rows.values_list("crash_count", flat=True)) if executing else []
+
+
+@service
+def _claim_suspect(worker_id: str) -> list[Lease]:
+    rows = claimable().filter(_IS_SUSPECT).select_related("store").order_by("created_at", "id")
+    locked = rows.select_for_update(skip_locked=True, no_key=True, of=("self",))[:1]
+    return [take(member, member.store.project_id, worker_id) for member in locked]
+
+
 @service
 def _claim(worker_id: str, turns: list[str], executing: Collection[int]) -> list[Lease]:
     leases = []
     for project_id, number in Counter(turns).items():
-        rows = claimable(executing).filter(store__project_id=project_id).order_by("created_at", "id")
+        rows = claimable(executing).exclude(_IS_SUSPECT).filter(store__project_id=project_id)
+        rows = rows.order_by("created_at", "id")
         for member in rows.select_for_update(skip_locked=True, no_key=True, of=("self",))[:number]:
             leases.append(take(member, project_id, worker_id))
     return leases
