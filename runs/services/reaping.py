@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from assistants.knowledge.services import stores
 from assistants.knowledge.services.expiry import expire_files
 from runs.events import EventLog
 from runs.models import Run
@@ -21,7 +22,8 @@ log = structlog.get_logger(__name__)
 def reap() -> int:
     """End every run that is due, each in a transaction of its own; returns how many there were.
 
-    What is kept of answers for those who ask again is forgotten here too, once its time is over, and so are files.
+    What is kept of answers for those who ask again is forgotten here too, once its time is over, and so are files
+    and the stores of threads.
     """
     ended = 0
     for due, end in (
@@ -38,6 +40,7 @@ def reap() -> int:
                 log.exception("run_not_ended", run=run_id)
     forget_answers()
     expire_files()
+    stores.remove_unused()
     return ended
 
 

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from assistants.knowledge.api.store_objects import VectorStoreObject
-from assistants.knowledge.models import Chunk, File, StoreFile, VectorStore
+from assistants.knowledge.models import Chunk, File, StoreFile, StoreStatistics, VectorStore
+from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.services import filling, members, stores
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
@@ -236,6 +237,65 @@ def test_uses_within_a_second_are_one(principal: Principal) -> None:
     store.refresh_from_db()
     assert store.last_active_at == begun
     assert not [query for query in asked if "UPDATE" in query["sql"] or "SAVEPOINT" in query["sql"]]
+
+
+def test_stores_of_threads_go_when_nobody_uses_them(principal: Principal, project: Project) -> None:
+    """Of the two that nobody has used for so long, one was made to stay."""
+    unused, lasting, used = (a_store(principal, project, ["some words"] * 3) for _ in range(3))
+    VectorStore.objects.update(expires_after_days=7)
+    VectorStore.objects.exclude(pk=lasting.pk).update(is_for_thread=True)
+    for store, days in ((unused, 14.1), (lasting, 14.1), (used, 13.9)):
+        aged(store, days)
+    assert (stores.remove_unused(), stores.remove_unused()) == (1, 0)
+    assert set(VectorStore.objects.all()) == {lasting, used}
+    assert (Chunk.objects.count(), File.objects.count()) == (6, 9)
+    actions = AuditEvent.objects.filter(object_id=unused.id).order_by("pk").values_list("action", flat=True)
+    assert list(actions)[-1] == "vector_store.expired"
+
+
+def test_a_store_that_cannot_be_removed_does_not_keep_the_others(
+    principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = stores.create_store(principal=principal), stores.create_store(principal=principal)
+    VectorStore.objects.update(is_for_thread=True)
+    for store, days in ((bad, 30), (good, 20)):
+        aged(store, days)
+    delete = VectorStore.delete
+
+    def refuse(self: VectorStore) -> None:
+        if self.pk == bad.pk:
+            raise ValueError
+        delete(self)
+
+    monkeypatch.setattr(VectorStore, "delete", refuse)
+    assert stores.remove_unused() == 1
+    assert VectorStore.objects.get() == bad
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_large_store_is_deleted_piece_by_piece(
+    principal: Principal, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the end of all of it; who asks again after a crash ends it."""
+    store = a_store(principal, project, ["some words"] * 5)
+    monkeypatch.setattr(stores, "FILES_AT_ONCE", 2)
+    forget, calls = indexing.forget, []
+
+    def crash_at_the_third(rows: Any) -> None:
+        calls.append(rows)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        forget(rows)
+
+    monkeypatch.setattr(indexing, "forget", crash_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        stores.delete_store(principal=principal, store_id=store.id)
+    assert (StoreFile.objects.count(), Chunk.objects.count()) == (1, 1)
+    assert StoreStatistics.objects.get().chunks == 1
+    stores.delete_store(principal=principal, store_id=store.id)
+    assert not VectorStore.objects.exists()
+    assert not StoreFile.objects.exists()
+    assert File.objects.count() == 5
 
 
 def test_what_is_done_is_recorded(api: APIClient, project: Project) -> None:

@@ -16,4 +16,10 @@ class Migration(migrations.Migration):
                 default=False, editable=False, help_text="Made for a thread: who may write the thread may fill it."
             ),
         ),
+        migrations.AddIndex(
+            model_name="vectorstore",
+            index=models.Index(
+                condition=models.Q(("is_for_thread", True)), fields=["last_active_at"], name="store_of_thread"
+            ),
+        ),
     ]

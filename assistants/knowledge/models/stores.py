@@ -45,7 +45,10 @@ class VectorStore(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
-        indexes = [models.Index(fields=("project", "created_at", "id"), name="store_list")]
+        indexes = [
+            models.Index(fields=("project", "created_at", "id"), name="store_list"),
+            models.Index(fields=("last_active_at",), condition=Q(is_for_thread=True), name="store_of_thread"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(expires_after_days__isnull=True)

@@ -9,16 +9,26 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from assistants.knowledge.models import VectorStore
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
+
+from assistants.knowledge.models import StoreFile, VectorStore
+from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.services import filling
 from assistants.knowledge.services.filling import NewFile
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import STORES_WRITE
 from sovereign.core import errors
-from sovereign.core.database import now, service, visible_row
+from sovereign.core.database import now, only_row, service, visible_row
+
+log = structlog.get_logger(__name__)
 
 KIND = "vector store"
+FILES_AT_ONCE = 50  # taken out of a store in one transaction
+STORES_AT_ONCE = 20  # removed in one look for those that nobody uses
+KEPT_UNUSED = timedelta(days=14)  # a thread's store, which has expired after half of it: until then it can be revived
 NOTED_EVERY = timedelta(seconds=1)  # what the contract shows: of the uses within one, the first is written down
 
 
@@ -105,13 +115,57 @@ def update_store(*, principal: Principal, store_id: str, **fields: Any) -> Vecto
     return store
 
 
-@service
 def delete_store(*, principal: Principal, store_id: str) -> None:
-    """Delete a store with all that was made for its search. Its files stay."""
+    """Delete a store with all that was made for its search. Its files stay.
+
+    They are taken out some at a time: one transaction for ten thousand would keep others from writing for long. Where
+    the process dies meanwhile, the store is left with fewer files, and is deleted by who asks again.
+    """
     principal.require(STORES_WRITE)
-    store = lock_store(principal=principal, store_id=store_id)
-    audit.record(principal, "vector_store.deleted", store)
+    get_store(principal=principal, store_id=store_id)
+    if not _remove(VectorStore.objects.visible_to(principal).filter(pk=store_id), principal, "vector_store.deleted"):
+        raise errors.not_found(KIND, store_id)
+
+
+def remove_unused() -> int:
+    """Delete stores that were made for threads and have not been used since long before now; returns how many."""
+    due = VectorStore.objects.filter(is_for_thread=True, last_active_at__lte=now() - KEPT_UNUSED)
+    removed = 0
+    for store_id in list(due.order_by("last_active_at").values_list("pk", flat=True)[:STORES_AT_ONCE]):
+        try:
+            removed += _remove(due.filter(pk=store_id), None, "vector_store.expired")
+        except (OperationalError, InterfaceError):
+            raise  # the database, not the store
+        except Exception:  # one that cannot be removed must not keep the others
+            log.exception("store_not_removed", store=store_id)
+    return removed
+
+
+def _remove(rows: QuerySet[Any], principal: Principal | None, action: str) -> bool:
+    """Delete the one store among ``rows``, as long as it is there: in several transactions, its files first."""
+    while _take_out_some(rows):
+        pass
+    return _delete(rows, principal, action)
+
+
+@service
+def _take_out_some(rows: QuerySet[Any]) -> bool:
+    """Whether there were any files."""
+    store = only_row(rows.select_for_update(no_key=True))
+    some = StoreFile.objects.filter(store=store).order_by("pk").values_list("pk", flat=True)[:FILES_AT_ONCE]
+    members = StoreFile.objects.filter(pk__in=list(some) if store else [])
+    indexing.forget(members)
+    return bool(members.delete()[0])
+
+
+@service
+def _delete(rows: QuerySet[Any], principal: Principal | None, action: str) -> bool:
+    store = only_row(rows.select_for_update(no_key=True))
+    if store is None:
+        return False
+    audit.record(principal, action, store)
     store.delete()
+    return True
 
 
 def touch(store_ids: Collection[str]) -> None:
