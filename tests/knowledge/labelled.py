@@ -73,7 +73,7 @@ async def expected_order(library: Library, question: str, ranking: Ranking, limi
     """What a search has to give, worked out without a database: from the texts and the vectors themselves."""
     vector = (await embedding.embed([question], library.space))[0]
     cosines = np.round(library.vectors.astype(float) @ vector.astype(float), 6)
-    near = best({number: cosine for number, cosine in enumerate(cosines.tolist()) if cosine > 0}, DEPTH)
+    near = best(np.flatnonzero(cosines > 0), cosines[cosines > 0], DEPTH)
     words = _words(question)
     lists, weights = [near, words], list(ranking.weights)
     chosen = [(found, weight) for found, weight in zip(lists, weights, strict=True) if weight]
@@ -90,4 +90,4 @@ def _words(question: str) -> dict[int, float]:
     words = [postings._word([(0, data[term])]) for term in rarest(holding)]
     chunks, scores = bm25.scores(words, [holding[term] for term in rarest(holding)], corpus)
     most = bm25.best_possible(list(holding.values()), corpus)
-    return best(dict(zip(chunks.tolist(), (scores / most).tolist(), strict=True)), DEPTH) if len(chunks) else {}
+    return best(chunks, scores / most, DEPTH) if len(chunks) else {}

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from assistants.knowledge.retrieval import bm25, postings
 from assistants.knowledge.retrieval import terms as terms_module
-from assistants.knowledge.retrieval.keywords import MOST_PLACES, MOST_WORDS, rarest
+from assistants.knowledge.retrieval.keywords import MOST_PLACES, MOST_WORDS, best, rarest
 from assistants.knowledge.retrieval.terms import key_of, query_terms, stem, terms, terms_of
+from sovereign.accounts.models import Project
+from tests.knowledge.searching import add_file, make_store
 
 WORDS = ["pump", "pumps", "invoice", "NP-88213", "max_num", "maxNum", "3.5", "東京都", "Straße", "the", "e14", "-", "…"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=6)
@@ -172,6 +174,26 @@ def test_the_rarest_words_are_looked_up() -> None:
     assert rarest({"everywhere": MOST_PLACES, "rare": 1}) == ["rare"]
     assert len(rarest({str(number): 1 for number in range(2 * MOST_WORDS)})) == MOST_WORDS
     assert rarest({"missing": 0}) == []
+
+
+@pytest.mark.django_db
+def test_a_word_that_is_everywhere_is_read_in_the_first_files(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(project)
+    first, second, third = [add_file(store, f"{name}.md", ["a pump", "the pump"]).pk for name in "abc"]
+    keys = [key_of(store.pk, "pump")]
+    monkeypatch.setattr(postings, "MOST_READ", 3)
+    (word,) = postings.read([keys])
+    assert (word.chunks >> postings.MEMBER_BITS).tolist() == [first, first, second, second]
+    (word,) = postings.read([keys], {second, third})
+    assert (word.chunks >> postings.MEMBER_BITS).tolist() == [second, second, third, third]
+
+
+def test_the_best_are_chosen_with_their_equals() -> None:
+    chunks, scores = np.array([1, 2, 3, 4]), np.array([0.5, 2.0, 0.5, 0.25])
+    assert best(chunks, scores, 2) == {1: 0.5, 2: 1.0, 3: 0.5}
+    assert best(chunks, scores, 9) == {1: 0.5, 2: 1.0, 3: 0.5, 4: 0.25}
 
 
 def test_nothing_is_scored_without_words() -> None:

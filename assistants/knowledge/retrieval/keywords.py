@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from assistants.knowledge.models import StoreStatistics
 from assistants.knowledge.retrieval import bm25, postings
 from assistants.knowledge.retrieval.terms import key_of, query_terms
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_WORDS = 100  # of a question that are looked up, the rarest first
 MOST_PLACES = 50_000  # chunks that are scored for one question: what is in the most of them says the least
@@ -33,7 +37,7 @@ def found(
     words = postings.read([keys[term] for term in chosen], members)
     chunks, scores = bm25.scores(words, [holding[term] for term in chosen], corpus)
     most = bm25.best_possible([holding[term] for term in wanted if term in chosen or not holding[term]], corpus)
-    return best(dict(zip(chunks.tolist(), (scores / most).tolist(), strict=True)), count)
+    return best(chunks, scores / most, count)
 
 
 def rarest(holding: dict[str, int]) -> list[str]:
@@ -48,9 +52,11 @@ def rarest(holding: dict[str, int]) -> list[str]:
     return chosen
 
 
-def best(scores: dict[int, float], count: int) -> dict[int, float]:
-    """The ``count`` highest, those equal to the last of them too, at most 1 each."""
+def best(chunks: np.ndarray, scores: np.ndarray, count: int) -> dict[int, float]:
+    """Of chunks [n] and their scores [n] the ``count`` highest, those equal to the last of them too, at most 1 each."""
+    import numpy as np
+
     if len(scores) > count:
-        least = sorted(scores.values(), reverse=True)[count - 1]
-        scores = {chunk: score for chunk, score in scores.items() if score >= least}
-    return {chunk: min(score, 1.0) for chunk, score in scores.items()}
+        chosen = scores >= np.partition(scores, -count)[-count]
+        chunks, scores = chunks[chosen], scores[chosen]
+    return dict(zip(chunks.tolist(), np.minimum(scores, 1.0).tolist(), strict=True))

@@ -26,6 +26,7 @@ MOST = 2**16 - 1  # of a count or a length: beyond it nothing changes any more
 MOST_DIFFERENT = (
     250_000  # words of one file, a row each: written in about five seconds, in which SQLite has others wait
 )
+MOST_READ = 500_000  # places of one word: one with more says next to nothing, and the first of them serve
 MEMBER_BITS = 32  # a chunk is known by one number: its file's row above these bits, its position below
 
 #: number and data of each word, by number, and how many words each chunk has
@@ -112,20 +113,24 @@ def frequencies(keys: Collection[int]) -> dict[int, int]:
 
 
 def read(groups: Sequence[Collection[int]], members: Collection[int] | None = None) -> list[Word]:
-    """Where the words are.
+    """Where the words are; of one with more than ``MOST_READ`` places those of the first files.
 
     :param groups: for each word its numbers, one for each store.
     :param members: look in these files only.
     """
     word_of = {key: index for index, keys in enumerate(groups) for key in keys}
     found: list[list[tuple[int, bytes]]] = [[] for _ in groups]
+    room = [MOST_READ] * len(groups)
     for term, member_id, data in _rows(word_of, members):
-        found[word_of[term]].append((member_id, data))
+        index = word_of[term]
+        if room[index] > 0:
+            found[index].append((member_id, data))
+            room[index] -= len(data) // BYTES_OF_PLACE
     return [_word(rows) for rows in found]
 
 
 def _rows(keys: Collection[int], members: Collection[int] | None) -> Iterator[tuple[int, int, bytes]]:
-    rows = Posting.objects.filter(term__in=keys).order_by().values_list("term", "member_id", "data")
+    rows = Posting.objects.filter(term__in=keys).order_by("term", "member_id").values_list("term", "member_id", "data")
     wanted = None if members is None else frozenset(members)
     return (
         (term, member_id, bytes(data))
