@@ -18,7 +18,7 @@ from assistants.knowledge import checks, storage
 from assistants.knowledge.api.file_serializers import GIVEN_PURPOSES
 from assistants.knowledge.models import File, Purpose
 from assistants.knowledge.services import files
-from sovereign.accounts import credentials, services
+from sovereign.accounts import services
 from sovereign.accounts.models import AuditEvent, Project, User
 from sovereign.accounts.scopes import FILES_READ
 from sovereign.core.errors import ApiError
@@ -381,13 +381,14 @@ def test_downloads_of_a_purpose_may_be_forbidden(api: APIClient, settings: Any) 
     assert content_of(api, picture) == b"x"
 
 
-def test_existing_files_are_given_in_order_and_the_first_unknown_one_is_named(api: APIClient, api_key: str) -> None:
-    ids = [upload(api).json()["id"] for _ in range(3)]
-    principal = credentials.principal_of_key(api_key)
-    asked = [ids[2], ids[0], ids[2]]
-    assert [found.id for found in files.existing_files(principal=principal, file_ids=asked)] == asked
-    with pytest.raises(ApiError, match="No such File object: file-x"):
-        files.existing_files(principal=principal, file_ids=[ids[0], "file-x", "file-y"])
+def test_bytes_that_somebody_took_away_are_a_404_and_a_line_in_the_log(
+    api: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = upload(api).json()["id"]
+    storage.delete(File.objects.get().storage_key)
+    refused = error_of(api.get(f"/v1/files/{made}/content"), 404)
+    assert refused["message"] == f"The content of the file '{made}' is not there any more."
+    assert "content_missing" in caplog.text
 
 
 def test_who_uploads_and_deletes_is_written_down(api: APIClient) -> None:

@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from assistants.knowledge import embedding
+from assistants.knowledge import embedding, storage
 from assistants.knowledge.admin import trying
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.services import members, stores
@@ -258,6 +258,8 @@ def test_a_file_is_downloaded_as_an_attachment_and_never_shown(client: Client, p
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["Content-Disposition"] == 'attachment; filename="a.html"'
     assert answer["X-Content-Type-Options"] == "nosniff"
+    storage.delete(file.storage_key)
+    assert "is not there any more" in told(client.get(address))
 
 
 def test_what_the_operator_keeps_back_is_not_given_out(client: Client, project: Project, settings: Any) -> None:

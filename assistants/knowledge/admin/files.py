@@ -7,11 +7,11 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -19,7 +19,6 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from assistants.knowledge import storage
 from assistants.knowledge.admin import receiving, wording
 from assistants.knowledge.admin.reception import ReceptionView
 from assistants.knowledge.models import File, Purpose, StoreFile
@@ -183,7 +182,11 @@ class FileAdmin(ProjectAdmin):
         file = self.get_object(request, unquote(object_id))
         if file is None:
             raise Http404("no such file")
-        content = storage.open_stream(file.storage_key)
+        try:
+            content = files.open_content(file)
+        except ApiError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:knowledge_file_change", args=[quote(file.pk)]))
         response = FileResponse(
             content, as_attachment=True, filename=file.filename, content_type="application/octet-stream"
         )

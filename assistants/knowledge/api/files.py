@@ -134,7 +134,7 @@ class FileContentView(ApiView):
         if file.purpose in settings.SOVEREIGN.no_downloads_of:
             raise ApiError(f"Not allowed to download files of purpose: {file.purpose}")
         response = FileResponse(
-            storage.open_stream(file.storage_key),
+            files.open_content(file),
             as_attachment=True,
             filename=file.filename,
             content_type="application/octet-stream",

@@ -6,10 +6,13 @@ what a process that dies in between leaves is found by ``storage.old_doubts``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from http import HTTPStatus
+from typing import BinaryIO
 
+import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
 
@@ -21,6 +24,9 @@ from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import FILES_WRITE
 from sovereign.core import errors
 from sovereign.core.database import service, visible_row
+from sovereign.core.errors import ApiError
+
+log = structlog.get_logger(__name__)
 
 BATCH_EXPIRES_AFTER = timedelta(days=30)  # what the contract gives files for batches that were given nothing
 
@@ -37,13 +43,17 @@ def get_file(*, principal: Principal, file_id: str) -> File:
     return file
 
 
-def existing_files(*, principal: Principal, file_ids: Sequence[str]) -> list[File]:
-    """The files with these ids, in their order. Raises like :func:`get_file`, for the first that is not there."""
-    found = File.objects.visible_to(principal).in_bulk(set(file_ids))
-    for file_id in file_ids:
-        if file_id not in found:
-            raise errors.no_such_file(file_id)
-    return [found[file_id] for file_id in file_ids]
+def open_content(file: File) -> BinaryIO:
+    """The bytes of a file from their beginning, to be closed by the caller.
+
+    :raises ApiError: 404, they are not where they were stored (somebody took them away); 503.
+    """
+    try:
+        return storage.open_stream(file.storage_key)
+    except FileNotFoundError:
+        log.error("content_missing", file=file.id, key=file.storage_key)
+        message = f"The content of the file '{file.id}' is not there any more."
+        raise ApiError(message, status=HTTPStatus.NOT_FOUND, param="id") from None
 
 
 @service
