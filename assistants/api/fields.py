@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from assistants.knowledge.api.fields import ChunkingField
+from assistants.knowledge.services.filling import MAXIMUM_FILES
+from assistants.knowledge.services.resources import MAXIMUM_CODE_FILES
 from inference.api.fields import (
-    AnyObject,
     FunctionToolSerializer,
     JsonObjectFormat,
     JsonSchemaFormat,
@@ -35,14 +36,25 @@ from sovereign.core.api.validation import (
 TOOL_TYPES = ["code_interpreter", "file_search", "function"]
 RANKERS = ["auto", "default_2024_08_21"]
 DATED_RANKER = "default_2024_08_21"
-MAXIMUM_CODE_FILES = 20
-MAXIMUM_STORE_FILES = 10_000
+LARGEST_WEIGHT = 1_000
+
+
+class HybridSearch(StrictSerializer):
+    """How much vectors and words count, one against the other."""
+
+    embedding_weight = StrictNumber(minimum=0, maximum=LARGEST_WEIGHT)
+    text_weight = StrictNumber(minimum=0, maximum=LARGEST_WEIGHT)
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        if not any(attributes.values()):
+            raise refuse("Invalid '{param}': at least one of the weights has to be above zero.", "invalid_value")
+        return attributes
 
 
 class RankingOptionsSerializer(StrictSerializer):
     ranker = StrictChoice(choices=RANKERS, required=False)
     score_threshold = StrictNumber(minimum=0, maximum=1, required=False)
-    hybrid_search = AnyObject(required=False, allow_null=True)
+    hybrid_search = HybridSearch(required=False, allow_null=True)
 
 
 class FileSearchSerializer(StrictSerializer):
@@ -109,7 +121,7 @@ class ToolField(StrictField):
         normal["ranking_options"] = {
             "ranker": DATED_RANKER,
             "score_threshold": float(ranking.get("score_threshold", 0.0)),
-            "hybrid_search": ranking.get("hybrid_search"),
+            "hybrid_search": dict(weights) if (weights := ranking.get("hybrid_search")) else None,
         }
         return {"type": "file_search", "file_search": normal}
 
@@ -123,8 +135,8 @@ class CodeInterpreterResources(StrictSerializer):
 
 
 class VectorStoreHelper(StrictSerializer):
-    file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_STORE_FILES, required=False)
-    chunking_strategy = ChunkingField(required=False)
+    file_ids = StrictList(child=StrictString(max_length=64), maximum=MAXIMUM_FILES, required=False, allow_null=True)
+    chunking_strategy = ChunkingField(required=False, allow_null=True)
     metadata = Metadata()
 
 

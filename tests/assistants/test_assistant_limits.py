@@ -272,6 +272,33 @@ def test_a_file_search_says_how_it_ranks(post: Post) -> None:
     assert post(made["id"], tools=made["tools"]).json() == made, "what was answered may be sent back"
 
 
+def test_how_much_vectors_and_words_count_is_kept(post: Post) -> None:
+    weights = {"embedding_weight": 1, "text_weight": 0.0}
+    given = {"type": "file_search", "file_search": {"ranking_options": {"hybrid_search": weights}}}
+    made = post(model="tiny", tools=[given]).json()
+    assert made["tools"][0]["file_search"]["ranking_options"]["hybrid_search"] == weights
+    assert post(made["id"], tools=made["tools"]).json() == made
+
+
+@pytest.mark.parametrize(
+    ("weights", "param"),
+    [
+        ({"embedding_weight": "much", "text_weight": 1}, ".embedding_weight"),
+        ({"embedding_weight": -1, "text_weight": 1}, ".embedding_weight"),
+        ({"embedding_weight": 1, "text_weight": True}, ".text_weight"),
+        ({"embedding_weight": 1, "text_weight": 1e300}, ".text_weight"),
+        ({"embedding_weight": 1}, ".text_weight"),
+        ({"embedding_weight": 0, "text_weight": 0.0}, ""),
+        (5, ""),
+    ],
+)
+def test_weights_that_weigh_nothing_are_refused(post: Post, weights: Any, param: str) -> None:
+    given = {"type": "file_search", "file_search": {"ranking_options": {"hybrid_search": weights}}}
+    answer = post(model="tiny", tools=[given])
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "tools[0].file_search.ranking_options.hybrid_search" + param
+
+
 @pytest.mark.parametrize(
     ("strategy", "param"),
     [

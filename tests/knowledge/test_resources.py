@@ -100,6 +100,12 @@ def test_a_threads_store_expires_after_a_week(post: Post, project: Project) -> N
         assert post(f"threads/{body['id']}", tool_resources=None).json()["tool_resources"] == {}
 
 
+def test_a_store_is_made_of_nulls_too(post: Post) -> None:
+    wanted = {SEARCH: {"vector_stores": [{"file_ids": None, "chunking_strategy": None, "metadata": None}]}}
+    for path, body in (("assistants", {"model": "tiny", "tools": [{"type": SEARCH}]}), ("threads", {})):
+        assert members_of(store_of(post(path, **body, tool_resources=wanted).json())) == []
+
+
 def threads_id(post: Post) -> str:
     identifier: str = post("threads").json()["id"]
     return identifier
