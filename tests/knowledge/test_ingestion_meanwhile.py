@@ -75,11 +75,11 @@ async def test_while_it_waits_the_file_says_for_what(
     embedder: Embedder, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "FIRST_DELAY", 60.0)
-    embedder.script = [EngineUnavailable("The engine sleeps.")]
+    embedder.script = [EngineUnavailable("http://10.0.0.7:8000 refuses")]
     [member] = await in_database(store_with, principal, "Patience.")
     async with working():
         waiting = await until(lambda: StoreFile.objects.filter(pk=member.pk, retry_count=1).first())
-    assert (waiting.status, waiting.note, waiting.lease_owner) == ("in_progress", "The engine sleeps.", None)
+    assert (waiting.status, waiting.note, waiting.lease_owner) == ("in_progress", work.NO_ANSWER, None)
     assert waiting.crash_count == 0
 
 

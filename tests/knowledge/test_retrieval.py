@@ -13,7 +13,8 @@ from assistants.knowledge import embedding
 from assistants.knowledge.models import Chunk, MemberVectors, Posting, StoreFile, StoreStatistics
 from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.retrieval.filters import Compare
-from assistants.knowledge.retrieval.search import Found, Ranking, _spaces, search
+from assistants.knowledge.retrieval.search import AWAY, Found, Ranking, _spaces, search
+from inference.chat import InferenceError
 from sovereign.accounts.models import Project
 from sovereign.core.database import in_database
 from tests.knowledge.searching import add_file, make_store
@@ -109,6 +110,20 @@ async def test_files_whose_model_is_gone_are_found_by_their_words(project: Proje
     assert names(found) == [("a.md", 0)]
     assert found.mode == "keywords"
     assert "not available" in found.note
+
+
+async def test_what_a_model_says_that_fails_is_not_passed_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names addresses and providers."""
+    store = await in_database(make_store, project)
+    await in_database(add_file, store, "a.md", ["The blue pump."], np.ones((1, 2), np.float32), "engine/2")
+
+    async def refuse(*_: Any) -> bool:
+        raise InferenceError("http://10.0.0.7:8000 refuses")
+
+    monkeypatch.setattr("assistants.knowledge.embedding.space_named", lambda name: object())
+    monkeypatch.setattr("assistants.knowledge.embedding.is_available", refuse)
+    found = await ask(project, store, "pump")
+    assert (found.mode, found.note, names(found)) == ("keywords", AWAY, [("a.md", 0)])
 
 
 async def test_without_an_embedder_the_result_says_so(project: Project, settings: Any) -> None:

@@ -71,7 +71,8 @@ async def reembed(lease: Lease, space: embedding.Space, database: DatabaseExecut
         vectors = await work.embed(texts, space, lease.project_id)
     except InferenceError as error:
         seconds = min(LONGEST_DELAY, FIRST_DELAY * 2.0**retries)
-        await database.run(outcomes.postpone, lease, seconds, error.message)
+        log.warning("file_not_reembedded", member=lease.member_id, error=error.message)
+        await database.run(outcomes.postpone, lease, seconds, work.NO_ANSWER)
         return
     if await database.run(outcomes.replace, lease, vectors, space.name, width):
         log.info("file_reembedded", member=lease.member_id, chunks=len(texts), space=space.name)

@@ -39,6 +39,7 @@ FETCHED, READ, EMBEDDED = 5, 30, 95  # percent
 PURPOSE = "ingestion"
 AWAY = "The server could not fetch or read the content of the file just now."
 GONE = "The content of the file is not there any more."
+NO_ANSWER = "The embedding model did not answer; it is asked again."  # what it said is for the log: it names places
 NO_VECTORS = "The embedding model did not answer: the search goes by keywords alone until it does."
 
 
@@ -109,7 +110,7 @@ class Ingestion:
         except InferenceError as error:
             log.warning("file_not_embedded", member=self._lease.member_id, error=error.message)
             if job.retries < RETRIES:
-                raise Passing(error.message) from error
+                raise Passing(NO_ANSWER) from error
             return None, "", NO_VECTORS
 
     async def _embed(self, texts: list[str], space: embedding.Space) -> np.ndarray:

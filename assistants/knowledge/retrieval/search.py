@@ -12,6 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Literal
 
+import structlog
 from django.db.models import Q
 
 from assistants.knowledge import embedding
@@ -26,6 +27,8 @@ from sovereign.core.database import in_database
 
 if TYPE_CHECKING:
     import numpy as np
+
+log = structlog.get_logger(__name__)
 
 Ranker = Literal["auto", "default-2024-11-15", "default_2024_08_21", "none"]
 Mode = Literal["hybrid", "vectors", "keywords"]
@@ -151,7 +154,8 @@ async def _vectors(queries: Sequence[str], spaces: Sequence[str], project_id: st
             else:
                 found.note = AWAY
         except InferenceError as error:
-            found.note = f"{AWAY} {error}"
+            log.warning("question_not_embedded", space=name, error=error.message)
+            found.note = AWAY
     if not spaces and await _is_without(project_id):
         found.note = embedding.why_not()
     return found
