@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -34,23 +34,27 @@ class FrozenConfiguration:
     max_prompt_tokens: int | None
     max_completion_tokens: int | None
     retrieval: str = Retrieval.AUTO
+    own_resources: dict[str, Any] = field(default_factory=dict)  # of ``tool_resources``: what the request gave
     schema_version: int = SCHEMA_VERSION
 
 
 def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> FrozenConfiguration:
     """The resolved assistant with a request's overrides; ``None`` overrides nothing.
 
-    ``instructions`` replace the assistant's, ``additional_instructions`` follow them.
+    ``instructions`` replace the assistant's, ``additional_instructions`` follow them; ``tool_resources`` replace those
+    of the tools that they name.
     """
     base = {name: getattr(resolved, name) for name in OVERRIDES}
     base.update({name: overrides[name] for name in OVERRIDES if overrides.get(name) is not None})
     if extra := overrides.get("additional_instructions"):
         base["instructions"] = f"{base['instructions']}\n\n{extra}" if base["instructions"] else extra
+    own_resources = overrides.get("tool_resources") or {}
     parallel = overrides.get("parallel_tool_calls")
     truncation = overrides.get("truncation_strategy") or AUTO_TRUNCATION
     return FrozenConfiguration(
         **base,
-        tool_resources=overrides.get("tool_resources") or resolved.tool_resources,
+        tool_resources={**resolved.tool_resources, **own_resources},
+        own_resources=own_resources,
         tool_choice=overrides.get("tool_choice") or "auto",
         parallel_tool_calls=True if parallel is None else parallel,
         truncation_strategy={"type": truncation["type"], "last_messages": truncation.get("last_messages")},

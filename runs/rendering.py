@@ -16,7 +16,7 @@ from runs.models import Run, RunEvent, RunStep
 from runs.states import TERMINAL, Status
 from threads.rendering import unix
 
-CONFIGURED = ("model", "instructions", "tools", "tool_resources")
+CONFIGURED = ("model", "instructions", "tools")
 CONFIGURED_LATER = ("temperature", "top_p", "reasoning_effort", "max_completion_tokens", "max_prompt_tokens")
 CONFIGURED_LAST = ("response_format", "tool_choice", "parallel_tool_calls")
 FILE_SEARCH = "file_search"
@@ -90,6 +90,7 @@ def render_run(head: RunHead, changing: dict[str, Any]) -> dict[str, Any]:
         "required_action": changing.get("required_action"),
         "last_error": changing.get("last_error"),
         **{name: configuration[name] for name in CONFIGURED},
+        "tool_resources": configuration.get("own_resources", {}),  # the assistant's are its own
         "metadata": head.metadata,
         **{name: configuration[name] for name in CONFIGURED_LATER},
         "truncation_strategy": configuration["truncation_strategy"],

@@ -10,7 +10,7 @@ BYTES_PER_TOKEN = 3  # of UTF-8, a cautious estimate for any script: the engine'
 PROMPT_SHARE = 0.75  # of the context; the rest is the answer's
 OPENING_SHARE = 0.25  # of the prompt, that a thread's first message may take where those behind it are dropped
 DEFAULT_CONTEXT_LENGTH = 8_192  # tokens, where the engine does not say
-UNSEEN_IMAGE = "[An image at an address that the model was not shown.]"
+UNSEEN_IMAGE = "[An image that the model was not shown.]"
 FIRST_CHUNK = 5  # messages read at once, and twice as many each time: one may be as large as a request's body
 CHUNK = 100  # and never more
 

@@ -14,10 +14,13 @@ from django.db.models import RestrictedError
 
 from assistants import services as assistants
 from assistants.models import Assistant
+from assistants.resolution import resolve
 from inference.models import RegisteredModel
+from runs import configuration
 from runs.events import EventLog
 from runs.fold import fold
 from runs.models import Run, RunConfiguration, RunEvent
+from runs.rendering import render_run_row
 from runs.services import creation
 from runs.services.recorder import Recorder
 from runs.states import ACTIVE, RESTING, TERMINAL, TRANSITIONS, IllegalTransition, Status
@@ -350,3 +353,22 @@ def test_a_project_goes_with_its_runs_and_a_configuration_not_before_them(begin:
     run.project.delete()
     assert not Run.objects.exists()
     assert not RunConfiguration.objects.exists()
+
+
+# ------------------------------------------------------------------------------------------------ tool_resources
+
+
+@pytest.mark.parametrize("own", [None, {}, {"file_search": {"vector_store_ids": ["vs_own"]}}])
+def test_a_runs_own_resources_replace_those_of_the_same_tool_and_are_the_ones_shown(
+    begin: Callable[..., Run], principal: Principal, registered: RegisteredModel, own: dict[str, Any] | None
+) -> None:
+    held = {"file_search": {"vector_store_ids": ["vs_held"]}, "code_interpreter": {"file_ids": ["file-1"]}}
+    assistant = assistants.create_assistant(principal=principal, model="tiny")
+    Assistant.objects.filter(pk=assistant.pk).update(tool_resources=held)
+    fresh = Assistant.objects.get(pk=assistant.pk)
+    resolved = resolve(assistant=fresh, environment=principal.environment, thread_id="", variables=None)
+    frozen = configuration.compose(resolved, {"tool_resources": own})
+    assert frozen.tool_resources == {**held, **(own or {})}
+    run = begin()
+    run.configuration = configuration.freeze(run.project_id, frozen)
+    assert render_run_row(run)["tool_resources"] == (own or {})
