@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
 
 from assistants.knowledge.models import MemberVectors, StoreFile, VectorStore
 from assistants.knowledge.retrieval import indexing, pgvector
@@ -107,6 +109,17 @@ def test_it_can_be_switched_on_later(project: Project, capsys: pytest.CaptureFix
     call_command("enable_pgvector")  # again changes nothing
     assert stored() == 299
     assert "pgvector" in capsys.readouterr().out
+
+
+def test_the_migration_reads_by_its_own_models(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of today may have columns that are not there yet."""
+    pgvector.disable()
+    fill(project)
+    apps = MigrationLoader(connection).project_state(("knowledge", "0003_pgvector")).apps
+    with monkeypatch.context() as today:
+        today.setattr(MemberVectors, "objects", None)
+        import_module("assistants.knowledge.migrations.0003_pgvector").create(apps, None)
+    assert stored() == 299
 
 
 async def test_the_labelled_set_is_answered_in_the_same_order(project: Project) -> None:
