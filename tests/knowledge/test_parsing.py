@@ -29,6 +29,8 @@ async def read(data: bytes, name: str, maximum: int = 800) -> str:
         ("b.TXT", "Grüße".encode("utf-8-sig"), "Grüße"),
         ("c.txt", "Grüße".encode("utf-16"), "Grüße"),
         ("d.txt", b"\xfe\xff" + "Grüße".encode("utf-16-be"), "Grüße"),
+        ("c.txt", "Grüße aus Łódź".encode("utf-16-le"), "Grüße aus Łódź"),
+        ("d.txt", "Grüße aus Łódź".encode("utf-16-be"), "Grüße aus Łódź"),
         ("e.txt", b"zero\0 bytes", "zero bytes"),
         ("f.md", b"# Title\n\n\n\n\nText", "# Title\n\nText"),
         ("g.csv", b"part,price\npump,12\n", "part,price\npump,12"),
