@@ -22,9 +22,13 @@ from sovereign.accounts.services.quotas import Limits
 from sovereign.core.errors import not_found, unavailable
 from tests.contract.facts import Document, operations_of
 from tests.contract.hand import Hand
+from tests.contract.test_knowledge_answers import look_at_knowledge
 from tests.contract.validation import Contract
+from tests.knowledge.uploading import folder
 from tests.runs.support import age_run
 from threads.models import Message, Thread
+
+__all__ = ["folder"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("registered")]
 
@@ -431,7 +435,9 @@ def test_what_is_limited(ask: Callable[..., Any], project: Project) -> None:
     assert ask("DELETE", "/assistants/{assistant_id}", assistant_id="asst_x", status=429)
 
 
+@pytest.mark.usefixtures("folder")
 def test_every_operation_and_every_event_is_there(
+    api: APIClient,
     ask: Callable[..., Any],
     contract: Contract,
     begin: Callable[..., dict[str, Any]],
@@ -443,6 +449,7 @@ def test_every_operation_and_every_event_is_there(
     """All of the above once more as one story: what it has not shown, no test here has looked at."""
     from tests.contract.test_model_calls import look_at_a_deletion, look_at_model_calls  # which needs this module
 
+    look_at_knowledge(api, contract)
     test_assistants(ask)
     test_threads_and_messages(ask, project)
     for work, status in ENDINGS:
