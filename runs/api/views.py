@@ -31,12 +31,12 @@ from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView, Stream
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
+from sovereign.core.api.polling import POLL_AFTER, polled
 from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
 from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
 READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
-POLL_AFTER_MS = 500  # how often an SDK's poll helper should ask while a run is active
 STREAM_PARAMETERS = [
     OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
     OpenApiParameter("starting_after", int, description="Resume the stream behind this event's number (its `id:`)."),
@@ -48,13 +48,6 @@ INCLUDE = OpenApiParameter(
     "include[]",
     {"type": "array", "items": {"type": "string", "enum": [FOUND_CONTENT]}},
     description="What else the answer is to hold: the text of the passages that a file search found.",
-)
-POLL_AFTER = OpenApiParameter(
-    "openai-poll-after-ms",
-    int,
-    OpenApiParameter.HEADER,
-    response=[200],
-    description="How long to wait before asking again; while the run is active.",
 )
 EITHER = {(200, JSON): RunObject, (200, EVENT_STREAM): STREAM}
 
@@ -84,10 +77,7 @@ def shown(run: Run, step: RunStep, contents: bool) -> dict[str, Any]:
 
 
 def run_response(run: Run) -> Response:
-    response = Response(render_run_row(run))
-    if run.status in ACTIVE:
-        response["openai-poll-after-ms"] = str(POLL_AFTER_MS)
-    return response
+    return polled(Response(render_run_row(run)), is_over=run.status not in ACTIVE)
 
 
 class RunningView(ApiView):

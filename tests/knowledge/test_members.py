@@ -416,3 +416,14 @@ def test_a_batch_of_another_store_is_unknown(api: APIClient, store: Store, file:
 )
 def test_refusals_of_batches(store: Store, body: dict[str, Any], param: str | None, code: str) -> None:
     assert error_of(store.post("/file_batches", **body)) == (400, param, code)
+
+
+def test_who_waits_is_told_when_to_ask_again(store: Store, file: File) -> None:
+    batch = f"/file_batches/{store.post('/file_batches', file_ids=[file.id]).json()['id']}"
+    for waiting in (store.post("/files", file_id=file.id), store.get(f"/files/{file.id}")):
+        assert waiting["openai-poll-after-ms"] == "500"
+    again = store.post("/file_batches", file_ids=[file.id])
+    assert again["openai-poll-after-ms"] == "500"
+    ingested(StoreFile.objects.get(), "words")
+    for done in (f"/files/{file.id}", f"/file_batches/{again.json()['id']}", batch):
+        assert "openai-poll-after-ms" not in store.get(done)

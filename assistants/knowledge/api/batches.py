@@ -7,12 +7,19 @@ from rest_framework.response import Response
 from assistants.knowledge.api.members import FILTER, page_of_files
 from assistants.knowledge.api.store_objects import VectorStoreFileBatchObject, VectorStoreFileList
 from assistants.knowledge.api.store_serializers import FileBatchRequest, files_of
+from assistants.knowledge.models import FileBatch, IngestionStatus
 from assistants.knowledge.rendering import render_batch
 from assistants.knowledge.services import members
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import STORES_READ, STORES_WRITE
+from sovereign.core.api.polling import POLL_AFTER, polled
 from sovereign.core.api.schema import PAGE_PARAMETERS
+
+
+def batch_response(batch: FileBatch) -> Response:
+    shown = render_batch(batch)
+    return polled(Response(shown), is_over=shown["status"] != IngestionStatus.IN_PROGRESS)
 
 
 class FileBatchesView(ApiView):
@@ -22,7 +29,10 @@ class FileBatchesView(ApiView):
     serializer_class = FileBatchRequest
 
     @extend_schema(
-        operation_id="createVectorStoreFileBatch", request=FileBatchRequest, responses=VectorStoreFileBatchObject
+        operation_id="createVectorStoreFileBatch",
+        request=FileBatchRequest,
+        parameters=[POLL_AFTER],
+        responses=VectorStoreFileBatchObject,
     )
     def post(self, request: Request, vector_store_id: str) -> Response:
         """Put many files into a vector store.
@@ -30,7 +40,7 @@ class FileBatchesView(ApiView):
         Either `file_ids`, with one chunking strategy and the same attributes for all, or `files`, each with its own.
         """
         principal, files = principal_of(request), files_of(self.body())
-        return Response(render_batch(members.create_batch(principal=principal, store_id=vector_store_id, files=files)))
+        return batch_response(members.create_batch(principal=principal, store_id=vector_store_id, files=files))
 
 
 class FileBatchView(ApiView):
@@ -38,13 +48,13 @@ class FileBatchView(ApiView):
 
     scopes = {"GET": STORES_READ}
 
-    @extend_schema(operation_id="getVectorStoreFileBatch", responses=VectorStoreFileBatchObject)
+    @extend_schema(
+        operation_id="getVectorStoreFileBatch", parameters=[POLL_AFTER], responses=VectorStoreFileBatchObject
+    )
     def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
         """Read how far a batch is."""
         principal = principal_of(request)
-        return Response(
-            render_batch(members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
-        )
+        return batch_response(members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
 
 
 class FileBatchCancelView(ApiView):
@@ -52,16 +62,19 @@ class FileBatchCancelView(ApiView):
 
     scopes = {"POST": STORES_WRITE}
 
-    @extend_schema(operation_id="cancelVectorStoreFileBatch", request=None, responses=VectorStoreFileBatchObject)
+    @extend_schema(
+        operation_id="cancelVectorStoreFileBatch",
+        request=None,
+        parameters=[POLL_AFTER],
+        responses=VectorStoreFileBatchObject,
+    )
     def post(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
         """Give up the files of a batch that are not done.
 
         Those that are done stay. A batch that is done is answered as it is.
         """
         principal = principal_of(request)
-        return Response(
-            render_batch(members.cancel_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
-        )
+        return batch_response(members.cancel_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
 
 
 class FileBatchFilesView(ApiView):

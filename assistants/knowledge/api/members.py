@@ -20,7 +20,7 @@ from assistants.knowledge.api.store_serializers import (
     state_asked_for,
 )
 from assistants.knowledge.api.stores import READ_AND_WRITE
-from assistants.knowledge.models import IngestionStatus
+from assistants.knowledge.models import IngestionStatus, StoreFile
 from assistants.knowledge.querysets import StoreFileQuerySet
 from assistants.knowledge.rendering import render_content, render_deleted, render_file, render_files
 from assistants.knowledge.services import members, stores
@@ -28,6 +28,7 @@ from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.scopes import STORES_READ
 from sovereign.core.api.pagination import page_of, paginate_together
+from sovereign.core.api.polling import POLL_AFTER, polled
 from sovereign.core.api.schema import PAGE_PARAMETERS
 
 PASSAGES = 1_000  # of a page of a file's content
@@ -52,6 +53,10 @@ def page_of_files(files: StoreFileQuerySet, query: QueryDict) -> dict[str, Any]:
     )
 
 
+def file_response(member: StoreFile) -> Response:
+    return polled(Response(render_file(member)), is_over=member.status != IngestionStatus.IN_PROGRESS)
+
+
 class VectorStoreFilesView(ApiView):
     """List the files of a vector store, or put one there."""
 
@@ -66,7 +71,12 @@ class VectorStoreFilesView(ApiView):
         store = stores.get_store(principal=principal_of(request), store_id=vector_store_id)
         return Response(page_of_files(store.files.all(), request.query_params))
 
-    @extend_schema(operation_id="createVectorStoreFile", request=StoreFileRequest, responses=VectorStoreFileObject)
+    @extend_schema(
+        operation_id="createVectorStoreFile",
+        request=StoreFileRequest,
+        parameters=[POLL_AFTER],
+        responses=VectorStoreFileObject,
+    )
     def post(self, request: Request, vector_store_id: str) -> Response:
         """Put a file into a vector store.
 
@@ -75,7 +85,7 @@ class VectorStoreFilesView(ApiView):
         """
         files = [file_of(self.body())]
         (member,) = members.attach_files(principal=principal_of(request), store_id=vector_store_id, files=files)
-        return Response(render_file(member))
+        return file_response(member)
 
 
 class VectorStoreFileView(ApiView):
@@ -84,15 +94,16 @@ class VectorStoreFileView(ApiView):
     scopes = READ_AND_WRITE
     serializer_class = ModifyStoreFileRequest
 
-    @extend_schema(operation_id="getVectorStoreFile", responses=VectorStoreFileObject)
+    @extend_schema(operation_id="getVectorStoreFile", parameters=[POLL_AFTER], responses=VectorStoreFileObject)
     def get(self, request: Request, vector_store_id: str, file_id: str) -> Response:
         """Read a file of a vector store: how far it is, and why it failed."""
         principal = principal_of(request)
-        return Response(render_file(members.get_file(principal=principal, store_id=vector_store_id, file_id=file_id)))
+        return file_response(members.get_file(principal=principal, store_id=vector_store_id, file_id=file_id))
 
     @extend_schema(
         operation_id="updateVectorStoreFileAttributes",
         request=ModifyStoreFileRequest,
+        parameters=[POLL_AFTER],
         responses=VectorStoreFileObject,
     )
     def post(self, request: Request, vector_store_id: str, file_id: str) -> Response:
@@ -100,7 +111,7 @@ class VectorStoreFileView(ApiView):
         member = members.update_attributes(
             principal=principal_of(request), store_id=vector_store_id, file_id=file_id, **self.body()
         )
-        return Response(render_file(member))
+        return file_response(member)
 
     @extend_schema(operation_id="deleteVectorStoreFile", responses=DeletedVectorStoreFile)
     def delete(self, request: Request, vector_store_id: str, file_id: str) -> Response:
