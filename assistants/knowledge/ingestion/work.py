@@ -73,14 +73,16 @@ class Ingestion:
             return  # deleted, or taken by another
         try:
             chunks = await self._chunks(job)
+            # both before the transaction, in which others cannot write; words first: they may be too many
+            packed = await self._database.run(postings.pack, job.store_id, [chunk.text for chunk in chunks])
             vectors, space, note = await self._vectors(chunks, job)
         except process.ParsingFailed as failure:
             await self._fail(failure.code, failure.message)
+        except postings.TooManyWords as refusal:
+            await self._fail(process.INVALID, str(refusal))
         except Passing as reason:
             await self._again(job, str(reason))
         else:
-            # before the transaction: of many megabytes this takes seconds, in which others could not write
-            packed = await self._database.run(postings.pack, job.store_id, [chunk.text for chunk in chunks])
             if await self._database.run(outcomes.complete, self._lease, chunks, packed, vectors, space, note):
                 log.info("file_ingested", member=self._lease.member_id, chunks=len(chunks), space=space)
 
