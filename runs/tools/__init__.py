@@ -5,20 +5,7 @@ A run's own are in its :class:`runs.tools.toolbox.Toolbox`.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import cast
-
-from django.utils.module_loading import import_string
-
 from runs.tools.base import ServerTool
+from runs.tools.file_search import FileSearch
 
-#: type → dotted path
-REGISTRY = {
-    "file_search": "runs.tools.file_search.FileSearch",
-}
-
-
-@cache
-def tool_of(kind: str) -> type[ServerTool]:
-    """:raises KeyError: no tool of this type is carried out here."""
-    return cast(type[ServerTool], import_string(REGISTRY[kind]))
+REGISTRY: dict[str, type[ServerTool]] = {tool.type: tool for tool in (FileSearch,)}

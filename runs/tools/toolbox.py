@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from runs.tools import REGISTRY, tool_of
+from runs.tools import REGISTRY
 from runs.tools.base import Call, ServerTool, Surroundings
 
 
@@ -18,12 +18,16 @@ class Toolbox:
 
     def __init__(self, tools: Sequence[dict[str, Any]], surroundings: Surroundings) -> None:
         taken = {tool["function"]["name"] for tool in tools if tool["type"] == "function"}
-        self._listed = tools
         self._tools: dict[str, ServerTool] = {}
+        self._shown: list[tuple[str, dict[str, Any]]] = []  # types and functions
         for tool in tools:
-            if tool["type"] in REGISTRY:
-                name = _free_name(tool["type"], taken)
-                self._tools.setdefault(name, tool_of(tool["type"])(tool, surroundings))
+            kind, function = tool["type"], tool
+            if kind in REGISTRY and self.of_type(kind) is None:
+                name = _free_name(kind, taken)
+                self._tools[name] = REGISTRY[kind](tool, surroundings)
+                function = self._tools[name].definition(name)
+            if function["type"] == "function":
+                self._shown.append((kind, function))
 
     def named(self, name: str) -> ServerTool | None:
         """The tool that the model calls by this name; ``None`` for what the application carries out."""
@@ -37,10 +41,7 @@ class Toolbox:
 
         :param without: types that it is not to call.
         """
-        ours = {tool.type: tool.definition(name) for name, tool in self._tools.items() if tool.type not in without}
-        listed = {tool["type"]: ours.get(tool["type"]) for tool in self._listed}
-        shown = [tool if tool["type"] == "function" else listed.pop(tool["type"], None) for tool in self._listed]
-        return [tool for tool in shown if tool is not None]
+        return [function for kind, function in self._shown if kind not in without]
 
     def choice(self, choice: Any) -> Any:
         """The contract's ``tool_choice`` in terms of functions."""
