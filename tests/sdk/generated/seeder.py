@@ -21,6 +21,8 @@ from assistants.knowledge.models import File, FileBatch, StoreFile, VectorStore 
 from assistants.models import Assistant  # noqa: E402
 from assistants.resolution import resolve  # noqa: E402
 from inference.chat import Usage  # noqa: E402
+from inference.models import RegisteredModel  # noqa: E402
+from inference.services.registry import add_alias  # noqa: E402
 from runs import events  # noqa: E402
 from runs.configuration import compose, freeze  # noqa: E402
 from runs.events import EventLog  # noqa: E402
@@ -207,6 +209,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
+    add_alias(alias="string", model=RegisteredModel.objects.get(name="fake"))  # what the oldest version asks for
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         print(server.server_port, flush=True)
         server.serve_forever()
