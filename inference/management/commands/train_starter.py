@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=1, help="two one-thread processes beat one of two threads")
         parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints")
         parser.add_argument(
-            "--from-published", action="store_true", help="without a checkpoint, go on from the repository's weights"
+            "--start", type=Path, help="without a checkpoint, go on from the weights of this folder (see the card)"
         )
         parser.add_argument("--publish", action="store_true", help="copy the result over the weights in the repository")
 
@@ -69,8 +69,8 @@ class Command(BaseCommand):
         command += ["--tokens", str(options["tokens"]), "--threads", str(options["threads"])]
         if options["minutes"]:
             command += ["--minutes", str(options["minutes"])]
-        if options["from_published"]:
-            command += ["--start", str(WEIGHTS)]
+        if options["start"]:
+            command += ["--start", str(options["start"].resolve())]
         # Batches of every length come and go: in pages of 4 KiB half of the time went to the kernel.
         environment = {**os.environ, "OMP_NUM_THREADS": str(options["threads"]), **HUGE_PAGES}
         process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603  our own module
