@@ -228,19 +228,6 @@ def test_files_are_listed_as_they_were_put_there(store: Store, project: Project)
     assert [one["id"] for one in page["data"]] == placed[:2]
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
-def test_a_cursor_that_was_taken_out_skips_nothing_in_silence(store: Store, project: Project, order: str) -> None:
-    """Where it stood is known no more: files are listed as they were put there, which their ids do not tell."""
-    files = some_files(project, 4)
-    store.post("/file_batches", file_ids=[files[3], files[0], files[2], files[1]])
-    last = store.get("/files", limit=2, order=order).json()["last_id"]
-    store.api.delete(f"{store.path}/files/{last}")
-    for cursor in ("after", "before"):
-        refused = store.get("/files", order=order, **{cursor: last})
-        assert error_of(refused) == (400, cursor, "invalid_cursor")
-    assert store.get("/files", after=store.get("/files", limit=2).json()["last_id"]).json()["data"]
-
-
 def test_files_are_listed_by_their_state(store: Store, project: Project) -> None:
     files = some_files(project, 4)
     store.post("/file_batches", file_ids=files)

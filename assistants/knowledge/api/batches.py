@@ -90,4 +90,4 @@ class FileBatchFilesView(ApiView):
     def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
         """The files of a batch."""
         batch = members.get_batch(principal=principal_of(request), store_id=vector_store_id, batch_id=batch_id)
-        return Response(page_of_files(batch.files.all(), request.query_params))
+        return Response(page_of_files(batch.files.all(), request.query_params, store_id=vector_store_id))

@@ -20,7 +20,7 @@ from assistants.knowledge.api.store_serializers import (
     state_asked_for,
 )
 from assistants.knowledge.api.stores import READ_AND_WRITE
-from assistants.knowledge.models import IngestionStatus, StoreFile
+from assistants.knowledge.models import FormerPlace, IngestionStatus, StoreFile
 from assistants.knowledge.querysets import StoreFileQuerySet
 from assistants.knowledge.rendering import render_content, render_deleted, render_file, render_files
 from assistants.knowledge.services import members, stores
@@ -39,8 +39,11 @@ FILTER = OpenApiParameter(
 )
 
 
-def page_of_files(files: StoreFileQuerySet, query: QueryDict) -> dict[str, Any]:
-    """A page of files in a store, those in one state where that is asked for: in the order they were put there."""
+def page_of_files(files: StoreFileQuerySet, query: QueryDict, *, store_id: str) -> dict[str, Any]:
+    """A page of files in a store, those in one state where that is asked for: in the order they were put there.
+
+    A cursor is any file of the store: one that was shown may be in another state by now, or taken out.
+    """
     state = state_asked_for(query)
     wanted = files if state is None else files.filter(status=state)
     return paginate_together(
@@ -49,7 +52,7 @@ def page_of_files(files: StoreFileQuerySet, query: QueryDict) -> dict[str, Any]:
         order_by=("created_at", "file_id"),
         render=render_files,
         key="file_id",
-        places=files,  # a file that was shown may be in another state by now
+        places=(StoreFile.objects.filter(store=store_id), FormerPlace.objects.filter(store=store_id)),
     )
 
 
@@ -69,7 +72,7 @@ class VectorStoreFilesView(ApiView):
     def get(self, request: Request, vector_store_id: str) -> Response:
         """The files of a vector store."""
         store = stores.get_store(principal=principal_of(request), store_id=vector_store_id)
-        return Response(page_of_files(store.files.all(), request.query_params))
+        return Response(page_of_files(store.files.all(), request.query_params, store_id=store.id))
 
     @extend_schema(
         operation_id="createVectorStoreFile",

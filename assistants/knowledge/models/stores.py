@@ -126,3 +126,21 @@ class StoreFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file_id} in {self.store_id}"
+
+
+class FormerPlace(models.Model):
+    """Where a file stood in a store that it was taken out of: who pages and deletes in one loop goes on from there.
+
+    It has the columns that a store's files are ordered by. The file itself may be gone, too.
+    """
+
+    store = models.ForeignKey(VectorStore, on_delete=models.CASCADE, related_name="former_places", db_index=False)
+    file_id = models.CharField(max_length=64)
+    created_at = models.DateTimeField(editable=False)
+    left_at = models.DateTimeField(editable=False, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("store", "file_id"), name="former_place_once")]
+
+    def __str__(self) -> str:
+        return f"{self.file_id}, formerly in {self.store_id}"

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Upload, UploadPart
-from assistants.knowledge.services import files, uploads
+from assistants.knowledge.services import detaching, files, uploads
 from sovereign.accounts import audit
 from sovereign.core.database import now, service
 
@@ -33,9 +33,10 @@ _next_sweep = 0.0
 def expire_files() -> int:
     """End every file and upload that is due, each in a transaction of its own; returns how many there were.
 
-    Once an hour the storage is swept, too.
+    Places in stores that were kept long enough are forgotten, and once an hour the storage is swept, too.
     """
     global _next_sweep
+    detaching.forget_places()
     if time.monotonic() >= _next_sweep:
         _next_sweep = time.monotonic() + SWEPT_EVERY
         sweep()

@@ -126,9 +126,9 @@ def delete_file(*, principal: Principal, file_id: str) -> None:
 
 def remove_file(file: File) -> None:
     """Delete a locked file, inside the caller's transaction; its bytes, and what names it, go after the commit."""
-    from assistants.knowledge.retrieval import indexing
+    from assistants.knowledge.services import detaching
 
-    indexing.forget(StoreFile.objects.filter(file=file))
+    detaching.detach(StoreFile.objects.filter(file=file))
     File.objects.filter(pk=file.pk).delete()  # the object keeps its id, for those who forget it
     remove_content(file.storage_key)
     for forget in forgetters:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assistants.knowledge.models import FileBatch, IngestionStatus, StoreFile, VectorStore
-from assistants.knowledge.retrieval import indexing
-from assistants.knowledge.services import filling, stores
+from assistants.knowledge.services import detaching, filling, stores
 from assistants.knowledge.services.filling import NewFile
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -101,9 +100,8 @@ def detach_file(*, principal: Principal, store_id: str, file_id: str) -> None:
     principal.require(STORES_WRITE)
     store = stores.lock_store(principal=principal, store_id=store_id)
     member = _member_of(store, file_id)
-    indexing.forget(StoreFile.objects.filter(pk=member.pk))
     audit.record(principal, "vector_store.file_removed", store, file=file_id)
-    member.delete()
+    detaching.detach(StoreFile.objects.filter(pk=member.pk))
 
 
 def _lock_for(principal: Principal, store_id: str, files: Sequence[NewFile]) -> VectorStore:

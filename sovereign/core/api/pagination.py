@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -91,12 +91,13 @@ def paginate_together(
     order_by: tuple[str, ...],
     render: Callable[[list[M]], list[dict[str, Any]]],
     key: str = "pk",
-    places: QuerySet[M] | None = None,
+    places: Sequence[QuerySet[Any]] = (),
 ) -> dict[str, Any]:
     """As ``paginate``, where a page's objects are rendered all at once: what they need is asked for once.
 
     :param key: the field that the API calls the object's id. Where it is not the row's own, a cursor has to be there.
-    :param places: the rows that a cursor may name, where ``queryset`` may lose some of them between two pages.
+    :param places: the rows that a cursor may name, where ``queryset`` may lose some of them between two pages: of any
+        models that have ``key`` and ``order_by``, the first that knows the cursor being believed.
     """
     rows = rows_of(queryset, page, order_by, key=key, places=places)
     data = render(rows[: page.limit])
@@ -115,10 +116,10 @@ def rows_of(
     order_by: tuple[str, ...],
     *,
     key: str = "pk",
-    places: QuerySet[M] | None = None,
+    places: Sequence[QuerySet[Any]] = (),
 ) -> list[M]:
     """The page's rows and, where there are more, one row beyond it."""
-    visible = queryset if places is None else places
+    visible = places or (queryset,)
     for name, cursor, forward in (
         ("after", page.after, not page.descending),
         ("before", page.before, page.descending),
@@ -129,20 +130,23 @@ def rows_of(
     return list(queryset.order_by(*(sign + field for field in order_by))[: page.limit + 1])
 
 
-def _position(visible: QuerySet[M], name: str, cursor: str, order_by: tuple[str, ...], key: str) -> tuple[Any, ...]:
+def _position(
+    visible: Sequence[QuerySet[Any]], name: str, cursor: str, order_by: tuple[str, ...], key: str
+) -> tuple[Any, ...]:
     """The place of a cursor: its row's, or (``created_at`` being inside our own ids) that of a deleted row.
 
     Only rows the caller may see are looked at: a cursor must not tell whether another tenant's id exists.
     """
-    row = only_row(visible.filter(**{key: cursor}).values_list(*order_by))
-    if row is not None:
-        return tuple(row)
+    for rows in visible:
+        row = only_row(rows.filter(**{key: cursor}).values_list(*order_by))
+        if row is not None:
+            return tuple(row)
     instant = instant_of(cursor) if key == "pk" else None  # another object's id does not tell when the row was made
     if instant is None:
         raise ApiError(f"No object found with id '{cursor[:64]}'.", param=name, code="invalid_cursor")
     if order_by == BY_CREATION:
         return instant, cursor
-    older = visible.filter(_beyond(BY_CREATION, (instant, cursor), forward=False))
+    older = visible[0].filter(_beyond(BY_CREATION, (instant, cursor), forward=False))
     newest = older.order_by("-created_at", "-id").values_list(*order_by).first() or (0,)
     return (newest[0] + 0.5,)  # just behind the newest row that is older: positions are whole numbers
 
