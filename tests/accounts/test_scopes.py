@@ -21,7 +21,7 @@ ROLES_AND_SCOPES = [(role, scope) for role in Role.values for scope in EVERY_SCO
 REFUSED = {
     "viewer": {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
-        "models:write", "health:read",
+        "models:write", "health:read", "vector_stores:write",
     },
     "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read"},
     "admin": {"models:write", "health:read"},

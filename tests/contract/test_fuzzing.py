@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import schemathesis
 from django.conf import settings as django_settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -66,8 +67,10 @@ MALFORMED = {
     "object_above_max_properties",
 }
 #: What only one value of a ``type`` needs; the document has it in words.
-CONDITIONAL = (".last_messages", ".function", ".json_schema.schema")
-OPERATIONS = 36
+CONDITIONAL = (".last_messages", ".function", ".json_schema.schema", "file_ids")
+#: A download holds its file open until a server has sent it: it is asked for what is not there only.
+DOWNLOAD = "/files/{file_id}/content"
+OPERATIONS = 61
 OFTEN = st.sampled_from([True, True, True, True, False])
 SETTINGS = settings(
     max_examples=20,
@@ -120,6 +123,8 @@ def real(api: Any) -> dict[str, str]:
         messages=[message],
         answer=render_chat(heading("chatcmpl-", "tiny"), [Choice(finished=Finished("stop", Usage(1, 0)))], Style()),
     )
+    upload = {"purpose": "assistants", "filename": "a.txt", "bytes": 3, "mime_type": "text/plain"}
+    store = post("vector_stores", {"name": "a", "file_ids": [file := a_file(api)]})["id"]
     (call,) = RunStep.objects.get().tool_calls
     return {
         "assistant_id": assistant["id"],
@@ -132,7 +137,17 @@ def real(api: Any) -> dict[str, str]:
         "other": new_id("run_"),
         "completion_id": completion.id,
         "model": "tiny",
+        "file_id": file,
+        "vector_store_id": store,
+        "batch_id": post(f"vector_stores/{store}/file_batches", {"file_ids": [a_file(api)]})["id"],
+        "upload_id": post("uploads", upload)["id"],
     }
+
+
+def a_file(api: Any) -> str:
+    """The id of a small text's file."""
+    content = SimpleUploadedFile("a.txt", b"Lunch is at noon.")
+    return str(api.post("/v1/files", {"purpose": "assistants", "file": content}, format="multipart").json()["id"])
 
 
 def aim(case: Any, real: dict[str, str], data: st.DataObject, key: str) -> None:
@@ -141,7 +156,7 @@ def aim(case: Any, real: dict[str, str], data: st.DataObject, key: str) -> None:
     case.path_parameters, case.query = dict(case.path_parameters or {}), dict(case.query or {})
     free = case.method == "POST" and case.operation.path.endswith(("/runs", "/messages"))
     for name in case.path_parameters:
-        if data.draw(OFTEN):
+        if data.draw(OFTEN) and case.operation.path != DOWNLOAD:
             case.path_parameters[name] = real["free" if free else name]
     for name in ("after", "before", "run_id"):
         if name in case.query and data.draw(OFTEN):
@@ -199,6 +214,8 @@ def judge(contract: Contract, operation: Any, case: Any, response: Any) -> None:
     described = contract.document["paths"][operation.path][operation.method].get("requestBody")
     if described is None or response.status_code not in (200, 400) or not isinstance(case.body, dict | list | str):
         return
+    if "application/json" not in described["content"]:
+        return  # forms of files have tests of their own
     errors = contract.errors(json.loads(json.dumps(case.body)), described["content"]["application/json"]["schema"])
     if errors:
         assert response.status_code == 400, f"taken, although {errors[0].json_path} is wrong: {errors[0].message}"
@@ -206,6 +223,8 @@ def judge(contract: Contract, operation: Any, case: Any, response: Any) -> None:
         error = response.json()["error"]
         if error["code"] == "missing_required_parameter" and error["param"].endswith(CONDITIONAL):
             return
+        if error["code"] == "invalid_type" and error["param"].startswith("filters"):
+            return  # a list or one value, as the comparison wants it
         assert error["code"] not in MALFORMED, f"refused, although the document allows it: {error}"
 
 
