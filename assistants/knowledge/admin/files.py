@@ -16,6 +16,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.timezone import now
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -26,7 +27,6 @@ from assistants.knowledge.services import files
 from sovereign.accounts.admin.base import ProjectAdmin, principal_for
 from sovereign.accounts.models import Project
 from sovereign.accounts.scopes import FILES_READ, FILES_WRITE
-from sovereign.core.database import now
 from sovereign.core.errors import ApiError
 
 STORES_NAMED = 2  # in a list

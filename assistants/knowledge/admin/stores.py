@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.timezone import now
 from unfold.decorators import display
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
@@ -26,7 +27,6 @@ from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.admin.fields import MetadataField
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import FILES_WRITE, STORES_READ, STORES_WRITE
-from sovereign.core.database import now
 from sovereign.core.errors import ApiError
 
 READABLE = "PDF, Word, PowerPoint, Excel, HTML, Markdown, text, CSV, JSON and source code; several at once."
