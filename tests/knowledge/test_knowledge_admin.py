@@ -501,6 +501,7 @@ def test_names_and_reasons_stay_text(client: Client, principal: Principal, proje
     assert all(mark not in html for mark in EVIL_MARKS)
 
 
+@pytest.mark.usefixtures("remembered_registry")
 def test_pages_ask_as_often_for_many_as_for_few(
     client: Client, principal: Principal, project: Project, django_assert_max_num_queries: Any
 ) -> None:
