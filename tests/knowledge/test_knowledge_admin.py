@@ -501,9 +501,12 @@ def test_names_and_reasons_stay_text(client: Client, principal: Principal, proje
     assert all(mark not in html for mark in EVIL_MARKS)
 
 
-@pytest.mark.usefixtures("remembered_registry")
 def test_pages_ask_as_often_for_many_as_for_few(
-    client: Client, principal: Principal, project: Project, django_assert_max_num_queries: Any
+    client: Client,
+    principal: Principal,
+    project: Project,
+    django_assert_max_num_queries: Any,
+    remembered_registry: Callable[[], None],
 ) -> None:
     def fill(store: VectorStore, number: int) -> None:
         for _ in range(number):
@@ -520,5 +523,6 @@ def test_pages_ask_as_often_for_many_as_for_few(
         (page("vectorstore", "contents", filled[0].pk), 8),
         (page("file", "change", File.objects.first().pk), 14),
     ):
+        remembered_registry()
         with django_assert_max_num_queries(most):
             assert client.get(address).status_code == 200
