@@ -65,7 +65,7 @@ def fill(store: VectorStore, files: Sequence[NewFile], batch: FileBatch | None =
     :returns: the rows, in the order in which the files were first named.
     :raises ApiError: 400, the store would have too many files.
     """
-    wanted = {file.file_id: file for file in (NewFile(*given) for given in files)}
+    wanted = {file.file_id: file for file in files}
     members = StoreFile.objects.filter(store=store, file_id__in=wanted).order_by("id")
     known = {member.file_id: member for member in members.select_for_update(no_key=True)}
     fresh = [file for file in wanted.values() if file.file_id not in known]

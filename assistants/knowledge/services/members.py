@@ -107,7 +107,7 @@ def detach_file(*, principal: Principal, store_id: str, file_id: str) -> None:
 def _lock_for(principal: Principal, store_id: str, files: Sequence[NewFile]) -> VectorStore:
     """The store that files may be put into, locked after them."""
     stores.get_store(principal=principal, store_id=store_id)  # of two unknown ids the store's is told
-    filling.lock_files(principal=principal, file_ids=[file_id for file_id, *_ in files])
+    filling.lock_files(principal=principal, file_ids=[file.file_id for file in files])
     store = stores.lock_store(principal=principal, store_id=store_id)
     stores.check_unexpired(store)
     return store
