@@ -8,8 +8,6 @@ UV_VERSION := $(shell sed -n 's/^uv==//p' requirements/app.txt)
 # pip knows a folder of wheels by PIP_FIND_LINKS; uv has its own name for it
 UV := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS="$(PIP_FIND_LINKS)") $(BIN)/python -m uv
 
-PROCESS_RINGS := live or sdk or e2e or fault or engine
-
 .PHONY: up test lint format bench requirements
 
 up: $(VENV)/.app
@@ -18,11 +16,8 @@ up: $(VENV)/.app
 test: $(VENV)/.dev
 	@bash tests/setup.sh
 	@$(BIN)/python manage.py install_engine
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
-	@if [ -n "$$TEST_POSTGRES_URL" ]; then \
-		echo "Once more on Postgres, without the rings that start processes of their own"; \
-		DATABASE_URL="$$TEST_POSTGRES_URL" $(BIN)/python -m pytest --create-db --database-only -m "not ($(PROCESS_RINGS))" $(PYTEST_ARGS); \
-	fi
+	@$(BIN)/python manage.py install_interpreter
+	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -8,7 +8,10 @@ class AssistantsConfig(AppConfig):
     label = "assistants"
 
     def ready(self) -> None:
+        from assistants.catalog.services import uses
         from assistants.knowledge.services import files, resources
         from assistants.models import Assistant
+        from assistants.services import names_using
 
         files.forgetters.append(partial(resources.forget_file, Assistant.objects.all()))
+        uses.finders.append(names_using)

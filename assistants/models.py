@@ -57,6 +57,15 @@ class Assistant(models.Model):
     )
     response_format = OrderedJSONField(default=auto, blank=True)
     retrieval = models.CharField(max_length=8, choices=Retrieval.choices, default=Retrieval.AUTO)
+    server_tools = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="Tools of this server beside the contract's; see assistants.catalog.entries.",
+    )
+    functions = models.JSONField(default=list, blank=True, help_text="Ids of functions of the project's library.")
+    offered_over_mcp = models.BooleanField(
+        default=False, help_text="MCP clients with a key of the project find it among the tools of /mcp."
+    )
     created_at = CreatedAtField()
     updated_at = models.DateTimeField(auto_now=True)
 

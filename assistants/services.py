@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
+
+from assistants.catalog import entries
+from assistants.catalog.models import Function
 from assistants.knowledge.models import VectorStore
 from assistants.knowledge.services import members, resources, stores
 from assistants.knowledge.services.filling import NewFile
-from assistants.models import NAME_LENGTH, Assistant, Retrieval, auto
+from assistants.models import MAXIMUM_TOOLS, NAME_LENGTH, Assistant, Retrieval, auto
 from inference import gateway
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -31,6 +36,9 @@ DEFAULTS: dict[str, Any] = {
     "reasoning_effort": None,
     "response_format": auto(),
     "retrieval": Retrieval.AUTO,
+    "server_tools": [],
+    "functions": [],
+    "offered_over_mcp": False,
 }
 
 
@@ -64,14 +72,16 @@ def named_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
 def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
     """Make an assistant.
 
-    :param fields: the contract's fields, validated and normalised; only ``model`` is required.
-    :raises ApiError: 404 ``model_not_found``, 400 ``unsupported_model``; 404 for files and vector stores that do not
-        exist.
+    :param fields: the contract's fields, validated and normalised, and our own, which are checked here; only ``model``
+        is required.
+    :raises ApiError: 404 ``model_not_found``, 400 ``unsupported_model``; 404 for files, vector stores, functions and
+        MCP servers that do not exist.
     """
     principal.require(ASSISTANTS_WRITE)
     gateway.check_model(fields["model"], project_id=principal.project_id)
     assistant = Assistant(project_id=principal.project_id, **_settled(principal, fields))
     _complete_tool_resources(assistant)
+    _refuse_too_many_tools(assistant)
     assistant.save(force_insert=True)
     audit.record(principal, "assistant.created", assistant)
     return assistant
@@ -89,6 +99,7 @@ def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
     for name, value in _settled(principal, fields).items():
         setattr(assistant, name, value)
     _complete_tool_resources(assistant)
+    _refuse_too_many_tools(assistant)
     assistant.save()
     audit.record(principal, "assistant.updated", assistant, fields=sorted(fields))
     return assistant
@@ -133,12 +144,46 @@ def delete_assistant(*, principal: Principal, assistant_id: str) -> None:
     assistant.delete()
 
 
+def names_using(project_id: str, identifier: str) -> list[str]:
+    """The assistants of a project that have a function or an MCP server of the catalog, by its id."""
+    mentioned = f'"{identifier}"'
+    written = Assistant.objects.filter(project_id=project_id).annotate(
+        functions_text=Cast("functions", TextField()), entries_text=Cast("server_tools", TextField())
+    )
+    using = written.filter(Q(functions_text__contains=mentioned) | Q(entries_text__contains=mentioned))
+    return [str(assistant) for assistant in using]
+
+
 def _settled(principal: Principal, fields: dict[str, Any]) -> dict[str, Any]:
     """What is stored of the fields. The store that tool resources ask for is made; it lasts until it is deleted."""
     settled = {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
     if wanted := settled.get("tool_resources"):
         settled["tool_resources"] = resources.settle(principal=principal, resources=wanted, expires_after_days=None)
+    if "server_tools" in settled:
+        settled["server_tools"] = entries.checked(settled["server_tools"], project_id=principal.project_id)
+    if chosen := settled.get("functions"):
+        settled["functions"] = _known_functions(principal, chosen)
     return settled
+
+
+def _known_functions(principal: Principal, function_ids: Sequence[str]) -> list[str]:
+    """:raises ApiError: 404, one of them is not in the project's library."""
+    found = set(Function.objects.visible_to(principal).filter(pk__in=function_ids).values_list("pk", flat=True))
+    if missing := next((function_id for function_id in function_ids if function_id not in found), None):
+        raise errors.not_found("function", str(missing))
+    return list(dict.fromkeys(function_ids))
+
+
+def _refuse_too_many_tools(assistant: Assistant) -> None:
+    """Its own tools and the library's functions are the tools of its runs, of which the contract has a limit."""
+    number = len(assistant.tools) + len(assistant.functions)
+    if assistant.functions and number > MAXIMUM_TOOLS:
+        raise errors.ApiError(
+            f"Invalid 'tools': {number} tools with the {len(assistant.functions)} functions of the library; at most "
+            f"{MAXIMUM_TOOLS} are allowed.",
+            param="tools",
+            code="array_above_max_length",
+        )
 
 
 #: What a tool without resources has, as the recorded service answered.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,6 +12,10 @@ from django.conf import settings
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+MAXIMUM_KEY = 4_096  # characters
+#: which environment variables may be sent to others: those that are named as keys, and none of this house's own
+KEY_VARIABLE = re.compile(r"(?!SOVEREIGN_)[A-Z][A-Z0-9_]*_API_KEY")
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,11 @@ class RunsConfig(AppConfig):
     label = "runs"
 
     def ready(self) -> None:
+        from assistants.catalog import entries
+        from runs.sandbox import checks  # noqa: F401 (registers them)
         from runs.services.control import lock_runs_of
+        from runs.tools import CONTRACT_TOOLS
         from threads.services import before_deletion
 
         before_deletion.append(lock_runs_of)
+        entries.reasons.update({kind: tool.unavailable for kind, tool in CONTRACT_TOOLS.items()})

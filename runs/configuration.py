@@ -34,6 +34,7 @@ class FrozenConfiguration:
     max_prompt_tokens: int | None
     max_completion_tokens: int | None
     retrieval: str = Retrieval.AUTO
+    server_tools: list[dict[str, Any]] = field(default_factory=list)
     own_resources: dict[str, Any] = field(default_factory=dict)  # of ``tool_resources``: what the request gave
     schema_version: int = SCHEMA_VERSION
 
@@ -42,7 +43,7 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
     """The resolved assistant with a request's overrides; ``None`` overrides nothing.
 
     ``instructions`` replace the assistant's, ``additional_instructions`` follow them; ``tool_resources`` replace those
-    of the tools that they name.
+    of the tools that they name. ``tools`` are all tools of the run: who gives them gets no others of the assistant's.
     """
     base = {name: getattr(resolved, name) for name in OVERRIDES}
     base.update({name: overrides[name] for name in OVERRIDES if overrides.get(name) is not None})
@@ -61,6 +62,7 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
         max_prompt_tokens=overrides.get("max_prompt_tokens"),
         max_completion_tokens=overrides.get("max_completion_tokens"),
         retrieval=resolved.retrieval,
+        server_tools=resolved.server_tools if overrides.get("tools") is None else [],
     )
 
 

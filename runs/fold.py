@@ -28,6 +28,9 @@ class Folded:
         parts = self.content.get(message_id, [])
         return [annotation for part in parts if part["type"] == "text" for annotation in part["text"]["annotations"]]
 
+    def parts_before_text(self, message_id: str) -> int:
+        return sum(part["type"] != "text" for part in self.content.get(message_id, []))
+
     def text_of(self, message_id: str) -> str:
         parts = self.content.get(message_id, [])
         return "".join(part["text"]["value"] for part in parts if part["type"] == "text")
@@ -73,4 +76,17 @@ def _merge_calls(calls: list[dict[str, Any]], deltas: list[dict[str, Any]]) -> N
         if delta["index"] == len(calls):
             calls.append({key: copy.deepcopy(value) for key, value in delta.items() if key != "index"})
         else:
-            calls[delta["index"]]["function"]["arguments"] += delta["function"].get("arguments", "")
+            _merge_work(calls[delta["index"]][delta["type"]], delta[delta["type"]])
+
+
+def _merge_work(work: dict[str, Any], added: dict[str, Any]) -> None:
+    """What is written of a call goes on (``arguments``, ``input``), and so do the logs among its ``outputs``."""
+    for field, value in added.items():
+        if isinstance(value, str):
+            work[field] += value
+            continue
+        for output in value:
+            if output["index"] == len(work[field]):
+                work[field].append({key: copy.deepcopy(part) for key, part in output.items() if key != "index"})
+            else:
+                work[field][output["index"]]["logs"] += output["logs"]

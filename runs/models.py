@@ -7,7 +7,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from runs.querysets import EventQuerySet, RunQuerySet, StepQuerySet
+from runs.outcomes import Outcome
+from runs.querysets import EventQuerySet, RunQuerySet, StepQuerySet, ToolUseQuerySet
 from runs.states import ACTIVE, Status
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
@@ -118,7 +119,7 @@ class RunStep(models.Model):
     asked = OrderedJSONField(
         default=dict,
         blank=True,
-        help_text="What the tools that are carried out here were asked, by the id of the call; see runs.tools.",
+        help_text="What the tools that are carried out here were asked, by the id of the call; see runs.asked.",
     )
     usage = OrderedJSONField(null=True, blank=True)
     last_error = models.JSONField(null=True, blank=True)
@@ -172,3 +173,52 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.seq} {self.type}"
+
+
+class ToolUse(models.Model):
+    """A call of a tool that was carried out here, or should have been: written with what came of it, never changed.
+
+    It outlives all that it names.
+    """
+
+    id = id_field("tool_")
+    call_id = models.CharField(max_length=64, unique=True)
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
+    key_id = reference()
+    user_id = models.BigIntegerField(null=True, blank=True)
+    assistant_id = reference()
+    thread_id = reference()
+    run_id = reference(db_index=True)
+    step_id = reference()
+    kind = models.CharField(max_length=32)
+    tool = models.CharField(max_length=64, help_text="The name that the model called.")
+    outcome = models.CharField(max_length=16, choices=Outcome.choices)
+    milliseconds = models.PositiveIntegerField()
+    created_at = CreatedAtField()
+
+    objects = ToolUseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(fields=("project", "created_at", "id"), name="tool_use_of_project"),
+            models.Index(fields=("project", "kind", "created_at"), name="tool_use_of_kind"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(outcome__in=sorted(Outcome.values)), name="tool_use_outcome"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.outcome}"
+
+
+class InterpreterReport(models.Model):
+    """What a worker says of itself: whether it can run code. It is believed for as long as it is said again."""
+
+    worker = models.CharField(primary_key=True, max_length=64)
+    usable = models.BooleanField()
+    reason = models.CharField(max_length=500, blank=True, default="", help_text="Why it cannot, in a sentence.")
+    heartbeat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.worker

@@ -92,3 +92,8 @@ class EventQuerySet(models.QuerySet[Any]):
     def after(self, run_id: str, seq: int) -> EventQuerySet:
         """A run's events beyond a cursor, in order."""
         return self.filter(run_id=run_id, seq__gt=seq).order_by("seq")
+
+
+class ToolUseQuerySet(models.QuerySet[Any]):
+    def visible_to(self, principal: Principal) -> ToolUseQuerySet:
+        return self.filter(project_id=principal.project_id)

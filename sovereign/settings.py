@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "sovereign.web.apps.WebConfig",
     "inference.apps.InferenceConfig",
     "assistants.knowledge.apps.KnowledgeConfig",
+    "assistants.catalog.apps.CatalogConfig",
     "assistants.apps.AssistantsConfig",
     "threads.apps.ThreadsConfig",
     "runs.apps.RunsConfig",
@@ -168,7 +169,7 @@ SILENCED_SYSTEM_CHECKS = (
 
 CORS_ALLOWED_ORIGINS = [origin for origin in SOVEREIGN.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in SOVEREIGN.cors_origins
-CORS_URLS_REGEX = r"^/v1/.*$"
+CORS_URLS_REGEX = r"^/(v1/.*|mcp)$"
 # what the SDK adds to every request, and what a stream is resumed with
 _STAINLESS = (
     "lang package-version os arch runtime runtime-version async retry-count timeout read-timeout helper-method "
@@ -178,6 +179,7 @@ CORS_ALLOW_HEADERS = [
     *default_headers,
     *("openai-beta", "openai-organization", "openai-project", "x-api-key", "last-event-id", "idempotency-key"),
     *(f"x-stainless-{name}" for name in _STAINLESS.split()),
+    *("mcp-protocol-version", "mcp-method", "mcp-name"),
 ]
 CORS_EXPOSE_HEADERS = [
     *("x-request-id", "openai-poll-after-ms", "retry-after", "x-should-retry"),

@@ -19,6 +19,7 @@ v1 = [
 urlpatterns = [
     path("v1/", include(v1)),
     path("api/v1/", include(sidecar_patterns)),
+    path("", include("runs.mcp.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),

@@ -54,6 +54,7 @@ def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def unremembered_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests write rows and ask at once: the registry is read for every question, and not once a second."""
     monkeypatch.setattr("inference.snapshot.VALID", 0.0)
+    monkeypatch.setattr("runs.tools.interpreter.reports.VALID", 0.0)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ chromium_and_node() {
     command -v curl >/dev/null && command -v jq >/dev/null || install_packages curl jq
 }
 
+bubblewrap() { command -v bwrap >/dev/null || install_packages bubblewrap; }
+
 openai_node() {
     command -v npm >/dev/null || { note "npm is missing: the tests of openai-node are left out."; return; }
     # npm writes its own copy of the lock file into node_modules: equal pins mean that nothing is to be done
@@ -115,6 +117,7 @@ redis() {
 }
 
 chromium_and_node
+bubblewrap
 openai_node
 client_environments
 postgres

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from inference import pictures
 from threads.models import Message
 
 BYTES_PER_TOKEN = 3  # of UTF-8, a cautious estimate for any script: the engine's own tokenizer decides in the end
 PROMPT_SHARE = 0.75  # of the context; the rest is the answer's
 OPENING_SHARE = 0.25  # of the prompt, that a thread's first message may take where those behind it are dropped
 DEFAULT_CONTEXT_LENGTH = 8_192  # tokens, where the engine does not say
-UNSEEN_IMAGE = "[An image that the model was not shown.]"
 FIRST_CHUNK = 5  # messages read at once, and twice as many each time: one may be as large as a request's body
 CHUNK = 100  # and never more
 
@@ -90,16 +90,25 @@ def _newest_first(thread_id: str, before_run: str) -> Any:
 
 
 def as_chat_message(message: Message) -> dict[str, Any]:
-    """A message as a chat-completions message: plain text where there is nothing but text."""
-    if all(part["type"] == "text" for part in message.content):
+    """A message as a chat-completions message: plain text where there is nothing but text.
+
+    The pictures that a run's code has drawn are no part of what its model said.
+    """
+    is_answer = message.run_id is not None and bool(message.text)
+    if is_answer or all(part["type"] == "text" for part in message.content):
         return {"role": message.role, "content": message.text}
     return {"role": message.role, "content": [_chat_part(part) for part in message.content]}
 
 
 def _chat_part(part: dict[str, Any]) -> dict[str, Any]:
-    """Images go to the engine as data only: it must not be made to fetch an address from inside the house."""
+    """Images go to the engine as data only: it must not be made to fetch an address from inside the house.
+
+    Those that are files are named: whether the model sees them is known when an engine is chosen.
+    """
     if part["type"] == "text":
         return {"type": "text", "text": part["text"]["value"]}
     if part["type"] == "image_url" and part["image_url"]["url"].startswith("data:image/"):
         return part
-    return {"type": "text", "text": UNSEEN_IMAGE}
+    if part["type"] == pictures.STORED:
+        return part
+    return {"type": "text", "text": pictures.UNSEEN}

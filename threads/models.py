@@ -40,7 +40,7 @@ class Thread(models.Model):
         ordering = ("-created_at", "-id")
         indexes = [
             models.Index(fields=("project", "created_at", "id"), name="thread_list"),
-            models.Index(fields=("owner", "last_activity_at"), name="thread_chats"),
+            models.Index(fields=("project", "owner", "last_activity_at", "id"), name="thread_activity"),
         ]
 
     def __str__(self) -> str:

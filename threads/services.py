@@ -259,7 +259,14 @@ def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Messa
     return messages
 
 
-def open_message(thread: Thread, *, message_id: str, run_id: str, assistant_id: str) -> Message:
+def open_message(
+    thread: Thread,
+    *,
+    message_id: str,
+    run_id: str,
+    assistant_id: str,
+    attachments: Sequence[dict[str, Any]] = (),
+) -> Message:
     """An assistant's message that is being written; the thread is locked by the caller."""
     thread.last_position += 1
     message = Message.objects.create(
@@ -271,6 +278,7 @@ def open_message(thread: Thread, *, message_id: str, run_id: str, assistant_id: 
         status=Message.Status.IN_PROGRESS,
         assistant_id=assistant_id,
         run_id=run_id,
+        attachments=[*attachments],
     )
     thread.save(update_fields=["last_position"])
     return message

@@ -17,11 +17,13 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistants import services
 from assistants.admin.knowledge import KnowledgeOnPage
+from assistants.admin.tools import SECTION, ToolsOnForm
 from assistants.api.serializers import AssistantRequest
 from assistants.models import Assistant, auto
 from inference import gateway
 from sovereign.accounts.admin.base import projects_allowing
 from sovereign.accounts.admin.fields import PrettyJSONField
+from sovereign.accounts.models import Project
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.validation import validation_error
 from sovereign.core.errors import ApiError
@@ -38,10 +40,11 @@ FIELDS = (
     "response_format",
     "metadata",
 )
-SAVED = (*FIELDS, "retrieval")  # the last is our own, and unknown to the API
+SAVED = (*FIELDS, "retrieval", "functions", "offered_over_mcp")  # the last are our own, and unknown to the API
+KEPT = (*SAVED, "server_tools")  # for which there is more than one field
 
 
-class AssistantForm(forms.ModelForm):
+class AssistantForm(ToolsOnForm):
     projects: Sequence[str | None] = (None,)  # whose models may be chosen; ``None`` for everybody's
 
     model = forms.CharField(
@@ -50,6 +53,7 @@ class AssistantForm(forms.ModelForm):
     )
     tools = PrettyJSONField(
         initial=list,
+        label="As JSON, with its own functions",
         help_text='A list such as [{"type": "function", "function": {"name": …, "parameters": {…}}}].',
         show_hidden_initial=True,  # files that were dropped meanwhile bring a tool: who did not touch the list keeps it
     )
@@ -61,11 +65,12 @@ class AssistantForm(forms.ModelForm):
     class Meta:
         model = Assistant
         fields = (*SAVED, "project")
-        labels = {"retrieval": "How it searches"}
+        labels = {"retrieval": "How it searches", "offered_over_mcp": "A tool of MCP clients"}
         help_texts = {
             "instructions": "Who the assistant is and how it answers. Every conversation begins with it.",
             "description": "One sentence for the people who choose an assistant.",
             "temperature": "From 0, always the likeliest word, to 2, very free.",
+            "offered_over_mcp": "Clients with a key of the project find it at /mcp, by its name and description.",
             "top_p": "Of the likeliest words, the share to choose from. Change this or the temperature, not both.",
         }
 
@@ -141,7 +146,7 @@ class AssistantAdmin(KnowledgeOnPage):
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions")}),
         (None, {"classes": ("knowledge",), "fields": ("retrieval",)}),
-        ("Tools", {"fields": ("tools",)}),
+        ("Tools", {"classes": ("tools",), "fields": SECTION}),
         ("Sampling", {"fields": (("temperature", "top_p"), "reasoning_effort")}),
         ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),
         ("About", {"classes": ("collapse",), "fields": ("id", "created_at", "updated_at")}),
@@ -151,6 +156,7 @@ class AssistantAdmin(KnowledgeOnPage):
         """The form offers the models of the row's project, or of those in which the person may make one."""
         form = super().get_form(request, obj, change, **kwargs)
         form.projects = (obj.project_id,) if obj is not None else self._projects_for_new(request)
+        form.catalog_project = _only_one(form.projects)
         return form
 
     def _projects_for_new(self, request: HttpRequest) -> Sequence[str | None]:
@@ -195,8 +201,8 @@ class AssistantAdmin(KnowledgeOnPage):
     def save_model(self, request: HttpRequest, obj: Assistant, form: Any, change: bool) -> None:
         self.set_project(request, obj)
         principal = self.principal_for(request, obj)
-        names = form.changed_data if change else SAVED
-        fields = {name: form.cleaned_data[name] for name in names if name in SAVED}
+        names = form.changed_fields() if change else KEPT
+        fields = {name: form.cleaned_data[name] for name in names if name in KEPT}
         if change:
             services.update_assistant(principal=principal, assistant_id=obj.pk, **fields)
         else:
@@ -205,3 +211,10 @@ class AssistantAdmin(KnowledgeOnPage):
 
     def delete_model(self, request: HttpRequest, obj: Assistant) -> None:
         services.delete_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)
+
+
+def _only_one(projects: Sequence[str | None]) -> str | None:
+    """The project, where there is no choice."""
+    if projects == (None,):
+        projects = list(Project.objects.active().values_list("pk", flat=True)[:2])
+    return projects[0] if len(projects) == 1 else None

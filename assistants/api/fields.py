@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rest_framework import serializers
+
+from assistants.catalog.models import APPROVAL_FUNCTION, RESERVED
 from assistants.knowledge.api.fields import ChunkingField
 from assistants.knowledge.services.filling import MAXIMUM_FILES
 from assistants.knowledge.services.resources import MAXIMUM_CODE_FILES
@@ -102,6 +105,9 @@ class ToolField(StrictField):
 
     @staticmethod
     def _function(function: dict[str, Any]) -> dict[str, Any]:
+        if function["name"] == APPROVAL_FUNCTION:
+            refused = refuse_at("name", f"Invalid '{{param}}': {RESERVED}", "invalid_value")
+            raise serializers.ValidationError({"function": refused.detail})
         return {
             "type": "function",
             "function": {

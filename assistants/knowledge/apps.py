@@ -9,3 +9,7 @@ class KnowledgeConfig(AppConfig):
 
     def ready(self) -> None:
         from assistants.knowledge import checks  # noqa: F401 (registers them)
+        from assistants.knowledge.pictures import load
+        from inference import pictures
+
+        pictures.register(load)

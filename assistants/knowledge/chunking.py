@@ -7,6 +7,7 @@ the pieces a text is cut into here, so that no limit can be missed by joining th
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -22,8 +23,13 @@ _TOKEN = re.compile(
     r"|\S"  # Chinese, Japanese, signs: each for itself
 )
 #: where a text may be cut: after a sentence and at the end of a line, always behind the white space that follows; looks
-#: at each sign once, also where there are millions of full stops
-_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s+|[。！？]+[」』”]*\s*|\n\s*")
+#: at each sign once, also where there are millions of full stops; begins with a set of signs, which is found quickly
+_END = re.compile(
+    r"[.!?…。！？\n](?:"
+    r"(?<=[.!?…])(?<![.!?…]{2})[.!?…]*+[\"'”’»)\]]*+\s+"  # from the first of a row of them
+    r"|(?<=[。！？])[。！？]*[」』”]*\s*"
+    r"|(?<=\n)\s*)"
+)
 
 HARD, LINE, SENTENCE, SENTENCE_LINE, PARAGRAPH = range(5)  # how good a place to cut is
 PIECES_IN_CHUNK = 4  # at least: longer sentences are cut, or an overlap could not be near what was asked for
@@ -31,12 +37,17 @@ LOOK_BACK = 1 / PIECES_IN_CHUNK  # of a chunk, for a better place than the last 
 LONGEST_TOKEN = 17  # characters, with the blank that belongs to it
 
 
+class TooManyTokens(ValueError):
+    """A text has more than it may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of a text without white space around it, and its tokens."""
+    """A part of a text without white space around it, its tokens, and the place of its first character."""
 
     text: str
     tokens: int
+    start: int
 
 
 class _Piece(NamedTuple):
@@ -53,68 +64,82 @@ def count_tokens(text: str) -> int:
     return len(_TOKEN.findall(text))
 
 
-def chunks(text: str, *, maximum: int, overlap: int) -> Iterator[Chunk]:
+def chunks(text: str, *, maximum: int, overlap: int, most: int | None = None) -> Iterator[Chunk]:
     """The chunks of a text, in order. Together they are all of it but for white space.
 
-    Each ends where a paragraph, a sentence or a line does, if one does so in its last quarter.
+    Each ends where a paragraph, a sentence or a line does, if one does so in its last quarter, and behind the one
+    before; none begins before it.
 
     :param maximum: tokens of a chunk, 1 or more.
     :param overlap: tokens at most that a chunk repeats of the one before, in whole sentences if they are not too long.
+    :param most: tokens of the whole text.
+    :raises TooManyTokens: it has more, which is known when as many have been cut.
     """
     if maximum < 1 or not 0 <= overlap < maximum:
         raise ValueError("a chunk needs a token, and must repeat less than all of them")
     window: deque[_Piece] = deque()
-    held = repeated = 0  # tokens in the window, and pieces that the chunk before had too
+    total = held = repeated = 0  # tokens so far, tokens in the window, and pieces that the chunk before had too
     for piece in _pieces(text, max(1, maximum // PIECES_IN_CHUNK)):
-        while held + piece.tokens > maximum:
-            taken = _cut(window, repeated, maximum)
-            yield from _chunk(text, window, taken, repeated)
-            repeated = _drop(window, taken, overlap, maximum - piece.tokens)
-            held = sum(other.tokens for other in window)
+        tokens = piece.tokens
+        while held + tokens > maximum:
+            taken, inside = _cut(window, repeated, maximum)
+            yield from _chunk(text, window, taken, inside, repeated)
+            repeated, dropped = _drop(window, taken, inside, min(overlap, maximum - tokens - held + inside))
+            held -= dropped
         window.append(piece)
-        held += piece.tokens
+        held += tokens
+        total += tokens
+        if most is not None and total > most:
+            raise TooManyTokens
     if len(window) > repeated:
-        yield from _chunk(text, window, len(window), repeated)
+        yield from _chunk(text, window, len(window), held, repeated)
 
 
-def _cut(window: deque[_Piece], repeated: int, maximum: int) -> int:
-    """How many pieces of a full window make the chunk: up to its best end near the limit, and at least one new one."""
-    held, ends = 0, list[tuple[int, int]]()
+def _cut(window: deque[_Piece], repeated: int, maximum: int) -> tuple[int, int]:
+    """How many pieces of a full window make the chunk: up to its best end near the limit, and at least one new one.
+
+    :returns: them, and their tokens.
+    """
+    least, best = maximum * (1 - LOOK_BACK), (-1, 0, 0)
+    held = 0
     for number, piece in enumerate(window, 1):
         held += piece.tokens
-        if number > repeated and held >= maximum * (1 - LOOK_BACK):
-            ends.append((piece.rank, number))
-    return max(ends)[1]
+        if held >= least and number > repeated and piece.rank >= best[0]:
+            best = (piece.rank, number, held)
+    return best[1:]
 
 
-def _drop(window: deque[_Piece], taken: int, overlap: int, room: int) -> int:
-    """Let go what the next chunk does not repeat; returns how many of the ``taken`` pieces are left.
+def _drop(window: deque[_Piece], taken: int, inside: int, room: int) -> tuple[int, int]:
+    """Let go what the next chunk does not repeat of the ``taken`` pieces, which have ``inside`` tokens.
 
-    :param room: tokens that all that is left may have at most, so that the next piece still fits.
+    :param room: tokens that may be left of them.
+    :returns: how many pieces are left of them, and how many tokens are gone.
     """
-    after = sum(piece.tokens for piece in list(window)[taken:])
-    left = sum(piece.tokens for piece in list(window)[:taken])
-    while taken and (left > overlap or left + after > room):
+    left = inside
+    while taken and left > room:
         left -= window.popleft().tokens
         taken -= 1
-    return taken
+    return taken, inside - left
 
 
-def _chunk(text: str, window: deque[_Piece], taken: int, repeated: int) -> Iterator[Chunk]:
+def _chunk(text: str, window: deque[_Piece], taken: int, inside: int, repeated: int) -> Iterator[Chunk]:
     """The chunk of the first pieces; nothing where those that the chunk before had not are white space only."""
-    pieces = list(window)[:taken]
-    whole = text[pieces[0].start : pieces[-1].end]
-    part = whole.strip()
-    if not text[pieces[repeated].start : pieces[-1].end].isspace():
-        before, after = whole[: len(whole) - len(whole.lstrip())], whole[len(whole.rstrip()) :]
-        yield Chunk(part, sum(piece.tokens for piece in pieces) - count_tokens(before) - count_tokens(after))
+    start, end = window[0].start, window[taken - 1].end
+    if text[window[repeated].start : end].isspace():
+        return
+    whole = text[start:end]
+    part = whole.rstrip()
+    after = whole[len(part) :]
+    part = part.lstrip()
+    before = whole[: len(whole) - len(after) - len(part)]
+    yield Chunk(part, inside - count_tokens(before) - count_tokens(after), start + len(before))
 
 
 def _pieces(text: str, most: int) -> Iterator[_Piece]:
     """Sentences and lines, those of more than ``most`` tokens cut between words or, where there are none, anywhere."""
-    start, longest = 0, LONGEST_TOKEN * (most + 1)
+    start, longest, tokens_of = 0, LONGEST_TOKEN * (most + 1), _TOKEN.findall
     for end, rank in _ends(text):
-        tokens = len(_TOKEN.findall(text, start, min(end, start + longest)))
+        tokens = len(tokens_of(text, start, end if end - start < longest else start + longest))
         if tokens <= most:
             yield _Piece(start, end, tokens, rank)
         else:
@@ -132,6 +157,7 @@ def _ends(text: str) -> Iterator[tuple[int, int]]:
         yield len(text), PARAGRAPH
 
 
+@functools.lru_cache(maxsize=1_000)
 def _rank(end: str) -> int:
     lines, sentence = end.count("\n"), not end[0].isspace()
     if lines > 1:

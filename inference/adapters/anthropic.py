@@ -13,7 +13,7 @@ from inference.adapters.base import Endpoint, Served
 from inference.adapters.exchange import EVENTS, document, encoded, failing, streamed, unsupported
 from inference.adapters.openai_chunks import MAXIMUM_TOOL_CALLS, clean
 from inference.adapters.openai_models import MAXIMUM_MODELS, bounded, context_length, is_name
-from inference.adapters.refusals import MALFORMED, meaning, sanitised
+from inference.adapters.refusals import MALFORMED, meaning
 from inference.adapters.transport import CUT, Asked
 from inference.adapters.usage import LARGEST_COUNT, count, counted
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
@@ -27,7 +27,8 @@ from inference.chat import (
     TextDelta,
     ToolCallDelta,
 )
-from inference.sse import EventParser
+from sovereign.core.error_messages import sanitised
+from sovereign.core.sse_parser import EventParser
 
 STREAM = frozenset({EVENTS})
 PAGE = 1_000  # models, the most that are given at once

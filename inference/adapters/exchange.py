@@ -12,11 +12,12 @@ import aiohttp
 import orjson
 
 from inference.adapters.base import Endpoint
-from inference.adapters.refusals import MALFORMED, TOO_LONG, refusal, sanitised
+from inference.adapters.refusals import MALFORMED, TOO_LONG, refusal
 from inference.adapters.transport import TRAILER_TIMEOUT, Asked, Call, transport
 from inference.adapters.usage import believed, most_prompt
 from inference.chat import Delta, Finished, FinishReason, InferenceError
-from inference.sse import StreamTooLarge
+from sovereign.core.error_messages import sanitised
+from sovereign.core.sse_parser import StreamTooLarge
 
 MAXIMUM_DOCUMENT = 4 * 1024 * 1024  # bytes
 EVENTS = "text/event-stream"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.sse import MAXIMUM_LINE, MAXIMUM_TOTAL, StreamTooLarge
+from sovereign.core.sse_parser import MAXIMUM_LINE, MAXIMUM_TOTAL, StreamTooLarge
 
 
 class LineParser:

@@ -16,7 +16,7 @@ from inference.adapters.lines import LineParser
 from inference.adapters.ollama_request import chat_body, embedding_body, text_body
 from inference.adapters.openai_chunks import MAXIMUM_TOOL_CALLS, clean, read_logprobs
 from inference.adapters.openai_models import bounded, is_name
-from inference.adapters.refusals import MALFORMED, TOO_LONG, message_of, sanitised
+from inference.adapters.refusals import MALFORMED, TOO_LONG
 from inference.adapters.transport import CUT, Asked, transport
 from inference.adapters.usage import LARGEST_COUNT, count, counted
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
@@ -30,7 +30,8 @@ from inference.chat import (
     TextDelta,
     ToolCallDelta,
 )
-from inference.sse import StreamTooLarge
+from sovereign.core.error_messages import message_of, sanitised
+from sovereign.core.sse_parser import StreamTooLarge
 
 LINES = "application/x-ndjson"
 STREAM = frozenset({LINES})

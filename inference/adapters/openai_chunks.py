@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from inference.adapters.refusals import MALFORMED, message_of, sanitised
+from inference.adapters.refusals import MALFORMED
 from inference.adapters.transport import CUT
 from inference.adapters.usage import read_usage
 from inference.chat import (
@@ -21,6 +21,7 @@ from inference.chat import (
     ToolCallDelta,
     Usage,
 )
+from sovereign.core.error_messages import message_of, sanitised
 
 MAXIMUM_TOOL_CALLS = 128
 MAXIMUM_ALTERNATIVES = 100  # most probable tokens that are told beside each token

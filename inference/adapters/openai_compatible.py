@@ -20,7 +20,7 @@ from inference.adapters.transport import Asked
 from inference.adapters.usage import read_usage
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
 from inference.chat import ChatRequest, Delta, InferenceError
-from inference.sse import EventParser
+from sovereign.core.sse_parser import EventParser
 
 SMALLEST_TOP_P = 1e-6  # keeps the most probable token alone
 STREAM = frozenset({EVENTS})

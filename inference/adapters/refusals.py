@@ -1,6 +1,6 @@
 """What an upstream's refusals mean: statuses and bodies of errors, as one sentence and one of our codes.
 
-Nothing that an upstream says is repeated as it is: it becomes one shortened line without anything like a key.
+Nothing that an upstream says is repeated as it is: see :func:`sovereign.core.error_messages.sanitised`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import math
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import aiohttp
 import orjson
 
 from inference.adapters.base import Endpoint
 from inference.chat import EngineBusy, InferenceError
+from sovereign.core.error_messages import message_of, sanitised
 
 MAXIMUM_ERROR_BODY = 64 * 1024  # bytes
 ERROR_BODY_TIMEOUT = 5.0  # seconds
-MAXIMUM_MESSAGE = 500  # characters of an upstream's message
 LONGEST_WAIT = 24 * 3600.0  # seconds that ``retry-after`` is believed
 
 REFUSED_STATUSES = frozenset({400, 413, 422})
@@ -29,8 +28,6 @@ OVERLOADED = frozenset({503, 529})  # 529 is Anthropic's
 MALFORMED = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 #: statuses after which the same request may be sent again: it was not begun
 NOT_BEGUN = OVERLOADED | {429}
-SECRETS = re.compile(r"(sk-|Bearer\s+|x-api-key\W+|api[-_]?key\W+)[^\s\"',;]{8,}", re.IGNORECASE)
-SHORTEST_KEY = 4  # characters; a shorter one is no secret, and replacing it would garble every sentence
 NO_MODEL = re.compile(
     r"model\b.*\b(not found|does not exist|not exist|unknown)|^model: |model_not_found", re.IGNORECASE
 )
@@ -115,21 +112,3 @@ async def _error_message(response: aiohttp.ClientResponse) -> str:
         return message_of(orjson.loads(raw))
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
         return ""
-
-
-def message_of(body: Any) -> str:
-    """The message in the body of an error, as any of the dialects has it; else nothing."""
-    if not isinstance(body, dict):
-        return ""
-    error = body.get("error", body)
-    said = error.get("message", error.get("detail")) if isinstance(error, dict) else error
-    return said if isinstance(said, str) else ""
-
-
-def sanitised(text: str, key: str = "") -> str:
-    """An upstream's words as one line of printable characters, shortened, without anything that looks like a key."""
-    if len(key) >= SHORTEST_KEY:
-        text = text.replace(key, "[key]")
-    text = SECRETS.sub("[key]", text[: 4 * MAXIMUM_MESSAGE])
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= MAXIMUM_MESSAGE else text[: MAXIMUM_MESSAGE - 1] + "…"

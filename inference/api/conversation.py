@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inference.api import strict_schemas
 from inference.chat import Attribution, ChatRequest
 from sovereign.accounts.principals import Principal
+from sovereign.core import strict_schemas
 from sovereign.core.errors import ApiError
 
 #: Parameters that mean something only beside another.

@@ -1,13 +1,7 @@
-"""Makes the engine's own environment, with ``uv`` and from pinned versions.
-
-The environment is built in a sibling folder, stamped, and renamed into place: an interrupted installation leaves
-nothing that looks like an engine, and is repeated.
-"""
+"""Makes the engine's own environment, from pinned versions, as ``core.environments`` makes any."""
 
 from __future__ import annotations
 
-import fcntl
-import importlib.util
 import json
 import os
 import platform
@@ -16,8 +10,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -32,44 +25,15 @@ from inference.engines.installation import (
     write_stamp,
 )
 from inference.services.environment import ollama_address
+from sovereign.core import environments
+from sovereign.core.environments import STEPS, Say, StillUsed, UvFailed, meaning, only_one, uv_environment
 from sovereign.core.errors import ApiError
 
 GIB = 1024**3
 NEEDED_SPACE = {"cpu": 4 * GIB, "gpu": 24 * GIB}  # the CPU environment measured 2.1 GB, the download comes on top
-ENGINE_PYTHON = "3.11"  # what the pins were made for
 NVIDIA_TIMEOUT = 20  # seconds
 OLLAMA_DEFAULT = "http://127.0.0.1:11434"
 API_SERVER = "vllm/entrypoints/openai/api_server.py"
-
-#: what uv says → what it means
-FAILURES = (
-    (re.compile(r"no space left", re.I), "the disk is full"),
-    (
-        re.compile(
-            r"dns error|failed to fetch|error sending request|could not connect|connection refused|timed out", re.I
-        ),
-        "the package registry could not be reached",
-    ),
-    (re.compile(r"no (matching )?(distribution|version|wheels?)|no solution", re.I), "a pinned package was not found"),
-    (re.compile(r"no interpreter found|no python", re.I), f"there is no Python {ENGINE_PYTHON}"),
-)
-#: pip's settings, which uv does not read → uv's names for them
-PIP_SETTINGS = {
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-
-#: how the lines begin that tell how far it is: uv's, and ours
-STEPS = ("Resolved ", "Prepared ", "Downloading ", "Building ", "Installed ", "Bytecode compiled ", "Making ")
-
-Say = Callable[[str], None]
-
-
-class UvFailed(Exception):
-    """``uv`` ended with an error; the text is what it said."""
 
 
 def install(*, variant: Variant | None = None, say: Say = lambda line: None) -> bool:
@@ -85,7 +49,7 @@ def install(*, variant: Variant | None = None, say: Say = lambda line: None) -> 
         return False
     try:
         check_host(chosen)
-        with _only_one():
+        with only_one(settings.SOVEREIGN.data_dir / "engine-install.lock"):
             if is_current(chosen):  # somebody else did it meanwhile
                 report("installed", "")
                 return False
@@ -171,31 +135,17 @@ def find_ollama() -> str | None:
     return address if isinstance(answer, dict) and "version" in answer else None
 
 
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """One installation at a time in a data directory; the others wait for it."""
-    with (settings.SOVEREIGN.data_dir / "engine-install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(variant: Variant, say: Say) -> None:
-    engine_dir: Path = settings.SOVEREIGN.engine_dir
-    for leftover in engine_dir.parent.glob("engine.new-*"):  # of interrupted installations: the lock is ours
-        shutil.rmtree(leftover, ignore_errors=True)
-    if (user := _process_in(engine_dir)) is not None:
-        raise cannot_run(f"{engine_dir} is to be replaced and process {user} still runs from it")
-    draft = engine_dir.with_name(f"engine.new-{os.getpid()}")
     log_file = settings.SOVEREIGN.data_dir / "logs" / "engine-install.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log_file.open("a") as log:
-            _make_environment(draft, variant, _teller(log.write, say))
+            tell = _teller(log.write, say)
+            environments.build(settings.SOVEREIGN.engine_dir, lambda draft: _fill(draft, variant, tell))
+    except StillUsed as error:
+        raise cannot_run(str(error)) from None
     except UvFailed as failure:
-        shutil.rmtree(draft, ignore_errors=True)
         raise cannot_run(f"{meaning(str(failure))} (details: {log_file})") from None
-    write_stamp(draft, variant)
-    _swap(draft, engine_dir)
 
 
 def _teller(write: Callable[[str], object], say: Say) -> Say:
@@ -212,11 +162,10 @@ def _teller(write: Callable[[str], object], say: Say) -> Say:
     return tell
 
 
-def _make_environment(folder: Path, variant: Variant, tell: Say) -> None:
+def _fill(folder: Path, variant: Variant, tell: Say) -> None:
     tell(f"Making the engine's environment ({variant}).")
-    uv([*_uv(), "venv", "--no-project", "--relocatable", "--python", ENGINE_PYTHON, str(folder)], variant, tell)
-    sync = [*_uv(), "pip", "sync", "--python", str(folder / "bin" / "python"), "--compile-bytecode"]
-    pins = str(pins_file(variant))
+    environments.make_environment(folder, lambda command: uv(command, variant, tell))
+    sync, pins = environments.sync_command(folder), str(pins_file(variant))
     try:
         uv([*sync, pins], variant, tell)
     except UvFailed as failure:
@@ -226,88 +175,15 @@ def _make_environment(folder: Path, variant: Variant, tell: Say) -> None:
         uv([*sync, "--torch-backend", "cpu", pins], variant, tell)
     if not next(folder.glob(f"lib/python*/site-packages/{API_SERVER}"), None):
         raise UvFailed("vLLM's server is not where it should be")
+    write_stamp(folder, variant)
 
 
-def _uv() -> list[str]:
-    if importlib.util.find_spec("uv") is not None:
-        return [sys.executable, "-m", "uv"]
-    if found := shutil.which("uv"):
-        return [found]
-    raise cannot_run("uv, which installs it, is missing: `pip install uv`")
-
-
-def uv(command: list[str], variant: Variant, tell: Say) -> None:
+def uv(arguments: list[str], variant: Variant, tell: Say) -> None:
     """
+    Wheels beside the index are for the CPU only: a ``torch 2.13.0+cpu`` there satisfies ``torch==2.13.0`` too.
+
     :raises UvFailed: with the last lines it printed.
     """
-    lines: list[str] = []
-    process = subprocess.Popen(  # noqa: S603 (our own command line)
-        command,
-        cwd=settings.SOVEREIGN.base_dir,
-        env=uv_environment(os.environ, variant),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line := line.strip():
-                lines.append(line)
-                if not line.startswith("+ "):  # one line for each package
-                    tell(line)
-    except BaseException:
-        process.kill()
-        raise
-    finally:
-        process.stdout.close()
-        process.wait()
-    if process.returncode != 0:
-        raise UvFailed("\n".join(lines[-20:]) or f"uv ended with status {process.returncode}")
-
-
-def uv_environment(environment: Mapping[str, str], variant: Variant) -> dict[str, str]:
-    """The environment for uv, with pip's settings in its own terms.
-
-    Wheels beside the index are for the CPU only: a ``torch 2.13.0+cpu`` there satisfies ``torch==2.13.0`` too.
-    """
-    result = {name: value for name, value in environment.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    result |= {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-    for pip_name, uv_name in PIP_SETTINGS.items():
-        value = environment.get(pip_name, "")
-        if not value or uv_name in environment or (pip_name == "PIP_FIND_LINKS" and variant == "gpu"):
-            continue
-        result[uv_name] = ",".join(value.split()) if pip_name == "PIP_FIND_LINKS" else value
-    return result
-
-
-def meaning(text: str) -> str:
-    """What uv's output means, as half a sentence."""
-    for pattern, sentence in FAILURES:
-        if pattern.search(text):
-            return sentence
-    last = text.strip().splitlines()[-1:] or ["uv failed"]
-    return f"uv said: {last[0][:200]}"
-
-
-def _process_in(folder: Path) -> int | None:
-    """A process that runs a program of this folder: its imports would break if the folder went away."""
-    marker = f"{folder}/".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cmdline").read_bytes().startswith(marker):
-                return int(entry.name)
-        except OSError:
-            continue
-    return None
-
-
-def _swap(draft: Path, engine_dir: Path) -> None:
-    old = engine_dir.with_name(f"engine.new-{os.getpid()}.old")
-    if engine_dir.is_symlink():
-        engine_dir.unlink()
-    elif engine_dir.exists():
-        engine_dir.rename(old)
-    draft.rename(engine_dir)
-    shutil.rmtree(old, ignore_errors=True)
+    environment = uv_environment(os.environ, wheels=variant == "cpu")
+    command = [*environments.uv_program(), *arguments]
+    environments.call(command, folder=settings.SOVEREIGN.base_dir, environment=environment, tell=tell)

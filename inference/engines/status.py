@@ -12,7 +12,7 @@ from django.db import Error as DatabaseError
 from inference import resolution
 from inference.engines.installation import installation
 from inference.models import Engine, Provider
-from inference.services.providers import is_inner_host
+from sovereign.core.addresses import is_inner_host
 from sovereign.core.database import now
 
 log = structlog.get_logger(__name__)

@@ -196,7 +196,7 @@ def _tokens(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_tokens, value))
     if isinstance(value, dict):
-        picture = value.get("type") in ("image_url", "image", "input_image")
+        picture = value.get("type") in ("image_url", "image_file", "image", "input_image")
         return TOKENS_OF_PICTURE if picture else sum(map(_tokens, value.values()))
     return 1 if isinstance(value, int) else 0
 

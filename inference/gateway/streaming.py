@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from inference import pictures
 from inference.adapters import adapter_for
 from inference.adapters.base import Adapter, Endpoint
 from inference.calls import CompletionRequest, Embedded, EmbeddingRequest, Moderated, ModerationRequest
@@ -33,7 +34,16 @@ def stream(request: ChatRequest) -> AsyncGenerator[Delta, None]:
     :raises EngineUnavailable: nothing can serve the model now; nothing was begun.
     :raises InferenceError: the call failed.
     """
+    if pictures.has_stored(request):
+        return _deltas(request, "chat", _with_pictures)
     return _deltas(request, "chat", lambda adapter, endpoint, asked: adapter.stream(endpoint, asked))
+
+
+async def _with_pictures(adapter: Adapter, endpoint: Endpoint, asked: ChatRequest) -> AsyncGenerator[Delta, None]:
+    shown = await pictures.shown(asked, sees=endpoint.capabilities.vision)
+    async with aclosing(adapter.stream(endpoint, shown)) as deltas:
+        async for delta in deltas:
+            yield delta
 
 
 def complete(request: CompletionRequest) -> AsyncGenerator[Delta, None]:

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from inference.models import Provider
-from inference.services.providers import checked_address, keep_engine, restart_engine
+from inference.services.providers import keep_engine, restart_engine
 from inference.services.registry import forget_catalogue
+from sovereign.core.addresses import checked_address
 from sovereign.core.configuration import Configuration
 from sovereign.core.database import now, service
 from sovereign.core.errors import ApiError

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
@@ -17,21 +16,17 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from inference.models import Engine, Provider
-from inference.secrets import seal
+from inference.secrets import KEY_VARIABLE, MAXIMUM_KEY, seal
 from inference.services.registry import forget_catalogue
 from inference.snapshot import changed
 from sovereign.accounts import audit
 from sovereign.accounts.models import Project
+from sovereign.core.addresses import checked_address
 from sovereign.core.database import now, service
-from sovereign.core.egress import EgressRefused, check_url, is_public
 from sovereign.core.errors import ApiError
 
-MAXIMUM_ADDRESS = 500  # characters
-MAXIMUM_KEY = 4_096
 MAXIMUM_PROVIDER_NAME = 64
 LONGEST = 86_400  # seconds that an answer may be waited for
-#: which environment variables may be sent to a provider: those that are named as keys, and none of this house's own
-KEY_VARIABLE = re.compile(r"(?!SOVEREIGN_)[A-Z][A-Z0-9_]*_API_KEY")
 PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 #: of what environment variables describe
 RESERVED_NAMES = frozenset({"external", "openai", "anthropic", "ollama"})
@@ -47,7 +42,6 @@ OPTIONS: dict[str, dict[str, tuple[type, ...]]] = {
     },
 }
 AT_LEAST_ONE = frozenset({"max_tokens", "num_ctx", "num_batch", "num_thread"})
-INNER_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 PATIENCE = ("first_token_seconds", "idle_seconds", "total_seconds")
 #: after a change of these its engine has to prove itself anew
 RESTARTING = frozenset({"base_url", "key", "key_variable", "inner_network", "enabled"})
@@ -183,40 +177,6 @@ def delete_provider(*, provider: Provider, user_id: int | None = None) -> None:
 def record_pull(*, provider: Provider, model: str, user_id: int | None = None) -> None:
     """Somebody told it to fetch a model."""
     audit.record_of_person(user_id, "provider.model_pulled", provider, name=provider.name, model=model)
-
-
-def checked_address(url: str, *, inner_network: bool) -> str:
-    """The address without a slash at its end.
-
-    :raises ApiError: no address of a server, or one that would carry words through open networks.
-    """
-    url = url.strip().rstrip("/")
-    try:
-        check_url(url, inner_network=inner_network)
-    except EgressRefused as refused:
-        hint = " If that is meant, tick that it may be one." if str(refused).endswith("inner network.") else ""
-        raise ApiError(f"{refused}{hint}", param="base_url") from None
-    if "?" in url or "#" in url or len(url) > MAXIMUM_ADDRESS:
-        raise ApiError("The address ends with its path, of at most 500 characters.", param="base_url")
-    parts = urlsplit(url)
-    if not inner_network and parts.scheme != "https":
-        raise ApiError("Outside of an inner network the address has to be https://.", param="base_url")
-    if not inner_network and is_inner_host(parts.hostname or ""):
-        raise ApiError(
-            f"{parts.hostname} is an address of an inner network. If that is meant, tick that it may be one.",
-            param="base_url",
-        )
-    return url
-
-
-def is_inner_host(host: str) -> bool:
-    """Whether a host is one of an inner network by its name or address alone; nothing is looked up."""
-    try:
-        ip_address(host)
-    except ValueError:
-        name = host.rstrip(".").lower()
-        return "." not in name or name.endswith(INNER_ENDINGS)
-    return not is_public(host)
 
 
 def keep_engine(provider: Provider) -> Engine:

@@ -102,7 +102,9 @@ def pool_batches(tokenizer: Tokenizer, pool: int) -> list[Batch]:
         groups[-1].append(pair)
     std_random.Random(f"{SEED}:pool:{pool}").shuffle(groups)
     pad = tokenizer.encode(PAD).ids[0]
-    return [padded(group, pad) for group in groups]
+    batches = [padded(group, pad) for group in groups]
+    # Of a document that was cut to its length nothing may be left to learn: its loss would be no number.
+    return [batch for batch in batches if (batch.targets >= 0).any()]
 
 
 def padded(group: list[tuple[list[int], list[int]]], pad: int) -> Batch:

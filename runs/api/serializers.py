@@ -9,6 +9,7 @@ from django.http import QueryDict
 from assistants.api.fields import ResponseFormatField, ToolField, ToolResourcesSerializer
 from assistants.models import INSTRUCTIONS_LENGTH, MODEL_LENGTH, ReasoningEffort
 from inference.api.fields import FunctionName
+from runs.asked import MOST_CALLS
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
     SHOWN,
@@ -29,7 +30,6 @@ OVERRIDE_TOOLS = 20
 MINIMUM_BUDGET = 256  # tokens
 FOUND_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 TOOL_OUTPUT_LENGTH = 512_000  # characters
-MAXIMUM_TOOL_OUTPUTS = 128  # a turn of a model has no more calls
 CHOICES = ["none", "auto", "required"]
 TRUNCATIONS = ["auto", "last_messages"]
 
@@ -121,7 +121,7 @@ class ToolOutput(StrictSerializer):
 
 
 class ToolOutputsRequest(StrictSerializer):
-    tool_outputs = StrictList(child=ToolOutput(), maximum=MAXIMUM_TOOL_OUTPUTS)
+    tool_outputs = StrictList(child=ToolOutput(), maximum=MOST_CALLS)
     stream = StrictBoolean(required=False, allow_null=True)
 
 

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
+from runs import asked
 from runs.events import EventLog
 from runs.models import Run, RunStep
 from runs.querysets import RunQuerySet
+from runs.services import calls
 from runs.services.creation import Begun
 from runs.services.reaping import end_overdue, end_overdue_of, expire_if_due
 from runs.services.recorder import Recorder
@@ -28,7 +30,6 @@ from threads.models import Thread
 T = TypeVar("T")
 
 SHOWN = 64  # characters of a call's id that an error repeats
-MOST_SHOWN = 128  # ids
 CANCELLABLE = frozenset({Status.QUEUED, Status.IN_PROGRESS, Status.REQUIRES_ACTION})
 
 
@@ -125,28 +126,39 @@ def submit_tool_outputs(
 ) -> Begun:
     """Give the outputs of all pending calls and queue the run again; its stream goes on from the cursor.
 
+    A request for approval (:mod:`runs.services.approvals`) is such a call, and its answer the output.
+
     :param tool_outputs: ``tool_call_id`` and ``output``. The published schema lets the id be left out: the output is
         then that of the only call that waits.
-    :raises ApiError: 400 where the run does not wait for outputs, or they are not exactly those it waits for.
+    :raises ApiError: 400 where the run does not wait for outputs, or they are not exactly those it waits for, or one
+        does not answer its request.
     """
     run = _lock(principal, thread_id, run_id)
     if run.status != Status.REQUIRES_ACTION:
         raise errors.ApiError(f'Runs in status "{run.status}" do not accept tool outputs.')
     step = RunStep.objects.of_run(run.id).filter(status=RunStep.StepStatus.IN_PROGRESS).latest("position")
-    expected = [call["id"] for call in step.tool_calls if call["type"] == "function"]
+    expected = [call["id"] for call in asked.waiting(step.tool_calls, step.asked)]
     if len(expected) == len(tool_outputs) == 1:
         tool_outputs = [{"tool_call_id": expected[0], **tool_outputs[0]}]
     given = [output.get("tool_call_id") for output in tool_outputs]
     if Counter(expected) != Counter(given):
-        shown = [call_id and call_id[:SHOWN] for call_id in given[:MOST_SHOWN]]
+        shown = [call_id and call_id[:SHOWN] for call_id in given[: asked.MOST_CALLS]]
         raise errors.ApiError(f"Expected tool outputs for call_ids {expected}, got {shown}")
     cursor = run.last_seq
     with EventLog() as log:
         recorder = Recorder(log, run)
-        recorder.finish_tool_calls(step, {output["tool_call_id"]: output["output"] for output in tool_outputs})
+        calls.take_outputs(recorder, step, {output["tool_call_id"]: output["output"] for output in tool_outputs})
         recorder.move(Status.QUEUED, required_action=None)
+    _record_answers(principal, run, [step.asked[call_id] for call_id in expected if call_id in step.asked])
     transaction.on_commit(partial(bus.publish, bus.RUN_WAITING, {"run": run.id}))
     return Begun(run, cursor)
+
+
+def _record_answers(principal: Principal, run: Run, entries: list[asked.Entry]) -> None:
+    """Note who consented to what, and who did not."""
+    for entry in entries:
+        action = "run.call_approved" if entry["approval"] == asked.Approval.GIVEN else "run.call_refused"
+        audit.record(principal, action, run, tool=entry["tool"])
 
 
 def lock_runs_of(thread_id: str) -> None:

@@ -23,7 +23,8 @@ from runs.models import Run
 from runs.rendering import changing_fields
 from runs.services.reaping import end_overdue_of
 from runs.states import Status
-from runs.tools import REGISTRY
+from runs.tools import CONTRACT_TOOLS
+from runs.tools.base import FUNCTION
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import RUNS_WRITE, THREADS_WRITE
@@ -34,7 +35,6 @@ from threads import services as threads
 from threads.models import Message, Thread
 from threads.rendering import render_thread
 
-OFFERED_TOOLS = frozenset({"function", *REGISTRY})
 CLOCKS_AGREE = timedelta(seconds=1)
 
 
@@ -143,12 +143,21 @@ def _born(run_id: str) -> datetime:
 def _refuse_unoffered_tools(tools: list[dict[str, Any]]) -> None:
     """A tool that this server cannot run is refused when a run asks for it, never silently left out."""
     for index, tool in enumerate(tools):
-        if tool["type"] not in OFFERED_TOOLS:
+        if reason := _why_unoffered(tool["type"]):
             raise errors.ApiError(
-                f"The tool '{tool['type']}' is not available on this server.",
+                f"The tool '{tool['type']}' is not available on this server{reason}",
                 param=f"tools[{index}].type",
                 code="unsupported_tool",
             )
+
+
+def _why_unoffered(kind: str) -> str:
+    if kind == FUNCTION:
+        return ""
+    if kind not in CONTRACT_TOOLS:
+        return "."
+    reason = CONTRACT_TOOLS[kind].unavailable()
+    return f": {reason}" if reason else ""
 
 
 def _refuse_unknown_choice(choice: Any, tools: list[dict[str, Any]]) -> None:

@@ -31,14 +31,21 @@ class Operation:
 class Text:
     """A piece of a message; neighbouring pieces are joined before they are written, but a citation stands alone.
 
+    :ivar index: the text's place among the message's parts.
     :ivar produced: of how many pieces of the engine's it was made.
     """
 
     message_id: str
     pieces: list[str]
     first: bool
+    index: int = 0
     annotation: dict[str, Any] | None = None
     produced: int = 1
+
+    @property
+    def size(self) -> int:
+        """Characters of its newest piece."""
+        return len(self.pieces[-1])
 
     def absorb(self, other: Delta) -> bool:
         """Take in the delta that comes next, where it goes on with the same text."""
@@ -49,30 +56,77 @@ class Text:
         return True
 
     def apply(self, recorder: Recorder) -> None:
-        text, annotations = "".join(self.pieces), [self.annotation] if self.annotation else []
-        recorder.append_text(self.message_id, text, first=self.first, annotations=annotations, pieces=self.produced)
+        recorder.append_text(
+            self.message_id,
+            "".join(self.pieces),
+            first=self.first,
+            index=self.index,
+            annotations=[self.annotation] if self.annotation else [],
+            pieces=self.produced,
+        )
 
 
 @dataclass(slots=True)
-class Arguments:
-    """A piece of a tool call's arguments, joined like text."""
+class CallText:
+    """A piece of what a model writes of a tool call, joined like a message's text.
+
+    :ivar type: of the call.
+    :ivar field: of the call, that it is a piece of.
+    """
 
     step_id: str
     index: int
+    type: str
+    field: str
     pieces: list[str]
+
+    @property
+    def size(self) -> int:
+        """Characters of its newest piece."""
+        return len(self.pieces[-1])
 
     def absorb(self, other: Delta) -> bool:
         """Take in the delta that comes next, where it goes on with the same call."""
-        if not isinstance(other, Arguments) or (other.step_id, other.index) != (self.step_id, self.index):
+        if not isinstance(other, CallText) or (other.step_id, other.index) != (self.step_id, self.index):
             return False
         self.pieces += other.pieces
         return True
 
     def apply(self, recorder: Recorder) -> None:
-        recorder.append_arguments(self.step_id, self.index, "".join(self.pieces), pieces=len(self.pieces))
+        delta = {"type": self.type, self.type: {self.field: "".join(self.pieces)}}
+        recorder.append_to_call(self.step_id, self.index, delta, pieces=len(self.pieces))
 
 
-Delta = Text | Arguments
+@dataclass(slots=True)
+class CallOutput:
+    """What a tool that is carried out here lets clients see of its call. Logs that go on are joined like text."""
+
+    step_id: str
+    index: int
+    delta: dict[str, Any]
+    size: int  # characters
+
+    def absorb(self, other: Delta) -> bool:
+        """Take in the delta that comes next, where both are of the same logs."""
+        if not isinstance(other, CallOutput) or (other.step_id, other.index) != (self.step_id, self.index):
+            return False
+        mine, its = _logs_of(self.delta), _logs_of(other.delta)
+        if mine is None or its is None or mine["index"] != its["index"]:
+            return False
+        mine["logs"] += its["logs"]
+        return True
+
+    def apply(self, recorder: Recorder) -> None:
+        recorder.append_to_call(self.step_id, self.index, self.delta)
+
+
+def _logs_of(delta: dict[str, Any]) -> dict[str, Any] | None:
+    """The one output of a delta, where it is logs."""
+    outputs = delta[delta["type"]].get("outputs") or []
+    return outputs[0] if len(outputs) == 1 and outputs[0]["type"] == "logs" else None
+
+
+Delta = Text | CallText | CallOutput
 
 
 @dataclass(slots=True)

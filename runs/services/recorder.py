@@ -11,10 +11,12 @@ from django.db.models import F
 
 from inference.chat import Usage
 from runs import events
+from runs.asked import is_settled
 from runs.events import EventLog
 from runs.fold import Folded, fold
 from runs.models import Run, RunEvent, RunStep
 from runs.rendering import changing_fields, render_step, usage
+from runs.services import uses
 from runs.states import ENDED_AT, TRANSITIONS, IllegalTransition, Status
 from sovereign.core.database import now
 from threads import services as threads
@@ -42,6 +44,22 @@ STEP_TIMES = {
     Step.FAILED: "failed_at",
     Step.EXPIRED: "expired_at",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What code has made and no message shows yet: the ids of images, and of files."""
+
+    images: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def attachments(self) -> list[dict[str, Any]]:
+        """The files, as the contract's messages have them."""
+        return [{"file_id": file_id, "tools": [{"type": "code_interpreter"}]} for file_id in self.files]
+
+
+NOTHING_MADE = Made()
 
 
 @dataclass(slots=True)
@@ -109,17 +127,27 @@ class Recorder:
 
     # -------------------------------------------------------------------------------------------- messages
 
-    def begin_message(self, *, step_id: str, message_id: str) -> None:
-        """Open a message and its step. Both ids are the caller's, so that deltas can follow without waiting."""
+    def begin_message(self, *, step_id: str, message_id: str, made: Made = NOTHING_MADE) -> None:
+        """Open a message and its step. Both ids are the caller's, so that deltas can follow without waiting.
+
+        :param made: what the message shows of what code has made: images stand before its text.
+        """
         assert self.thread is not None
         details = {"type": "message_creation", "message_creation": {"message_id": message_id}}
         self._begin_step(step_id, RunStep.Type.MESSAGE_CREATION, details)
         message = threads.open_message(
-            self.thread, message_id=message_id, run_id=self.run.id, assistant_id=self.run.assistant_id or ""
+            self.thread,
+            message_id=message_id,
+            run_id=self.run.id,
+            assistant_id=self.run.assistant_id or "",
+            attachments=made.attachments,
         )
         payload = render_message(message)
         self.log.append(self.run, events.MESSAGE_CREATED, payload)
         self.log.append(self.run, events.MESSAGE_IN_PROGRESS, payload)
+        for index, file_id in enumerate(made.images):
+            image = {"index": index, "type": "image_file", "image_file": {"file_id": file_id, "detail": "auto"}}
+            self.log.append(self.run, events.MESSAGE_DELTA, {"id": message_id, "content": [image]} | _counted(0))
 
     def append_text(
         self,
@@ -127,100 +155,50 @@ class Recorder:
         text: str,
         *,
         first: bool,
+        index: int = 0,
         annotations: Sequence[dict[str, Any]] = (),
         pieces: int = 1,
     ) -> None:
-        """A part of the message's one text; ``pieces`` says of how many of the engine's it was made."""
+        """A piece of the message's one text.
+
+        :param index: the text's place among the message's parts.
+        :param pieces: of how many of the engine's it was made.
+        """
         value = {"value": text, "annotations": [*annotations]} if first or annotations else {"value": text}
-        data = {"id": message_id, "content": [{"index": 0, "type": "text", "text": value}]}
+        data = {"id": message_id, "content": [{"index": index, "type": "text", "text": value}]}
         self.log.append(self.run, events.MESSAGE_DELTA, data | _counted(pieces))
 
     def finish_message(self, *, step_id: str, spent: Usage) -> None:
         """Complete an open message, with what its events add up to, and its step."""
         step = RunStep.objects.get(pk=step_id)
         self._close_message(step, None)
-        self._close_step(step, Step.COMPLETED, spent=spent)
+        self.close_step(step, Step.COMPLETED, spent=spent)
 
     # -------------------------------------------------------------------------------------------- tool calls
 
     def begin_tool_calls(self, *, step_id: str) -> None:
         self._begin_step(step_id, RunStep.Type.TOOL_CALLS, {"type": "tool_calls", "tool_calls": []})
 
-    def begin_call(self, step_id: str, index: int, call_id: str, name: str) -> None:
-        """A call of a function of the application."""
-        function = {"name": name, "arguments": "", "output": None}
-        self.show_call(step_id, index, {"id": call_id, "type": "function", "function": function})
-
     def show_call(self, step_id: str, index: int, call: dict[str, Any]) -> None:
         """A call as it begins, in the contract's shape."""
         self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [{"index": index, **call}]})
 
-    def append_arguments(self, step_id: str, index: int, arguments: str, *, pieces: int = 1) -> None:
-        call = {"index": index, "type": "function", "function": {"arguments": arguments}}
+    def append_to_call(self, step_id: str, index: int, delta: dict[str, Any], *, pieces: int = 0) -> None:
+        """A part of a call, in the contract's shape; ``pieces`` says of how many of the engine's it was made."""
+        call = {"index": index, **delta}
         self.log.append(self.run, events.STEP_DELTA, {"id": step_id, "tool_calls": [call]} | _counted(pieces))
-
-    def require_action(self, *, step_id: str, spent: Usage) -> None:
-        """Hand the step's calls to the client: the run rests until their outputs come, and no worker holds it."""
-        self._wait_for_outputs(self._note_calls(step_id, spent))
-
-    def settle_calls(self, *, step_id: str, asked: dict[str, Any], spent: Usage) -> None:
-        """Note what is to be carried out here before any of it is: a worker that dies leaves it to another."""
-        step = self._note_calls(step_id, spent)
-        step.asked = asked
-        step.save(update_fields=["asked"])
-
-    def finish_server_calls(self, *, step_id: str, done: Sequence[dict[str, Any]]) -> None:
-        """Note what came of the calls that were carried out here; those that are left are the client's."""
-        step, results = RunStep.objects.get(pk=step_id), {call["id"]: call for call in done}
-        calls = [results.get(call["id"], call) for call in step.tool_calls]
-        step.step_details = {"type": "tool_calls", "tool_calls": calls}
-        if any(call["type"] == "function" for call in calls):
-            step.save(update_fields=["step_details"])
-            self._wait_for_outputs(step)
-        else:
-            self._close_step(step, Step.COMPLETED)
-
-    def _note_calls(self, step_id: str, spent: Usage) -> RunStep:
-        step = RunStep.objects.get(pk=step_id)
-        step.step_details = {"type": "tool_calls", "tool_calls": self._folded().tool_calls.get(step_id, [])}
-        step.usage = _usage_json(spent)
-        step.save(update_fields=["step_details", "usage"])
-        return step
-
-    def _wait_for_outputs(self, step: RunStep) -> None:
-        asked = [
-            {
-                "id": call["id"],
-                "type": "function",
-                "function": {name: call["function"][name] for name in ("name", "arguments")},
-            }
-            for call in step.tool_calls
-            if call["type"] == "function"
-        ]
-        self.move(
-            Status.REQUIRES_ACTION,
-            required_action={"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}},
-            lease_owner=None,
-            lease_expires_at=None,
-        )
-
-    def finish_tool_calls(self, step: RunStep, outputs: dict[str, str]) -> None:
-        """Fill the client's outputs in and complete the step."""
-        for call in step.step_details["tool_calls"]:
-            if call["type"] == "function":
-                call["function"]["output"] = outputs[call["id"]]
-        self._close_step(step, Step.COMPLETED)
 
     def abandon_step(self, step_id: str, message: str) -> None:
         """A step whose worker died in the middle of a tool call: it cannot be continued, the model is asked again."""
-        step, folded = RunStep.objects.get(pk=step_id), self._folded()
+        step, folded = RunStep.objects.get(pk=step_id), self.folded()
         step.last_error = {"code": "server_error", "message": message}
         step.step_details = {"type": "tool_calls", "tool_calls": folded.tool_calls.get(step_id, [])}
-        self._close_step(step, Step.FAILED, spent=self._count_pieces(step_id, folded))
+        self.close_step(step, Step.FAILED, spent=self._count_pieces(step_id, folded))
 
     # -------------------------------------------------------------------------------------------- inside
 
-    def _folded(self) -> Folded:
+    def folded(self) -> Folded:
+        """What the run has written so far."""
         stored = RunEvent.objects.after(self.run.id, 0).exclude(type__in=_NOT_FOLDED)
         return fold([*stored, *self.log.pending(self.run)])
 
@@ -246,12 +224,18 @@ class Recorder:
             if step.type == RunStep.Type.MESSAGE_CREATION:
                 written = step.message_id
                 self._close_message(step, MESSAGE_REASONS[to])
-            elif not step.tool_calls:
-                step.step_details["tool_calls"] = self._folded().tool_calls.get(step.id, [])
+            else:
+                step.step_details["tool_calls"] = self._calls_as_far_as_they_came(step)
+                uses.note_cut(self.run, step)
             if step.usage is None and spent is None:
-                spent = self._count_pieces(written, self._folded())
+                spent = self._count_pieces(written, self.folded())
             step.last_error = _step_error(last_error)
-            self._close_step(step, STEP_ENDINGS[to], spent=spent)
+            self.close_step(step, STEP_ENDINGS[to], spent=spent)
+
+    def _calls_as_far_as_they_came(self, step: RunStep) -> list[dict[str, Any]]:
+        """What is stored of the calls that rest, and what was shown of the one that was just carried out."""
+        stored = {call["id"]: call for call in step.tool_calls if is_settled(step.asked.get(call["id"]))}
+        return [stored.get(call["id"], call) for call in self.folded().tool_calls.get(step.id, [])]
 
     def _count_pieces(self, written: str, folded: Folded) -> Usage:
         """Count a model call that was cut, of which no engine told the tokens, by the pieces that came of it."""
@@ -260,18 +244,18 @@ class Recorder:
         return spent
 
     def _close_message(self, step: RunStep, incomplete_reason: str | None) -> None:
-        content = self._folded().content.get(step.message_id) or [threads.text_part("")]
+        content = self.folded().content.get(step.message_id) or [threads.text_part("")]
         message = threads.close_message(step.message_id, content=content, incomplete_reason=incomplete_reason)
         if message is None:
             return
         type = events.MESSAGE_COMPLETED if incomplete_reason is None else events.MESSAGE_INCOMPLETE
         self.log.append(self.run, type, render_message(message))
 
-    def _close_step(self, step: RunStep, status: Step, *, spent: Usage | None = None) -> None:
+    def close_step(self, step: RunStep, status: Step, *, spent: Usage | None = None) -> None:
         step.status = status
         setattr(step, STEP_TIMES[status], now())
         if spent is not None:
-            step.usage = _usage_json(spent)
+            step.usage = usage_json(spent)
         step.save()
         payload = render_step(self.run, step)
         if status == Step.COMPLETED:  # the service showed it there, and only there
@@ -294,5 +278,5 @@ def _step_error(last_error: dict[str, str] | None) -> dict[str, str] | None:
     return last_error
 
 
-def _usage_json(spent: Usage) -> dict[str, Any]:
+def usage_json(spent: Usage) -> dict[str, Any]:
     return usage(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, spent.reasoning_tokens)

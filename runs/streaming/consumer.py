@@ -1,5 +1,8 @@
 """The WebSocket of a thread: ``{"subscribe": run_id, "after": seq}`` in, ``{"run", "seq", "event", "data"}`` out.
 
+Calls that wait for a person's consent are answered by ``{"approve": run_id, "calls": [{"call_id", "approve": bool,
+"reason"}]}``, all of a run's at once; what comes of it is told to those who follow the run.
+
 What is wrong with a frame is told as ``{"event": "error", "data"}``, and the socket stays open. It is closed with 4401
 when the rights it was opened with are gone, with 1009 after a frame that is too large or binary, and with 1011 when a
 subscription cannot be looked up; then the client connects again.
@@ -10,21 +13,23 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import orjson
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.db import Error as DatabaseError
 
 from runs.models import Run
+from runs.services import control
+from runs.streaming import frames
 from runs.streaming.reader import read
 from runs.streaming.rights import GLANCE, Rights
 from sovereign.accounts import credentials
 from sovereign.accounts.scopes import RUNS_READ
 from sovereign.core.database import in_database
 from sovereign.core.errors import ApiError, not_found, unavailable
+from sovereign.core.origins import is_allowed_origin
 from threads.services import note_reading
 
 log = structlog.get_logger(__name__)
@@ -83,21 +88,33 @@ class ThreadConsumer(AsyncWebsocketConsumer):
 
     async def _handle(self, text: str) -> None:
         try:
-            run_id, after = _subscription(text)
-            if len(self._tasks) >= SUBSCRIPTIONS:
-                raise ApiError(f"At most {SUBSCRIPTIONS} runs can be followed on one socket.", code="too_many")
-            await in_database(self._check_visible, run_id)
+            await self._obey(frames.read(text))
         except ApiError as error:
             await self._tell(error)
-            return
         except DatabaseError as error:
             log.warning("websocket_failed", error=type(error).__name__)
             await self._tell(unavailable("The database does not answer. Connect again."))
             await self.close(FAILED)
+
+    async def _obey(self, frame: frames.Subscription | frames.Answers) -> None:
+        if isinstance(frame, frames.Answers):
+            await in_database(self._answer, frame)
             return
-        if previous := self._tasks.pop(run_id, None):
+        if len(self._tasks) >= SUBSCRIPTIONS:
+            raise ApiError(f"At most {SUBSCRIPTIONS} runs can be followed on one socket.", code="too_many")
+        await in_database(self._check_visible, frame.run_id)
+        if previous := self._tasks.pop(frame.run_id, None):
             previous.cancel()
-        self._tasks[run_id] = asyncio.create_task(self._follow(run_id, after))
+        self._tasks[frame.run_id] = asyncio.create_task(self._follow(frame.run_id, frame.after))
+
+    def _answer(self, frame: frames.Answers) -> None:
+        self._check_visible(frame.run_id)
+        control.submit_tool_outputs(
+            principal=self.rights.principal,
+            thread_id=self._thread_id,
+            run_id=frame.run_id,
+            tool_outputs=frame.outputs,
+        )
 
     def _check_visible(self, run_id: str) -> None:
         if "\x00" in run_id + self._thread_id:  # Postgres refuses to look for one
@@ -142,34 +159,3 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _subscription(text: str) -> tuple[str, int]:
-    """:raises ApiError: the frame is not ``{"subscribe": run_id, "after": seq}``."""
-    try:
-        frame: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        frame = None
-    if not isinstance(frame, dict) or not isinstance(frame.get("subscribe"), str):
-        raise ApiError('Expected a frame like {"subscribe": "run_…", "after": 0}.', code="invalid_frame")
-    after = frame.get("after", 0)
-    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**31:
-        raise ApiError("'after' must be the number of an event.", param="after", code="invalid_type")
-    return frame["subscribe"], after
-
-
-def is_allowed_origin(origin: str | None, host: str) -> bool:
-    """Whether a page of ``origin`` may connect: our own pages, and those that CORS allows.
-
-    Browsers always say where a page came from; other programs have no origin, and bring a key or a ticket. The port
-    counts: cookies do not keep two servers of one host apart.
-    """
-    configuration = settings.SOVEREIGN
-    if origin is None or origin in (configuration.base_url, *configuration.cors_origins):
-        return True
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    is_own = parts.netloc == host and parts.hostname in settings.ALLOWED_HOSTS
-    return is_own and (not configuration.is_https or parts.scheme == "https")

@@ -16,7 +16,7 @@ from assistants.knowledge.services import stores
 from inference.chat import InferenceError
 from runs.citations import ANONYMOUS, mark_of
 from runs.tools import passages
-from runs.tools.base import Call, ServerTool
+from runs.tools.base import Call, ServerTool, Work
 from sovereign.core.database import in_database
 
 DESCRIPTION = "Search the files that were uploaded for this conversation."
@@ -34,6 +34,7 @@ NO_RESULT = (TOO_MANY, SPENT)
 
 class FileSearch(ServerTool):
     type = "file_search"
+    kind = "file_search"
 
     def definition(self, name: str) -> dict[str, Any]:
         parameters = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -48,21 +49,22 @@ class FileSearch(ServerTool):
             said = said.get("query") or next((value for value in said.values() if isinstance(value, str)), "")
         return {"query": str(said).strip()[:QUERY_LENGTH]}
 
-    def begun(self, call_id: str) -> Call:
+    def begun(self, name: str, call_id: str) -> Call:
         return {
             "id": call_id,
             "type": self.type,
             "file_search": {"ranking_options": self._ranking_shown(), "results": []},
         }
 
-    async def carry_out(self, call: Call, arguments: dict[str, Any], done: Sequence[Call]) -> Call:
+    async def carry_out(self, call: Call, arguments: dict[str, Any], work: Work) -> Call:
         query, searched = arguments["query"], self.stores()
+        earlier = [other for other in work.done if other["type"] == self.type]
         await in_database(use, self.surroundings.project_id, searched)
         if not query or not searched:
             return _with_results(call, [], NO_STORES if query else NO_QUERY)
-        tokens = self._tokens_left(done)
-        if len(done) >= SEARCHES or tokens <= 0:
-            return _with_results(call, [], TOO_MANY if len(done) >= SEARCHES else SPENT)
+        tokens = self._tokens_left(earlier)
+        if len(earlier) >= SEARCHES or tokens <= 0:
+            return _with_results(call, [], TOO_MANY if len(earlier) >= SEARCHES else SPENT)
         found = await search(
             project_id=self.surroundings.project_id,
             store_ids=searched,
@@ -73,6 +75,9 @@ class FileSearch(ServerTool):
         )
         results = _within(map(_result, found.hits), tokens)
         return _with_results(call, results, SPENT if found.hits and not results else found.note)
+
+    def failed(self, call: Call, message: str) -> Call:
+        return _with_results(call, [], message)
 
     def told(self, call: Call, *, position: int, earlier: Sequence[Call], room: int) -> str:
         work = call["file_search"]
@@ -123,8 +128,8 @@ class FileSearch(ServerTool):
     def _is_old(self) -> bool:
         return self.surroundings.model.startswith(OLD_MODELS)
 
-    def _tokens_left(self, done: Sequence[Call]) -> int:
-        spent = sum(count_tokens(_text_of(result)) for result in _results_of(done))
+    def _tokens_left(self, earlier: Sequence[Call]) -> int:
+        spent = sum(count_tokens(_text_of(result)) for result in _results_of(earlier))
         return (TOKENS_OLD if self._is_old() else TOKENS) - spent
 
 

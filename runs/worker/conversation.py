@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 
+from runs.asked import BEFOREHAND, KEPT, with_kept
 from runs.models import Run, RunStep
+from runs.services.recorder import Made
 from runs.tools import passages
+from runs.tools.base import FUNCTION, ServerTool
+from runs.tools.functions import output_within
 from runs.tools.toolbox import Toolbox
 from threads import context
 from threads.models import Message
 
 Step = RunStep.StepStatus
 FOUND_SHARE = 0.5  # of a prompt, that everything together may take which was found or done here
-BEFOREHAND = "beforehand"  # in a step's ``asked``: nobody called the tool, it was used before the model was asked
 
 
 class Done(NamedTuple):
@@ -63,17 +67,33 @@ class Conversation:
 
     def sources(self) -> dict[str, str]:
         """The files that the answer may cite, by their marks."""
-        return {mark: file_id for done in self._done() for mark, file_id in self._sources_of(done).items()}
+        of_calls = [self._sources_of(done) for done in self._done()]
+        lasting = [tool.lasting_sources() for tool in self.toolbox.all()]
+        return dict(chain.from_iterable(sources.items() for sources in (*lasting, *of_calls)))
+
+    def made(self) -> Made:
+        """What code has made since the run's last message."""
+        shown = max((step.position for step in self.steps if step.type == RunStep.Type.MESSAGE_CREATION), default=0)
+        calls = [done.call for done in self._done() if done.step.position > shown]
+        outputs = [output for call in calls for output in call[call["type"]].get("outputs", ())]
+        images = [output["image"]["file_id"] for output in outputs if output["type"] == "image"]
+        files = {path: file_id for call in calls for path, file_id in call.get(KEPT, {}).get("files", {}).items()}
+        return Made(tuple(images), tuple(files.values()))
+
+    def _tool_of(self, done: Done) -> ServerTool | None:
+        return self.toolbox.named(done.step.asked[done.call["id"]]["tool"])
 
     def _sources_of(self, done: Done) -> dict[str, str]:
-        tool = self.toolbox.of_type(done.call["type"])
+        tool = self._tool_of(done)
         return tool.sources(done.call, position=done.step.position, earlier=done.earlier) if tool is not None else {}
 
     def _done(self) -> Iterator[Done]:
         """The calls that were carried out here."""
         for step in self.steps:
             if step.status == Step.COMPLETED:
-                calls = [call for call in step.tool_calls if call["id"] in step.asked]
+                calls = [
+                    with_kept(call, step.asked[call["id"]]) for call in step.tool_calls if call["id"] in step.asked
+                ]
                 yield from (Done(step, call, calls[:place]) for place, call in enumerate(calls))
 
     def _told(self) -> dict[str, str]:
@@ -83,11 +103,14 @@ class Conversation:
             tokens = min(tokens, self.prompt_budget)
         room, told = int(tokens * FOUND_SHARE * context.BYTES_PER_TOKEN), {}
         for done in reversed(list(self._done())):
-            call, tool = done.call, self.toolbox.of_type(done.call["type"])
-            if tool is not None:
-                told[call["id"]] = tool.told(call, position=done.step.position, earlier=done.earlier, room=room)
-                room -= len(told[call["id"]].encode())
+            told[done.call["id"]] = said = self._told_of(done, room)
+            room -= len(said.encode())
         return told
+
+    def _told_of(self, done: Done, room: int) -> str:
+        if (tool := self._tool_of(done)) is not None:
+            return tool.told(done.call, position=done.step.position, earlier=done.earlier, room=room)
+        return output_within(done.call, room) if done.call["type"] == FUNCTION else ""  # a tool that was taken away
 
     def _found(self, told: dict[str, str]) -> str:
         """What was found beforehand. That nothing was is no news: nobody had asked."""
@@ -110,15 +133,17 @@ class Conversation:
                 turns.append({"role": "assistant", "content": None})  # text and calls of one turn are one message
             turns[-1]["tool_calls"] = [self._as_sent(step, call) for call in step.tool_calls]
             for call in step.tool_calls:
-                output = call["function"]["output"] if call["type"] == "function" else told.get(call["id"])
+                output = told[call["id"]] if call["id"] in step.asked else call["function"]["output"]
                 turns.append({"role": "tool", "tool_call_id": call["id"], "content": output or ""})
         return turns
 
     def _as_sent(self, step: RunStep, call: dict[str, Any]) -> dict[str, Any]:
-        if call["type"] != "function":
-            arguments = step.asked.get(call["id"], {}).get("arguments", {})
-            return self.toolbox.as_asked(call, orjson.dumps(arguments).decode())
-        function = {name: call["function"][name] for name in ("name", "arguments")}
+        """A call as the function call that the model made."""
+        if call["type"] == "function":
+            function = {name: call["function"][name] for name in ("name", "arguments")}
+        else:
+            entry = step.asked[call["id"]]
+            function = {"name": entry["tool"], "arguments": orjson.dumps(entry["arguments"]).decode()}
         return {"id": call["id"], "type": "function", "function": function}
 
 
@@ -137,4 +162,5 @@ def _quoting(found: str, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_beforehand(step: RunStep) -> bool:
-    return any(asked.get(BEFOREHAND) for asked in step.asked.values())
+    """Whether nobody called its tool: it was used before the model was asked."""
+    return any(entry.get(BEFOREHAND) for entry in step.asked.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import aclosing
 from enum import Enum
 
@@ -19,21 +18,20 @@ from inference.chat import (
     TextDelta,
     ToolCallDelta,
     TooManyCalls,
-    Usage,
 )
-from runs.citations import Piece
+from runs.asked import waiting
 from runs.models import Run
-from runs.services.flushing import Arguments, Operation, Text
+from runs.services import calls
+from runs.services.flushing import Operation
 from runs.services.leases import Lease
-from runs.services.recorder import Recorder
 from runs.states import Status
-from runs.worker.errands import carry_out, search_beforehand, wait_for_files
+from runs.tools.mcp import refresh
+from runs.worker.errands import Errand, Errands, search_beforehand, wait_for_files
 from runs.worker.planning import Plan
-from runs.worker.rebuild import Assignment, Errand, lacks_json_word, rebuild
-from runs.worker.turn import ServerCall, Turn
+from runs.worker.rebuild import Assignment, lacks_json_word, rebuild
+from runs.worker.turn_writer import TurnWriter, stopping_short
 from runs.worker.writer import EventWriter, Fenced, Stopping
 from sovereign.core.database import in_database
-from sovereign.core.ids import new_id
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +41,6 @@ DATABASE_PATIENCE = 30.0  # seconds that a database may be away
 TURN_PAUSE = 1.0  # seconds until a run is taken again that was too many
 UNEXPECTED = "Sorry, something went wrong."
 JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-ENDLESS = "The model called tools again and again and did not answer."
 INTERRUPTED = "The worker stopped in the middle of the answer, and this engine cannot continue it."
 
 
@@ -63,6 +60,7 @@ class Execution:
         self._writer = writer
         self._channel = writer.open(lease)
         self._interruption: Interruption | None = None
+        self._refreshed = False
         self.task = asyncio.create_task(self._run(), name=f"run {lease.run_id}")
 
     def interrupt(self, why: Interruption) -> None:
@@ -146,32 +144,43 @@ class Execution:
         if assignment.request.continues and not assignment.can_continue:
             raise InferenceError(INTERRUPTED)
         if reason := _exhausted(assignment):
-            await self._incomplete(reason)
+            await self._writer.commit(self._channel, stopping_short(reason))
             return False
         if lacks_json_word(assignment.request):
             raise InferenceError(JSON_WORD, "invalid_prompt")
         try:
             return await self._act(assignment)
         except TooManyCalls:  # whoever waits for its turn has no worker's place
-            await self._writer.commit(self._channel, Operation(lambda r: r.give_back(TURN_PAUSE)))
+            await self._give_back()
             return False
+
+    async def _give_back(self) -> None:
+        await self._writer.commit(self._channel, Operation(lambda r: r.give_back(TURN_PAUSE)))
 
     async def _act(self, assignment: Assignment) -> bool:
         if assignment.errand is not None:
             return await self._carry_out(assignment.errand, assignment.plan)
+        if assignment.plan.stale and not self._refreshed:
+            self._refreshed = True  # what a server does not list now is taken from its last listing
+            await refresh(assignment.plan.stale)
+            return True
         if assignment.plan.awaited:
             await wait_for_files(assignment.run, assignment.plan.awaited)
-        if assignment.plan.query:
-            await self._writer.commit(self._channel, search_beforehand(assignment.plan))
+        if assignment.plan.search:
+            await self._writer.commit(self._channel, search_beforehand(assignment.plan.search))
             return True
         return await self._call_model(assignment)
 
     async def _carry_out(self, errand: Errand, plan: Plan) -> bool:
-        """Call the tools; true where the model may be told at once, and none of the calls is the client's."""
-        done = await carry_out(errand, plan.toolbox)
-        finish = Operation(lambda r: r.finish_server_calls(step_id=errand.step_id, done=done))
-        await self._writer.commit(self._channel, finish)
-        return all(call["type"] != "function" for call in errand.calls)
+        """Call the tools; true where the model may be told at once, and nothing waits for the client."""
+        errands = Errands(errand, plan.toolbox, self._writer, self._channel)
+        if await errands.are_for_others():
+            await self._give_back()
+            return False
+        await errands.run()
+        close = Operation(lambda r: calls.close(r, step_id=errand.step_id))
+        await self._writer.commit(self._channel, close)
+        return not any(waiting(errand.calls, errand.asked))
 
     async def _call_model(self, assignment: Assignment) -> bool:
         """One model call; waits for an engine that is away, as long as nothing was begun."""
@@ -187,136 +196,16 @@ class Execution:
             await asyncio.sleep(pause)
 
     async def _stream(self, assignment: Assignment) -> bool:
-        turn = Turn.of(assignment.open_message, assignment.sources)
+        turn = TurnWriter(assignment, self._writer, self._channel)
         async with aclosing(gateway.stream(assignment.request)) as deltas:
             async for delta in deltas:
                 if type(delta) is TextDelta or type(delta) is RefusalDelta:
-                    await self._on_text(turn, delta.text)
+                    await turn.take_text(delta.text)
                 elif type(delta) is ToolCallDelta:
-                    await self._on_call(turn, delta, assignment)
+                    await turn.take_call(delta)
                 elif type(delta) is Finished:
-                    return await self._on_finished(turn, delta, assignment.prompt_budget)
+                    return await turn.finish(delta)
         raise InferenceError("The engine's answer ended without being finished.")
-
-    async def _on_text(self, turn: Turn, text: str) -> None:
-        text = text.replace("\x00", "")
-        if turn.tool_step_id or not text:
-            return  # text behind tool calls belongs to no step of the contract
-        if not turn.message_id:
-            turn.blanks += text
-            if turn.blanks.isspace():
-                return
-            text = turn.blanks
-            self._begin_message(turn)
-        turn.written += 1
-        await self._write(turn, turn.citing.take(text))
-
-    async def _write(self, turn: Turn, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            first, produced = not turn.started_text, turn.written - turn.given
-            turn.started_text, turn.given = True, turn.written
-            text = Text(turn.message_id, [piece.text], first, piece.annotation, produced)
-            await self._writer.add_delta(self._channel, text)
-
-    def _begin_message(self, turn: Turn) -> None:
-        turn.message_id, turn.message_step_id = message_id, step_id = new_id("msg_"), new_id("step_")
-        begin = Operation(lambda r: r.begin_message(step_id=step_id, message_id=message_id), locks_thread=True)
-        self._writer.add(self._channel, begin)
-
-    async def _on_call(self, turn: Turn, delta: ToolCallDelta, assignment: Assignment) -> None:
-        if delta.index not in turn.calls:
-            if turn.calls and not assignment.request.parallel_tool_calls:
-                return
-            await self._begin_call(turn, delta, assignment.plan)
-        arguments = delta.arguments.replace("\x00", "")
-        if (call := turn.calls[delta.index]) is not None:
-            call.written.append(arguments)
-        elif arguments:
-            index = list(turn.calls).index(delta.index)
-            await self._writer.add_delta(self._channel, Arguments(turn.tool_step_id, index, [arguments]))
-
-    async def _begin_call(self, turn: Turn, delta: ToolCallDelta, plan: Plan) -> None:
-        name = (delta.name or "").replace("\x00", "")
-        if not name:
-            raise InferenceError("The engine began a tool call without a name.")
-        tool = plan.toolbox.named(name)
-        if tool is not None and plan.must_answer:
-            raise InferenceError(ENDLESS)
-        if not turn.tool_step_id:
-            await self._write(turn, turn.citing.rest())
-            self._begin_tool_step(turn)
-        index, call_id, step_id = len(turn.calls), new_id("call_"), turn.tool_step_id
-        turn.calls[delta.index] = ServerCall(call_id, tool) if tool is not None else None
-        if tool is None:
-            begin = Operation(lambda r: r.begin_call(step_id, index, call_id, name))
-        else:
-            shown = tool.begun(call_id)
-            begin = Operation(lambda r: r.show_call(step_id, index, shown))
-        self._writer.add(self._channel, begin)
-
-    def _begin_tool_step(self, turn: Turn) -> None:
-        turn.tool_step_id = step_id = new_id("step_")
-        message_step_id, turn.counted = turn.message_step_id, turn.written
-        spent = Usage(0, turn.written)
-
-        def begin(recorder: Recorder) -> None:
-            if message_step_id:
-                recorder.count(spent)
-                recorder.finish_message(step_id=message_step_id, spent=spent)
-            recorder.begin_tool_calls(step_id=step_id)
-
-        self._writer.add(self._channel, Operation(begin, locks_thread=bool(message_step_id)))
-
-    async def _on_finished(self, turn: Turn, finished: Finished, prompt_budget: int | None) -> bool:
-        """Record the end of a model call; true where calls are to be carried out here."""
-        spent = turn.spent(finished.usage)
-        if turn.message_id and not turn.tool_step_id:
-            await self._write(turn, turn.citing.rest())
-        if finished.reason == "length":
-            await self._incomplete("max_completion_tokens", spent)
-        elif turn.calls:
-            return await self._end_of_calls(turn, spent)
-        else:
-            if not turn.message_id:
-                self._begin_message(turn)
-            exceeded = prompt_budget is not None and spent.prompt_tokens > prompt_budget
-            await self._complete(turn.message_step_id, spent, "max_prompt_tokens" if exceeded else "")
-        return False
-
-    async def _end_of_calls(self, turn: Turn, spent: Usage) -> bool:
-        step_id, asked = turn.tool_step_id, turn.asked()
-
-        def settle(recorder: Recorder) -> None:
-            recorder.count(spent)
-            if asked:
-                recorder.settle_calls(step_id=step_id, asked=asked, spent=spent)
-            else:
-                recorder.require_action(step_id=step_id, spent=spent)
-
-        await self._writer.commit(self._channel, Operation(settle))
-        return bool(asked)
-
-    async def _complete(self, step_id: str, spent: Usage, exceeded: str) -> None:
-        """The answer is whole; the run is complete unless a budget was ``exceeded`` by it."""
-
-        def complete(recorder: Recorder) -> None:
-            recorder.count(spent)
-            if recorder.run.status != Status.CANCELLING:
-                recorder.finish_message(step_id=step_id, spent=spent)
-            if exceeded:
-                recorder.end(Status.INCOMPLETE, incomplete_details={"reason": exceeded}, spent=spent)
-            else:
-                recorder.end(Status.COMPLETED, spent=spent)
-
-        await self._writer.commit(self._channel, Operation(complete, locks_thread=True, ends_run=True))
-
-    async def _incomplete(self, reason: str, spent: Usage | None = None) -> None:
-        def stop_short(recorder: Recorder) -> None:
-            if spent is not None:
-                recorder.count(spent)
-            recorder.end(Status.INCOMPLETE, incomplete_details={"reason": reason}, spent=spent)
-
-        await self._writer.commit(self._channel, Operation(stop_short, locks_thread=True, ends_run=True))
 
 
 def _exhausted(assignment: Assignment) -> str:

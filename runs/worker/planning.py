@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assistants.catalog.models import McpServer
 from assistants.models import Retrieval
 from inference.chat import Attribution, Capabilities
 from runs.models import Run, RunStep
 from runs.tools.base import Surroundings
 from runs.tools.file_search import FileSearch, check_usable
+from runs.tools.mcp import McpTool, stale
 from runs.tools.toolbox import Toolbox
 from runs.worker.conversation import is_beforehand
 from threads.models import Message
@@ -20,22 +22,33 @@ MAXIMUM_ROUNDS = 16  # turns with calls that are carried out here; then the mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search that is made before the model is asked: with which tool, its name, and what is searched for."""
+
+    tool: FileSearch
+    name: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The tools of a model call, and what comes before it.
 
     :ivar tools: as the model is shown them.
     :ivar choice: the model call's ``tool_choice``.
     :ivar must_answer: the model has called tools often enough.
-    :ivar query: to be searched for before the model is asked, where that is how the assistant's files are searched.
+    :ivar search: to be made before the model is asked, where that is how the assistant's files are searched.
     :ivar awaited: vector stores whose files the run waits for.
+    :ivar stale: MCP servers whose tools are asked for anew before the run's first model call.
     """
 
     toolbox: Toolbox
     tools: list[dict[str, Any]]
     choice: Any
     must_answer: bool
-    query: str = ""
+    search: Search | None = None
     awaited: Sequence[str] = ()
+    stale: Sequence[McpServer] = ()
 
 
 def plan(run: Run, steps: Sequence[RunStep], capabilities: Capabilities) -> Plan:
@@ -44,23 +57,29 @@ def plan(run: Run, steps: Sequence[RunStep], capabilities: Capabilities) -> Plan
     :raises InferenceError: a vector store that would be searched has expired.
     """
     configuration, toolbox = run.configuration.data, _toolbox(run)
-    search = toolbox.of_type(FileSearch.type)
-    searches_first = search is not None and _searches_first(configuration, capabilities)
+    files = toolbox.of_class(FileSearch)
+    searches_first = files is not None and _searches_first(configuration, capabilities)
     rounds = sum(step.status == Step.COMPLETED and bool(step.asked) and not is_beforehand(step) for step in steps)
     must_answer = rounds >= MAXIMUM_ROUNDS
-    query, awaited = "", list[str]()
-    if isinstance(search, FileSearch) and not steps and configuration["tool_choice"] != "none":
-        check_usable(run.project_id, search.stores())
-        awaited = search.stores_of_thread()
-        query = _last_question(run) if searches_first and search.stores() else ""
+    search, awaited = None, list[str]()
+    if files is not None and not steps and configuration["tool_choice"] != "none":
+        check_usable(run.project_id, files.stores())
+        awaited = files.stores_of_thread()
+        search = _search(run, files, toolbox) if searches_first else None
     return Plan(
         toolbox=toolbox,
         tools=toolbox.definitions(without={FileSearch.type} if searches_first else ()),
         choice="none" if must_answer else _choice(toolbox, configuration["tool_choice"], steps, searches_first),
         must_answer=must_answer,
-        query=query,
+        search=search,
         awaited=awaited,
+        stale=() if steps else stale(toolbox.all_of_class(McpTool)),
     )
+
+
+def _search(run: Run, files: FileSearch, toolbox: Toolbox) -> Search | None:
+    query = _last_question(run) if files.stores() else ""
+    return Search(tool=files, name=toolbox.name_of(files), query=query) if query else None
 
 
 def attribution_of(run: Run) -> Attribution:
@@ -79,11 +98,13 @@ def _toolbox(run: Run) -> Toolbox:
     configuration = run.configuration.data
     surroundings = Surroundings(
         project_id=run.project_id,
+        thread_id=run.thread_id,
+        run_id=run.id,
         model=run.model,
         resources=(configuration["tool_resources"], run.thread.tool_resources),
         attribution=attribution_of(run),
     )
-    return Toolbox(configuration["tools"], surroundings)
+    return Toolbox(configuration["tools"], surroundings, server_tools=configuration.get("server_tools", ()))
 
 
 def _searches_first(configuration: dict[str, Any], capabilities: Capabilities) -> bool:

@@ -14,6 +14,8 @@ from assistants.knowledge.ingestion.worker import IngestionWorker
 from inference import gateway
 from inference.engines import monitor
 from runs.services.reaping import reap
+from runs.tools.interpreter import hosting
+from runs.worker.reporting import report
 from runs.worker.worker import DRAIN, REAP, Worker
 from sovereign.core import bus, descriptors
 from sovereign.core.database import in_database
@@ -48,6 +50,7 @@ async def work_until(
     """
     bus.start_bridge()
     watching = asyncio.create_task(monitor.run_monitor(), name="engine-monitor")
+    reporting = asyncio.create_task(report(), name="interpreter-report")
     ingesting = asyncio.create_task(IngestionWorker(drain=drain).run(stop), name="ingestion")
     engine_stop = asyncio.Event()
     engine = None
@@ -60,8 +63,10 @@ async def work_until(
         stop.set()  # what ended the worker ends the ingestion, which drains at the same time
         await asyncio.gather(ingesting, return_exceptions=True)
         engine_stop.set()
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in (watching, reporting):
+            task.cancel()
+        await asyncio.gather(watching, reporting, return_exceptions=True)
+        await hosting.close()
         await bus.stop_bridge()
         if engine is not None:
             await engine

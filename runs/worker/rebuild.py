@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -12,7 +11,9 @@ from inference import gateway
 from inference.chat import ChatRequest
 from runs.fold import fold
 from runs.models import Run, RunEvent, RunStep
+from runs.services.recorder import Made
 from runs.worker.conversation import Conversation
+from runs.worker.errands import Errand
 from runs.worker.planning import Plan, attribution_of, plan
 from runs.worker.turn import OpenMessage
 
@@ -20,19 +21,11 @@ Step = RunStep.StepStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """A step's calls, some of which are to be carried out here; what comes of them is not recorded yet."""
-
-    step_id: str
-    calls: list[dict[str, Any]]
-    asked: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What to do next about a run.
 
     :ivar sources: the files that the answer may cite, by their marks.
+    :ivar made: what code has made, and no message shows yet.
     :ivar broken_step_id: a step whose calls were cut.
     :ivar errand: what has to be carried out before the next model call.
     """
@@ -41,6 +34,7 @@ class Assignment:
     request: ChatRequest
     plan: Plan
     sources: Mapping[str, str]
+    made: Made
     open_message: OpenMessage | None = None
     broken_step_id: str | None = None
     errand: Errand | None = None
@@ -78,9 +72,10 @@ def rebuild(run_id: str) -> Assignment:
         request=_request(conversation, planned, open_message, completion_budget),
         plan=planned,
         sources=conversation.sources(),
+        made=conversation.made(),
         open_message=open_message,
         broken_step_id=_broken(unfinished),
-        errand=_errand(unfinished),
+        errand=_errand(unfinished, steps),
         completion_budget=completion_budget,
         prompt_budget=conversation.prompt_budget,
         can_continue=capabilities.continuation,
@@ -99,6 +94,7 @@ def _open_message(run: Run, step: RunStep | None) -> OpenMessage | None:
         step_id=step.id,
         message_id=step.message_id,
         text=folded.text_of(step.message_id),
+        parts=folded.parts_before_text(step.message_id),
         pieces=folded.pieces[step.message_id],
         citations=len(folded.annotations_of(step.message_id)),
     )
@@ -108,8 +104,11 @@ def _broken(step: RunStep | None) -> str | None:
     return step.id if step and step.type == RunStep.Type.TOOL_CALLS and not step.asked else None
 
 
-def _errand(step: RunStep | None) -> Errand | None:
-    return Errand(step_id=step.id, calls=step.tool_calls, asked=step.asked) if step and step.asked else None
+def _errand(step: RunStep | None, steps: Sequence[RunStep]) -> Errand | None:
+    if step is None or not step.asked:
+        return None
+    before = [entry for earlier in steps if earlier is not step for entry in earlier.asked.values()]
+    return Errand(step_id=step.id, calls=step.tool_calls, asked=step.asked, before=before)
 
 
 def _request(

@@ -70,7 +70,7 @@ class EventWriter:
         self._check(channel)
         if not (channel.items and isinstance(channel.items[-1], Delta) and channel.items[-1].absorb(delta)):
             channel.items.append(delta)
-        channel.characters += len(delta.pieces[-1])
+        channel.characters += delta.size
         self._wake.set()
         if channel.characters > PENDING_LIMIT:
             await self._written(channel)

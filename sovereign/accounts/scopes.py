@@ -31,6 +31,7 @@ KEYS_MANAGE = "keys:manage"
 MEMBERS_MANAGE = "members:manage"
 AUDIT_READ = "audit:read"
 USAGE_READ = "usage:read"
+TOOLS_MANAGE = "tools:manage"
 HEALTH_READ = "health:read"
 
 #: Every scope, with what it allows in the words of the admin's form.
@@ -54,6 +55,7 @@ DESCRIPTIONS: dict[str, str] = {
     MEMBERS_MANAGE: "Add and remove members, change their roles",
     AUDIT_READ: "Read the audit log",
     USAGE_READ: "See the usage of the project",
+    TOOLS_MANAGE: "Register MCP servers and allow their tools (people only, in the admin)",
     HEALTH_READ: "Read metrics, and the engines and providers of the whole house",
 }
 ALL_SCOPES: frozenset[str] = frozenset(DESCRIPTIONS)
@@ -75,7 +77,7 @@ _VIEWER = frozenset(
     | {FILES_READ, FILES_WRITE, STORES_READ}
 )
 _ANALYST = _VIEWER | {ASSISTANTS_WRITE, STORES_WRITE, CONVERSATIONS_READ}
-_ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ}
+_ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ, TOOLS_MANAGE}
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     Role.VIEWER.value: _VIEWER,

@@ -53,17 +53,21 @@ class LaterResponse(HttpResponseBase):
 
     Middleware sees this one; the headers and cookies that it adds go onto the other. ``work`` may raise ``ApiError``,
     runs in the context of its request, and is cancelled when the client leaves. If it gives an ``EventStream``, its
-    source is closed whether or not any of it was sent.
+    source is closed whether or not any of it was sent. ``over`` is called, in whatever thread, when the request is
+    over, also where ``work`` has never begun.
     """
 
     streaming = True  # no middleware is to look for a body
     is_async = True
 
-    def __init__(self, work: Callable[[], Awaitable[HttpResponseBase]]) -> None:
+    def __init__(
+        self, work: Callable[[], Awaitable[HttpResponseBase]], over: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__()
         del self.headers["Content-Type"]
         self.context = copy_context()
         self._work = work
+        self.over = over
         self._since = time.perf_counter()
         self._listeners: list[Callable[[HttpResponseBase], Any]] = []
 
@@ -236,6 +240,7 @@ class OneHopHandler(ASGIHandler):
         finally:
             leaving.cancel()
             working.cancel()
+            later.over()
             await asyncio.gather(leaving, working, return_exceptions=True)
             if not working.cancelled() and working.exception() is None:
                 await _end(working.result())
@@ -274,7 +279,7 @@ async def _unless_cancelled(answering: Future[Any]) -> Any:
 
 def _close_unsent(answering: Future[Any]) -> None:
     if not answering.cancelled() and answering.exception() is None and (response := answering.result()).streaming:
-        response.close()
+        response.over() if isinstance(response, LaterResponse) else response.close()
 
 
 def _header(scope: Any, name: bytes) -> bytes:

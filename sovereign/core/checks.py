@@ -64,10 +64,17 @@ def check_unknown_parameters(**_: Any) -> Iterable[CheckMessage]:
 @register()
 def check_numbers(**_: Any) -> Iterable[CheckMessage]:
     configuration = settings.SOVEREIGN
+    stored = configuration.maximum_stored_bytes // 1024**3
+    if stored < 0:
+        yield Error(f"SOVEREIGN_MAXIMUM_STORED_GB is {stored}. It must be at least 0.", id="sovereign.E007")
     for name, value in (
         ("SOVEREIGN_RUN_EXPIRES_SECONDS", configuration.run_expires_seconds),
         ("SOVEREIGN_WORKER_CONCURRENCY", configuration.worker_concurrency),
         ("SOVEREIGN_MAXIMUM_FILE_MB", configuration.maximum_file_bytes // 1024**2),
+        ("SOVEREIGN_INTERPRETER_SESSIONS", configuration.interpreter_sessions),
+        ("SOVEREIGN_INTERPRETER_IDLE_SECONDS", configuration.interpreter_idle_seconds),
+        ("SOVEREIGN_INTERPRETER_MEMORY_MB", configuration.interpreter_memory_bytes // 1024**2),
+        ("SOVEREIGN_INTERPRETER_DISK_MB", configuration.interpreter_disk_bytes // 1024**2),
     ):
         if value < 1:
             yield Error(f"{name} is {value}. It must be at least 1.", id="sovereign.E007")

@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 STRICT, LENIENT = "strict", "lenient"  # what becomes of parameters that the API does not know
+NO_INTERPRETER = "none"
 #: the hosts, with what is below them, that the well-known keys may be sent to
 KEY_HOSTS = {"OPENAI_API_KEY": frozenset({"api.openai.com"}), "ANTHROPIC_API_KEY": frozenset({"api.anthropic.com"})}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -52,7 +53,14 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_WORKER_CONCURRENCY": (int, 64),
     "SOVEREIGN_FILES_URL": (str, ""),
     "SOVEREIGN_MAXIMUM_FILE_MB": (int, 512),
+    "SOVEREIGN_MAXIMUM_STORED_GB": (int, 0),
     "SOVEREIGN_NO_DOWNLOADS_OF": (list, []),
+    "SOVEREIGN_INTERPRETER": (str, ""),
+    "SOVEREIGN_INTERPRETER_SESSIONS": (int, 8),
+    "SOVEREIGN_INTERPRETER_IDLE_SECONDS": (int, 1200),
+    "SOVEREIGN_INTERPRETER_MEMORY_MB": (int, 1024),
+    "SOVEREIGN_INTERPRETER_DISK_MB": (int, 256),
+    "SOVEREIGN_INTERPRETER_SECONDS_PER_DAY": (int, 0),
     "DEBUG": (bool, False),
 }
 
@@ -87,7 +95,14 @@ class Configuration:
     worker_concurrency: int
     files_url: str
     maximum_file_bytes: int
+    maximum_stored_bytes: int
     no_downloads_of: frozenset[str]
+    interpreter: str
+    interpreter_sessions: int
+    interpreter_idle_seconds: int
+    interpreter_memory_bytes: int
+    interpreter_disk_bytes: int
+    interpreter_seconds_per_day: int
     debug: bool
 
     @property
@@ -119,6 +134,13 @@ class Configuration:
     def engine_dir(self) -> Path:
         """The engine's own environment, made by ``manage.py install_engine``."""
         return self.data_dir / "engine"
+
+    @property
+    def interpreter_dir(self) -> Path | None:
+        """The environment of code that assistants run; ``None`` where none is to run."""
+        if self.interpreter == NO_INTERPRETER:
+            return None
+        return Path(self.interpreter).expanduser() if self.interpreter else self.data_dir / "interpreter"
 
     def key_goes_to(self, variable: str, url: str) -> bool:
         """Whether the environment says that a key in this variable may be sent to this address.
@@ -201,7 +223,14 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         worker_concurrency=value("SOVEREIGN_WORKER_CONCURRENCY"),
         files_url=value("SOVEREIGN_FILES_URL"),
         maximum_file_bytes=value("SOVEREIGN_MAXIMUM_FILE_MB") * 1024**2,
+        maximum_stored_bytes=value("SOVEREIGN_MAXIMUM_STORED_GB") * 1024**3,
         no_downloads_of=frozenset(filter(None, map(str.strip, value("SOVEREIGN_NO_DOWNLOADS_OF")))),
+        interpreter=value("SOVEREIGN_INTERPRETER"),
+        interpreter_sessions=value("SOVEREIGN_INTERPRETER_SESSIONS"),
+        interpreter_idle_seconds=value("SOVEREIGN_INTERPRETER_IDLE_SECONDS"),
+        interpreter_memory_bytes=value("SOVEREIGN_INTERPRETER_MEMORY_MB") * 1024**2,
+        interpreter_disk_bytes=value("SOVEREIGN_INTERPRETER_DISK_MB") * 1024**2,
+        interpreter_seconds_per_day=value("SOVEREIGN_INTERPRETER_SECONDS_PER_DAY"),
         debug=value("DEBUG"),
     )
 

@@ -275,3 +275,8 @@ _shared = DatabaseExecutor(EXECUTOR_THREADS, "database")
 async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a synchronous function that uses the ORM from a coroutine."""
     return await _shared.run(function, *args, **kwargs)
+
+
+def begin_in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """The same from any thread, for what nobody has to wait for."""
+    return _shared.submit(function, *args, **kwargs)

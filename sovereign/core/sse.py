@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from django.db import connections
@@ -20,20 +20,30 @@ def encode(event: str, data: bytes, identifier: int | None = None) -> bytes:
 
 
 class EventStream(StreamingHttpResponse):
-    """A response that sends frames as they come; ``source`` is an asynchronous iterator of them."""
+    """A response that sends frames as they come; ``source`` is an asynchronous iterator of them.
 
-    def __init__(self, source: Any) -> None:
+    ``closed`` is called, in whatever thread, when it is over: also where its client left before anything was read of
+    ``source``, which then has never begun.
+    """
+
+    def __init__(self, source: Any, closed: Callable[[], object] | None = None) -> None:
         super().__init__(source, content_type="text/event-stream; charset=utf-8")
         self.source = source
+        self._closed = closed
         self["Cache-Control"] = "no-cache"
         self["X-Accel-Buffering"] = "no"
 
+    def close(self) -> None:
+        super().close()
+        if self._closed is not None:
+            self._closed()
 
-def sse_response(frames: AsyncIterator[bytes]) -> EventStream:
+
+def sse_response(frames: AsyncIterator[bytes], closed: Callable[[], object] | None = None) -> EventStream:
     """A response that sends ``frames`` as they come.
 
     The request's database connection is given back first: a stream lives for minutes, and twenty of them would hold
     a whole pool.
     """
     connections.close_all()
-    return EventStream(frames)
+    return EventStream(frames, closed)

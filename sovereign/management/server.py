@@ -23,6 +23,7 @@ from inference.engines.monitor import say_wanted_until
 from runs.worker.process import Companion, reap_until, work_until
 from sovereign.core import bus, descriptors
 from sovereign.management.local_engine import run_local_engine
+from sovereign.management.local_interpreter import install_where_missing
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,12 @@ class Product:
 
     async def _worker(self) -> None:
         companion: Companion | None = None if settings.SOVEREIGN.engine_url else run_local_engine
-        await work_until(self._stop, concurrency=settings.SOVEREIGN.worker_concurrency, companion=companion)
+        installing = asyncio.create_task(install_where_missing(), name="interpreter-install")
+        try:
+            await work_until(self._stop, concurrency=settings.SOVEREIGN.worker_concurrency, companion=companion)
+        finally:
+            installing.cancel()
+            await asyncio.gather(installing, return_exceptions=True)
 
     async def _pages_only(self) -> None:
         async with asyncio.TaskGroup() as both:

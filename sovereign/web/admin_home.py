@@ -8,15 +8,18 @@ from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from inference.engines.status import destinations
 from runs.models import Run
+from runs.tools.interpreter.reports import why_unusable
 from sovereign.web import engines
 
 RUNS_SHOWN = 10
 GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
     ("Knowledge", {"knowledge.file": "description", "knowledge.vectorstore": "library_books"}),
+    ("Tools", {"catalog.function": "function", "catalog.mcpserver": "hub", "runs.tooluse": "build"}),
     (
         "Models",
         {
@@ -67,12 +70,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 def _item(page: Any, icon: str) -> dict[str, Any]:
     meta = page.model._meta
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
-    return {"title": str(meta.verbose_name_plural).capitalize().replace("Api ", "API "), "icon": icon, "link": address}
+    return {"title": capfirst(str(meta.verbose_name_plural)).replace("Api ", "API "), "icon": icon, "link": address}
 
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Adds the engines and the newest runs that this person may see."""
     context |= {"title": "Overview", "engine": engines.summary(detailed=True), "destinations": destinations()}
+    context["no_interpreter"] = why_unusable()
     page = admin.site._registry.get(Run)
     if page is not None and page.has_module_permission(request):
         runs = page.get_queryset(request).select_related("thread").order_by("-created_at", "-id")

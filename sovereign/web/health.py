@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
 from inference.engines.status import EngineStatus, engine_status
+from runs.tools.interpreter.reports import Reported, reported
 from sovereign import __version__
 from sovereign.accounts import credentials
 from sovereign.accounts.scopes import HEALTH_READ
@@ -101,19 +102,27 @@ def produces_tokens(engine: EngineStatus) -> bool:
 
 @require_safe
 def providers(request: HttpRequest) -> JsonResponse:
-    """Every engine and the provider it belongs to; to all but operators their states and nothing else.
+    """Every engine and the provider it belongs to, and whether code can be run; to all but operators their states only.
 
-    ``status`` is the best state of all, ``none`` without any.
+    ``status`` is the best state of all engines, ``none`` without any.
     """
     try:
-        engines = engine_status()
+        engines, interpreter = engine_status(), reported()
         detailed = is_operator(request)
     except DatabaseError as error:
         log.warning("providers_unknown", error=type(error).__name__)
         return _answer({"status": "unknown", "reasons": [NO_DATABASE], "providers": []}, status=503)
     shown = [_described(engine) if detailed else {"state": engine["state"]} for engine in engines]
     status = engines[0]["state"] if engines else "none"
-    return _answer({"status": status, "providers": shown})
+    return _answer({"status": status, "providers": shown, "code_interpreter": _interpreter(interpreter, detailed)})
+
+
+def _interpreter(reported: Reported, detailed: bool) -> dict[str, Any]:
+    """Whether the code interpreter can run; for operators also on how many of the workers, and why not."""
+    told: dict[str, Any] = {"usable": not reported.reason}
+    if detailed:
+        told |= {"workers": reported.workers, "usable_workers": reported.usable, "reason": reported.reason or None}
+    return told
 
 
 def _described(engine: EngineStatus) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from sovereign.web import chat, health, landing
+from sovereign.web import chat, chat_steps, health, landing
 
 urlpatterns = [
     path("", landing.landing, name="landing"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("chat/threads.json", chat.threads, name="chat-threads"),
     path("chat/project", chat.choose_project, name="chat-project"),
     path("chat/<str:thread_id>", chat.chat, name="chat-thread"),
+    path("chat/<str:thread_id>/steps.json", chat_steps.steps, name="chat-steps"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", RedirectView.as_view(url=static("web/mark.svg"))),
     path("health", health.health, name="health"),

@@ -21,9 +21,11 @@ ROLES_AND_SCOPES = [(role, scope) for role in Role.values for scope in EVERY_SCO
 REFUSED = {
     "viewer": {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
-        "models:write", "health:read", "vector_stores:write",
+        "models:write", "health:read", "vector_stores:write", "tools:manage",
     },
-    "analyst": {"keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read"},
+    "analyst": {
+        "keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read", "tools:manage",
+    },
     "admin": {"models:write", "health:read"},
     "owner": {"models:write", "health:read"},
 }  # fmt: skip
@@ -99,7 +101,7 @@ def test_every_role_has_scopes_and_every_scope_a_description() -> None:
 
 
 def test_default_scopes_of_a_key_do_not_reach_people_keys_or_chats() -> None:
-    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read"}
+    refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read", "tools:manage"}
     assert refused | scopes.OF_THE_HOUSE == ALL_SCOPES - DEFAULT_KEY_SCOPES
 
 

@@ -168,6 +168,7 @@ def test_tools_come_back_in_their_normal_form(
         ({"type": "function", "function": {"name": ""}}, "tools[0].function.name"),
         ({"type": "function", "function": {"name": "x" * 65}}, "tools[0].function.name"),
         ({"type": "function", "function": {"name": "é"}}, "tools[0].function.name"),
+        ({"type": "function", "function": {"name": "mcp_approval_request"}}, "tools[0].function.name"),
         ({"type": "function", "function": {"name": "f", "parameters": []}}, "tools[0].function.parameters"),
         ({"type": "function", "function": {"name": "f"}, "extra": 1}, "tools[0].extra"),
         ({"type": "code_interpreter", "file_ids": []}, "tools[0].file_ids"),

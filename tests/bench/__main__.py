@@ -1,7 +1,7 @@
-"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [engine]``, with the
-machine's load.
+"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [sandbox] [engine]``, with
+the machine's load.
 
-They are P1b, P8, P3, P5, P2 with P4 and P9, P6, and P1.
+They are P1b, P8, P3, P5, P2 with P4 and P9, P6, a call of the code interpreter, and P1.
 
 ``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
 """
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import completions, crud, engine, ingestion, listing, searching, starting, streaming
+from tests.bench import completions, crud, engine, ingestion, listing, sandbox, searching, starting, streaming
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -88,6 +88,12 @@ def knowledge_report(folder: Path) -> None:
             print(f"    {line}", flush=True)
 
 
+def sandbox_report(folder: Path) -> None:
+    print("     a call of the code interpreter: from asking for the thread's sandbox to the end of the code")
+    for line in sandbox.measure(folder):
+        print(f"    {line}", flush=True)
+
+
 def engine_report(folder: Path) -> None:
     print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, one process")
     for line in engine.measure(folder):
@@ -110,6 +116,7 @@ REPORTS = {
     "listing": listing_report,
     "completions": completions_report,
     "knowledge": knowledge_report,
+    "sandbox": sandbox_report,
     "engine": engine_report,
 }
 

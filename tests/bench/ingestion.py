@@ -80,9 +80,15 @@ def _done(stack: Stack, store: str) -> int:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used, with those that it started and that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of CPU that a process has used, with those that it started, and those of them that have ended."""
+    own = sum(map(int, _stat(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
+    started = Path(f"/proc/{pid}/task").glob("*/children")
+    return own + sum(_cpu(int(child)) for children in started for child in children.read_text().split())
+
+
+def _stat(pid: int) -> list[str]:
+    """What the system says of a process, behind its name."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _line(name: str, size: int, seconds: float, cpu: float) -> str:

@@ -58,7 +58,8 @@ def measure(folder: Path, **services: str) -> Iterator[str]:
 
 def report() -> Iterator[str]:
     """In the process with the database."""
-    from assistants.knowledge.retrieval import pgvector
+    from assistants.knowledge.models import StoreStatistics
+    from assistants.knowledge.retrieval import nearest as chosen
     from assistants.knowledge.retrieval.search import Question as Asked
     from assistants.knowledge.retrieval.search import Ranking, find
 
@@ -86,7 +87,7 @@ def report() -> Iterator[str]:
                 same += {row(hit) for hit in hits} == set(nearest)
         if number == 0:  # which has read the vectors
             times = {kind: [] for kind in times}
-    way = "pgvector" if pgvector.is_on() else "numpy"
+    way = type(chosen.index_for(list(StoreStatistics.objects.filter(store=store)), {SPACE: vectors[0]})).__name__
     yield f"{way}: the {RESULTS} nearest of {same} of {QUESTIONS} questions are those of the flat search"
     base = median(times[name])
     for kind, taken in times.items():

@@ -31,6 +31,14 @@ STREAMS = """\
 Common prefixes are left out; `{…}` are several events, `+` is one or more, and `→ … →` stands between two streams.
 Each is read as strictly as the strictest client would: ids once, empty `created` objects, and so on.
 """
+RECORDINGS = """\
+## Recordings
+
+Exchanges that were recorded with the original service are replayed as well; the figure is in the README. Three of them
+no server can be sure to meet: they list the files of a vector store right after putting them there. In two of them all
+files are `completed`, in one the second and the third of five: so far the original had got while requests crossed a
+network. Replayed, they follow each other within 10 ms. Here a small file is `completed` about 40 ms after it was put
+into a store, and no list is held back until it is."""
 
 
 class State(Enum):
@@ -121,7 +129,7 @@ def render(results: list[Result], judged: str) -> str:
     lines += _overview(by_operation)
     lines += ["## Streams", "", *_streams(results), "", "## Transport", "", *_transport(results), ""]
     lines += ["## Errors", "", *_errors(results), "", "## Reasons", "", *_reasons(results)]
-    lines += ["", "## Parameters"]
+    lines += ["", RECORDINGS, "", "## Parameters"]
     room = ""
     for operation, rows in by_operation.items():
         if operation.tag != room:

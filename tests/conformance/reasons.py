@@ -22,15 +22,6 @@ def _differs(key: str, text: str) -> Reason:
     return Reason(key, text, supported=True)
 
 
-def _missing(key: str, text: str) -> Reason:
-    return Reason(key, text, supported=False)
-
-
-CODE_INTERPRETER = _missing(
-    "code-interpreter",
-    "Assistants may have the tool; a run that would need it is refused with 400 `unsupported_tool`, never run without "
-    "it.",
-)
 EMPTY_INSTRUCTIONS = _differs(
     "empty-instructions",
     "The original said `null` where a run has no instructions, its published schema says string, and SDKs that "

@@ -31,13 +31,13 @@ from tests.conformance.inventory import operations
 from tests.conformance.judging import Verdict, expectations, holes, judge, judge_all
 from tests.conformance.matching import Either, Id, Instant, difference
 from tests.conformance.page import Row, State, render
-from tests.conformance.reasons import CODE_INTERPRETER, IDS, REASONS
+from tests.conformance.reasons import IDS, REASONS, Reason
 from tests.conformance.suite.errors import ERRORS
 from tests.conformance.suite.streams import add_up, pattern, short
 from tests.conformance.wire import Answer
 from tests.conformance.world import World, world_of
 from tests.support.client import Event
-from tests.support.processes import START_TIMEOUT, STOP_TIMEOUT, Stack, Upstream, eventually
+from tests.support.processes import START_TIMEOUT, STOP_TIMEOUT, Process, Stack, Upstream, eventually
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -225,6 +225,9 @@ def test_a_stream_that_clients_cannot_add_up_is_told() -> None:
 # --------------------------------------------------------------------------------------------------- the page
 
 
+MISSING = Reason("missing", "It is not there.", supported=False)
+
+
 @pytest.mark.parametrize(
     ("verdicts", "state"),
     [
@@ -240,7 +243,7 @@ def test_a_stream_that_clients_cannot_add_up_is_told() -> None:
     ],
 )
 def test_a_row_is_as_good_as_its_worst_expectation(verdicts: list[Verdict], state: State) -> None:
-    reasons = {Verdict.DIFFERS: IDS, Verdict.UNSUPPORTED: CODE_INTERPRETER}
+    reasons = {Verdict.DIFFERS: IDS, Verdict.UNSUPPORTED: MISSING}
     results = [judging.Result(make(reason=reasons.get(verdict)), verdict) for verdict in verdicts]
     assert Row("x", results).state is state
 
@@ -340,12 +343,27 @@ def test_nothing_is_left_where_it_is_ended(tmp_path: Path, number: signal.Signal
         eventually(lambda: len(inheriting(tmp_path)) >= 3, START_TIMEOUT, "an engine and a server are started")
         ended.send_signal(number)
         assert ended.wait(STOP_TIMEOUT) != 0
-        assert inheriting(tmp_path) == []
+        eventually(lambda: inheriting(tmp_path) == [], what="what was started ends with those who started it")
         assert list(tmp_path.iterdir()) == []
     finally:
         for pid in inheriting(tmp_path):
             os.kill(pid, signal.SIGKILL)
         ended.wait(STOP_TIMEOUT)
+
+
+def test_who_is_just_being_started_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    usual = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(usual(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Process("sleeper", ["sleep", "60"], dict(os.environ), tmp_path / "log")
+    assert started[0].wait(STOP_TIMEOUT) == -signal.SIGKILL
 
 
 def inheriting(folder: Path) -> list[int]:

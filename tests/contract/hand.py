@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from inference.chat import Usage
-from runs.services import leases
-from runs.services.flushing import Arguments, Batch, Delta, Operation, Outcome, Text, flush
+from runs.services import calls, leases
+from runs.services.flushing import Batch, CallText, Delta, Operation, Outcome, Text, flush
 from runs.services.leases import Lease
 from runs.services.recorder import Recorder
 from runs.states import Status
+from runs.tools.base import begun_function
 from sovereign.core.ids import new_id
 
 SPENT = Usage(prompt_tokens=12, completion_tokens=5, cached_tokens=3, reasoning_tokens=1)
@@ -82,8 +83,9 @@ class Hand:
     def call(self, name: str, *arguments: str) -> Outcome | None:
         step_id, index, call_id = self.step_id, self.calls, new_id("call_")
         self.calls += 1
-        begin = Operation(lambda r: r.begin_call(step_id, index, call_id, name))
-        return self.write(begin, *([Arguments(step_id, index, list(arguments))] if arguments else []))
+        begin = Operation(lambda r: r.show_call(step_id, index, begun_function(name, call_id)))
+        written = [CallText(step_id, index, "function", "arguments", list(arguments))] if arguments else []
+        return self.write(begin, *written)
 
     def hand_over(self) -> Outcome | None:
         """The calls are the client's to answer."""
@@ -91,7 +93,7 @@ class Hand:
 
         def ask(recorder: Recorder) -> None:
             recorder.count(SPENT)
-            recorder.require_action(step_id=step_id, spent=SPENT)
+            calls.settle(recorder, step_id=step_id, asked={}, spent=SPENT)
 
         return self.write(Operation(ask))
 

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai._streaming import ServerSentEvent, SSEDecoder
 
-from inference.sse import EventParser
 from runs.models import RunEvent
 from runs.rendering import RunHead, render_event
 from sovereign.core import sse
+from sovereign.core.sse_parser import EventParser
 
 SETTINGS = settings(max_examples=150, derandomize=True, deadline=None, database=None)
 #: Everything that some reader takes for the end of a line, or of a frame.

@@ -165,6 +165,7 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (checks.check_unknown_parameters, {"unknown_parameters": "sometimes"}, "sovereign.E008"),
     (checks.check_numbers, {"run_expires_seconds": 0}, "sovereign.E007"),
     (checks.check_numbers, {"worker_concurrency": -1}, "sovereign.E007"),
+    (checks.check_numbers, {"maximum_stored_bytes": -1}, "sovereign.E007"),
 ]
 
 

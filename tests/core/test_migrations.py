@@ -9,12 +9,15 @@ import pytest
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
+from assistants.catalog.models import Function, McpServer
+from assistants.models import Assistant
 from inference.models import RegisteredModel
 from runs.models import RunEvent, RunStep
+from sovereign.accounts.models import Project
 from sovereign.core.database import is_migrated, now
 from threads.models import Message
 
-ROOMS = ("runs", "threads", "assistants", "knowledge", "inference")
+ROOMS = ("runs", "threads", "assistants", "catalog", "knowledge", "inference")
 FIRST = ("runs", "threads", "assistants", "accounts", "inference")  # apps whose first migration is the oldest release
 
 FUNCTION = {
@@ -44,6 +47,11 @@ def test_every_room_goes_back_and_forward_again(api: APIClient) -> None:
     thread = {"messages": [{"role": "user", "content": "Hello?"}]}
     body = {"assistant_id": assistant["id"], "thread": thread}
     assert api.post("/v1/threads/runs", body, format="json").status_code == 200
+    project = Project.objects.get()
+    function = Function.objects.create(project=project, name="look_up")
+    server = McpServer.objects.create(project=project, label="tools", url="https://tools.example.org/mcp")
+    entry = {"type": "mcp", "server_id": server.pk, "tools": None}
+    Assistant.objects.update(functions=[function.pk], server_tools=[entry])
     try:
         for room in ROOMS:
             call_command("migrate", room, "zero", verbosity=0)

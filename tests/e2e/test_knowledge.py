@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.admin.utils import unquote
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Watched
+from tests.knowledge import library
 
 pytestmark = pytest.mark.e2e
 
@@ -78,6 +81,7 @@ def test_files_are_dropped_onto_an_assistant(watched: Watched) -> None:
     expect(page.locator("#knowledge")).to_contain_text("No file is in it yet.")
     page.locator("body").evaluate(DROP)
     expect(row(page, "hours.md")).to_contain_text("ready", timeout=LATER)
+    expect(page.get_by_label("File search")).to_be_checked()
     expect(page.locator("#id_tools")).to_have_value(re.compile('"type": "file_search"'))
 
     page.get_by_label("Name", exact=True).fill("Chief librarian")
@@ -115,3 +119,36 @@ def test_without_scripts_a_plain_form_does_the_same(watched: Watched, documents:
     expect(plain.get_by_text("handbook.md, report.pdf are in Plain now")).to_be_visible()
     expect(plain.locator(".sv-files li")).to_have_count(2)
     context.close()
+
+
+#: questions in other words than the documents'
+ASKED = {
+    "handbook.pdf": "How many days off do I get?",
+    "contract.docx": "What does the warehouse cost?",
+    "recipes.md": "How long is the cake in the oven?",
+}
+
+
+def test_three_documents_are_tried_and_cited_in_the_chat(watched: Watched, tmp_path: Path) -> None:
+    page = make_store(watched, "Documents")
+    page.locator("input[type=file]").set_input_files(library.write(tmp_path))
+    for name in library.PAGES:
+        expect(row(page, name)).to_contain_text("ready", timeout=LATER)
+    for name, question in ASKED.items():
+        page.get_by_label("Question or words").fill(question)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**query=**")
+        first = page.locator(".sv-hits li").first
+        expect(first).to_contain_text(name)
+        expect(first).to_contain_text(library.answer_in(name))
+
+    store = unquote(page.url.split("/")[-3])
+    search: Any = {"tools": [{"type": "file_search"}], "tool_resources": {"file_search": {"vector_store_ids": [store]}}}
+    watched.stack.client.assistant(name="Clerk", **search)
+    page.goto(f"{watched.stack.url}/chat/")
+    page.get_by_label("Assistant", exact=True).select_option(label="Clerk")
+    for number, (name, word) in enumerate(library.QUESTIONS.items()):
+        watched.say(f"{ASKED[name]} [tool=file_search with=query:{word} cite={word}]")
+        answer = page.locator(".message").filter(has=page.get_by_role("list", name="Sources")).nth(number)
+        expect(answer.get_by_role("list", name="Sources")).to_have_text(name, timeout=LATER)
+        expect(answer).to_contain_text(library.answer_in(name))

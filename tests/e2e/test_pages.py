@@ -28,6 +28,7 @@ def test_the_front_page_shows_a_working_engine_and_copies_the_address(watched: W
         ("/admin/assistants/assistant/?q=guide", "Sovereign guide"),
         ("/admin/assistants/assistant/add/", "Instructions"),
         ("/admin/runs/run/", "Runs"),
+        ("/admin/runs/tooluse/", "Tool uses"),
         ("/admin/threads/thread/", "Threads"),
         ("/admin/inference/provider/", "Words may leave Sovereign for"),
         ("/admin/inference/provider/add/", "Kept encrypted"),

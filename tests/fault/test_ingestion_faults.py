@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import openai
@@ -49,17 +50,22 @@ def held(cluster: Cluster, file: str, epoch: int = 1) -> Process:
     return eventually(look, PATIENCE, "a worker holds the file")
 
 
-def readers_of(worker: Process) -> list[str]:
-    """The processes that read a document for this worker."""
-    found = []
+def readers_of(worker: Process) -> list[int]:
+    """What reads documents for this worker: the process that starts readers, and those."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"assistants.knowledge.parsing.child" in words and str(worker.pid).encode() in words:
-            found.append(path.parent.name)
-    return found
+        with suppress(OSError):
+            if b"assistants.knowledge.parsing.forkserver" in path.read_bytes().split(b"\0"):
+                parents[int(path.parent.name)] = int(path.with_name("stat").read_text().rpartition(")")[2].split()[1])
+    servers = [pid for pid, parent in parents.items() if parent == worker.pid]
+    return [*servers, *(pid for pid, parent in parents.items() if parent in servers)]
+
+
+def _runs(pid: int) -> bool:
+    """Whether it is there and has not ended, whether or not anybody has looked."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
 
 
 def assert_once(stack: Stack, file: str, text: str) -> None:
@@ -84,11 +90,12 @@ def assert_once(stack: Stack, file: str, text: str) -> None:
 def test_kill_9_in_the_middle_loses_and_doubles_nothing(cluster: Cluster, stack: Stack) -> None:
     file, text = begin(stack)
     victim = held(cluster, file)
+    readers = eventually(lambda: readers_of(victim), what="the file is read")
     victim.kill()
     assert row(stack, file)[0] == "in_progress"
     assert_once(stack, file, text)
     assert row(stack, file)[1:] == (2, None, 0), "another one did it, and nothing is held against the file"
-    eventually(lambda: not readers_of(victim), what="its reader ended with it")
+    eventually(lambda: not any(map(_runs, readers)), what="its readers ended with it")
 
 
 def test_three_deaths_fail_the_file(cluster: Cluster, stack: Stack) -> None:

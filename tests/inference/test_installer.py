@@ -19,7 +19,8 @@ from django.core.management import CommandError, call_command
 
 from inference.engines import installer
 from inference.engines.installation import EngineCannotRun, engine_python, installation, read_stamp, report, status_file
-from inference.engines.installer import UvFailed
+from sovereign.core import environments
+from sovereign.core.environments import UvFailed
 from tests.inference.conftest import Upstream, plain
 from tests.inference.helpers import configured
 
@@ -94,7 +95,7 @@ def test_a_folder_that_a_process_runs_from_is_left_alone(uv: list[list[str]], da
     program.symlink_to("/bin/sleep")
     process = subprocess.Popen([str(program), "60"])
     deadline = time.monotonic() + 10
-    while installer._process_in(data_dir / "engine") is None and time.monotonic() < deadline:
+    while environments.process_in(data_dir / "engine") is None and time.monotonic() < deadline:
         pass  # the kernel shows the command line a moment after the program was loaded
     try:
         with pytest.raises(EngineCannotRun, match=f"process {process.pid} still runs from it"):
@@ -242,7 +243,7 @@ def test_an_installation_whose_process_died_was_interrupted(data_dir: Path) -> N
 
 def test_pips_settings_are_handed_on_to_uv() -> None:
     environment = {"PIP_FIND_LINKS": "/a /b", "PIP_INDEX_URL": "i", "PIP_EXTRA_INDEX_URL": "x y", "VIRTUAL_ENV": "/v"}
-    result = installer.uv_environment(environment, "cpu")
+    result = environments.uv_environment(environment)
     assert result["UV_FIND_LINKS"] == "/a,/b"
     assert result["UV_DEFAULT_INDEX"] == "i"
     assert result["UV_EXTRA_INDEX_URL"] == "x y"
@@ -250,8 +251,8 @@ def test_pips_settings_are_handed_on_to_uv() -> None:
 
 
 def test_uvs_own_settings_win_and_a_gpu_gets_no_wheels_of_the_cpu() -> None:
-    assert installer.uv_environment({"PIP_FIND_LINKS": "/a", "UV_FIND_LINKS": "/u"}, "cpu")["UV_FIND_LINKS"] == "/u"
-    assert "UV_FIND_LINKS" not in installer.uv_environment({"PIP_FIND_LINKS": "/a"}, "gpu")
+    assert environments.uv_environment({"PIP_FIND_LINKS": "/a", "UV_FIND_LINKS": "/u"})["UV_FIND_LINKS"] == "/u"
+    assert "UV_FIND_LINKS" not in environments.uv_environment({"PIP_FIND_LINKS": "/a"}, wheels=False)
 
 
 def test_a_gpu_is_found_by_asking_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,10 +268,14 @@ def test_a_gpu_is_found_by_asking_its_driver(tmp_path: Path, monkeypatch: pytest
 
 def test_uvs_output_is_told_line_by_line(data_dir: Path) -> None:
     lines: list[str] = []
-    installer.uv([sys.executable, "-c", "print('Resolved 3'); print(' + numpy==1')"], "cpu", lines.append)
+
+    def call(code: str) -> None:
+        environments.call([sys.executable, "-c", code], folder=data_dir, environment={}, tell=lines.append)
+
+    call("print('Resolved 3'); print(' + numpy==1')")
     assert lines == ["Resolved 3"]
     with pytest.raises(UvFailed, match="boom"):
-        installer.uv([sys.executable, "-c", "raise SystemExit('boom')"], "cpu", lines.append)
+        call("raise SystemExit('boom')")
 
 
 def test_the_command(uv: list[list[str]], data_dir: Path) -> None:

@@ -23,7 +23,7 @@ from inference.chat import (
     ToolCallDelta,
     Usage,
 )
-from inference.sse import StreamTooLarge
+from sovereign.core.sse_parser import StreamTooLarge
 from tests.inference.conftest import Upstream, collect, plain, request_for
 from tests.inference.upstreams.ollama import HEAD, Server, chat, end, line
 

@@ -13,7 +13,6 @@ from inference.adapters import adapter_for
 from inference.adapters import transport as transport_module
 from inference.adapters.base import Patience
 from inference.adapters.openai_compatible import OpenAICompatible
-from inference.adapters.refusals import sanitised
 from inference.adapters.transport import transport
 from inference.adapters.usage import UNSEEN, most_prompt
 from inference.chat import (
@@ -25,6 +24,7 @@ from inference.chat import (
     ToolCallDelta,
     Usage,
 )
+from sovereign.core.error_messages import sanitised
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, plain, request_for, until
 
 adapter = OpenAICompatible()

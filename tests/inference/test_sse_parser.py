@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.sse import EventParser, StreamTooLarge
+from sovereign.core.sse_parser import EventParser, StreamTooLarge
 
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=30)
 EVENTS = st.lists(st.lists(LINES, min_size=1, max_size=3), max_size=6)

@@ -88,7 +88,9 @@ def test_answers_of_a_search_end_with_the_mark_of_the_passage_they_are_in():
     for seed in SEEDS:
         turns, _ = searching.searching(Random(seed))
         [results] = [turn["content"] for turn in turns if searching.HEAD in str(turn["content"])]
-        passages = dict(re.findall(r"(【\d+:\d+†[\w.\-]+】)\n((?:.|\n)*?)(?=\n\n【|\Z)", results.split("\n\n", 1)[1]))
+        passages = dict(
+            re.findall(r"(【\d+:\d+†[\w.\-]+】)\n((?:.|\n)*?)(?=\n\n【|\Z)", results.split(searching.HEAD, 1)[1])
+        )
         quoted = [re.fullmatch(r"On .+?: (.*) (【.*】)", answer) for answer in spoken_by(turns, "assistant")]
         quoted = [match for match in quoted if match]
         assert quoted

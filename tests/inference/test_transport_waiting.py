@@ -18,7 +18,7 @@ from inference.adapters.refusals import LONGEST_WAIT, retry_after
 from inference.adapters.transport import LARGE_BODY, Asked, Transport, transport
 from inference.chat import Delta, InferenceError, TextDelta
 from inference.engines.probing import list_models
-from inference.sse import EventParser
+from sovereign.core.sse_parser import EventParser
 from tests.inference import conftest
 from tests.inference.conftest import HEAD, Upstream, answer, collect, event, request_for, until
 

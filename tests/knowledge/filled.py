@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
 
+from assistants.knowledge.chunking import Chunk
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.retrieval import indexing
 from assistants.knowledge.services import members, stores
@@ -16,10 +16,12 @@ from sovereign.accounts.principals import Principal
 from sovereign.core.ids import new_id
 
 
-@dataclass(frozen=True)
-class Text:
-    text: str
-    tokens: int = 10
+def apart(texts: Iterable[str]) -> list[Chunk]:
+    """Chunks that repeat nothing of each other."""
+    found: list[Chunk] = []
+    for text in texts:
+        found.append(Chunk(text, 10, found[-1].start + len(found[-1].text) if found else 0))
+    return found
 
 
 def a_file(project: Project, name: str = "notes.txt") -> File:
@@ -36,9 +38,13 @@ def some_files(project: Project, number: int) -> list[str]:
 
 def ingested(member: StoreFile, *texts: str) -> StoreFile:
     """What a worker makes of a file in a store that is waiting."""
+    return indexed(member, apart(texts))
+
+
+def indexed(member: StoreFile, chunks: Sequence[Chunk]) -> StoreFile:
     with transaction.atomic():
         VectorStore.objects.select_for_update().get(pk=member.store_id)
-        member.usage_bytes = indexing.add(member, [Text(text) for text in texts], None, "")
+        member.usage_bytes = indexing.add(member, chunks, None, "")
         member.status = IngestionStatus.COMPLETED
         member.save()
     return member

@@ -11,7 +11,7 @@ import numpy as np
 
 from assistants.knowledge import embedding
 from assistants.knowledge.models import VectorStore
-from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.retrieval import bm25, packing, postings
 from assistants.knowledge.retrieval.fusion import fuse
 from assistants.knowledge.retrieval.keywords import best, rarest
 from assistants.knowledge.retrieval.search import DEPTH, Found, Ranking, search
@@ -82,11 +82,11 @@ async def expected_order(library: Library, question: str, ranking: Ranking, limi
 
 
 def _words(question: str) -> dict[int, float]:
-    rows, lengths = postings.pack("any", PASSAGES)
+    rows, lengths = packing.pack("any", PASSAGES)
     held = dict(rows)
     corpus = bm25.Corpus(len(PASSAGES), sum(lengths))
     data = {term: held.get(key_of("any", term), b"") for term in query_terms(question)}
-    holding = {term: len(places) // postings.BYTES_OF_PLACE for term, places in data.items()}
+    holding = {term: len(places) // packing.BYTES_OF_PLACE for term, places in data.items()}
     words = [postings._word([(0, data[term])]) for term in rarest(holding)]
     chunks, scores = bm25.scores(words, [holding[term] for term in rarest(holding)], corpus)
     most = bm25.best_possible(list(holding.values()), corpus)

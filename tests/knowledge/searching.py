@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,14 +12,9 @@ from django.db import transaction
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.retrieval import indexing
 from sovereign.accounts.models import Project
+from tests.knowledge.filled import apart
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Piece:
-    text: str
-    tokens: int = 10
 
 
 def make_store(project: Project) -> VectorStore:
@@ -56,5 +50,5 @@ def add_file(
     )
     with transaction.atomic():
         VectorStore.objects.select_for_update().get(pk=store.pk)
-        indexing.add(member, [Piece(text) for text in texts], vectors, space)
+        indexing.add(member, apart(texts), vectors, space)
     return member

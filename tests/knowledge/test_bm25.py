@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.chunking import chunks
+from assistants.knowledge.models import StoreFile
+from assistants.knowledge.retrieval import bm25, indexing, packing, postings
 from assistants.knowledge.retrieval import terms as terms_module
 from assistants.knowledge.retrieval.keywords import MOST_PLACES, MOST_WORDS, best, rarest
+from assistants.knowledge.retrieval.recent import Recent
 from assistants.knowledge.retrieval.terms import key_of, query_terms, stem, terms, terms_of
 from sovereign.accounts.models import Project
 from tests.knowledge.searching import add_file, make_store
@@ -85,10 +90,10 @@ def test_what_has_no_ending_is_left(word: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_what_is_packed_is_what_the_chunks_have(texts: list[str]) -> None:
-    rows, lengths = postings.pack("vs_1", texts)
+    rows, lengths = packing.pack("vs_1", texts)
     counted = [terms(text) for text in texts]
     assert lengths == [count.total() for count in counted]
-    unpacked = {key: np.frombuffer(data, postings.PLACE).tolist() for key, data in rows}
+    unpacked = {key: np.frombuffer(data, packing.PLACE).tolist() for key, data in rows}
     expected = {
         key_of("vs_1", term): [
             (position, count[term], count.total()) for position, count in enumerate(counted) if term in count
@@ -99,21 +104,39 @@ def test_what_is_packed_is_what_the_chunks_have(texts: list[str]) -> None:
     assert [key for key, _ in rows] == sorted(unpacked)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from([*WORDS, ". ", " ", "\n\n", "。", "Zu\u0308rich", "\u0308", "\u3099", "x" * 30])).map(
+        "".join
+    ),
+    st.integers(1, 12).flatmap(lambda maximum: st.tuples(st.just(maximum), st.integers(0, maximum - 1))),
+    st.sampled_from([1, 2, 3, 100]),
+)
+def test_what_chunks_share_is_packed_as_if_they_did_not(text: str, size: tuple[int, int], at_once: int) -> None:
+    """Wherever they are cut: also between the signs of a word."""
+    made = list(chunks(text, maximum=size[0], overlap=size[1]))
+    texts = [chunk.text for chunk in made]
+    alone = packing.pack("vs_1", texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "AT_ONCE", at_once)
+        assert packing.pack("vs_1", texts, [chunk.start for chunk in made]) == alone
+
+
 def test_a_file_that_is_packed_in_groups_is_packed_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"{word} pump {number}" for number, word in enumerate(WORDS)]
-    whole = postings.pack("vs_1", texts)
-    monkeypatch.setattr(postings, "AT_ONCE", 4)
-    assert postings.pack("vs_1", texts) == whole
+    whole = packing.pack("vs_1", texts)
+    monkeypatch.setattr(packing, "AT_ONCE", 4)
+    assert packing.pack("vs_1", texts) == whole
 
 
 @pytest.mark.parametrize("at_once", [2, 100])
 def test_a_file_of_too_many_different_words_is_refused(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr(postings, "AT_ONCE", at_once)
-    monkeypatch.setattr(postings, "MOST_DIFFERENT", 10)
+    monkeypatch.setattr(packing, "AT_ONCE", at_once)
+    monkeypatch.setattr(packing, "MOST_DIFFERENT", 10)
     texts = [f"same{number}" for number in range(10)]
-    assert len(postings.pack("vs_1", texts * 2)[0]) == 10
-    with pytest.raises(postings.TooManyWords, match="too many different words"):
-        postings.pack("vs_1", [*texts, "other"])
+    assert len(packing.pack("vs_1", texts * 2)[0]) == 10
+    with pytest.raises(packing.TooManyWords, match="too many different words"):
+        packing.pack("vs_1", [*texts, "other"])
 
 
 def test_few_bytes_are_remembered_of_words() -> None:
@@ -146,7 +169,7 @@ def by_the_book(texts: list[str], wanted: list[str]) -> dict[int, float]:
 @settings(max_examples=60, deadline=None)
 @given(TEXTS.filter(lambda texts: any(terms(text) for text in texts)))
 def test_scores_are_those_of_the_book_in_whatever_order_rows_come(texts: list[str]) -> None:
-    packed, lengths = postings.pack("vs_1", texts)
+    packed, lengths = packing.pack("vs_1", texts)
     rows = dict(packed)
     wanted = sorted(set().union(*map(terms, texts)))
     words = [postings._word([(7, rows[key_of("vs_1", term)])]) for term in wanted]
@@ -182,12 +205,49 @@ def test_a_word_that_is_everywhere_is_read_in_the_first_files(
 ) -> None:
     store = make_store(project)
     first, second, third = [add_file(store, f"{name}.md", ["a pump", "the pump"]).pk for name in "abc"]
-    keys = [key_of(store.pk, "pump")]
+    key = key_of(store.pk, "pump")
     monkeypatch.setattr(postings, "MOST_READ", 3)
-    (word,) = postings.read([keys])
-    assert (word.chunks >> postings.MEMBER_BITS).tolist() == [first, first, second, second]
-    (word,) = postings.read([keys], {second, third})
-    assert (word.chunks >> postings.MEMBER_BITS).tolist() == [second, second, third, third]
+    read = postings.Postings().read
+    assert files_of(read({key: 1})[key]) == [first, first, second, second]
+    assert files_of(read({key: 1}, {second, third})[key]) == [second, second, third, third]
+
+
+def files_of(word: bm25.Word) -> list[int]:
+    found: list[int] = (word.chunks >> packing.MEMBER_BITS).tolist()
+    return found
+
+
+@pytest.mark.django_db
+def test_words_that_were_asked_for_are_not_read_again_until_their_store_changes(
+    project: Project, django_assert_num_queries: Any
+) -> None:
+    store = make_store(project)
+    first, second = [add_file(store, f"{name}.md", ["a pump", "the pump"]).pk for name in "ab"]
+    pump, missing = key_of(store.pk, "pump"), key_of(store.pk, "missing")
+    kept = postings.Postings()
+    with django_assert_num_queries(2):
+        assert kept.frequencies({pump: 1, missing: 1}) == {pump: 4, missing: 0}
+        assert files_of(kept.read({pump: 1})[pump]) == [first, first, second, second]
+    with django_assert_num_queries(0):
+        assert kept.frequencies({pump: 1, missing: 1}) == {pump: 4, missing: 0}
+        assert files_of(kept.read({pump: 1}, {second})[pump]) == [second, second]
+    with transaction.atomic():
+        indexing.forget(StoreFile.objects.filter(pk=first))
+    assert kept.frequencies({pump: 2}) == {pump: 2}
+    assert files_of(kept.read({pump: 2})[pump]) == [second, second]
+
+
+def test_what_was_not_asked_for_longest_is_given_up() -> None:
+    kept: Recent[str, str] = Recent(10)
+    for key in "abc":
+        kept.keep(key, key.upper(), 3)
+    assert kept.get("a") == "A"
+    kept.keep("d", "D", 4)
+    assert [kept.get(key) for key in "abcd"] == ["A", None, "C", "D"]
+    kept.keep("d", "larger", 11)
+    assert [kept.get(key) for key in "acd"] == [None, None, None]
+    kept.keep("e", "E", 10)
+    assert kept.get("e") == "E"
 
 
 def test_the_best_are_chosen_with_their_equals() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistants.knowledge.chunking import Chunk, chunks, count_tokens
+from assistants.knowledge.chunking import Chunk, TooManyTokens, chunks, count_tokens
 
 words = st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1, max_size=40)
 BLANKS = [" ", "  ", "\n", "\n\n", "\t", "\r\n\n   ", " " * 40]
@@ -34,6 +34,26 @@ def test_no_chunk_is_longer_than_the_limit_and_each_knows_its_length(text: str, 
         assert chunk.text == chunk.text.strip()
 
 
+@given(texts, sizes)
+@settings(deadline=None)
+def test_each_chunk_is_where_it_says_and_they_are_in_order(text: str, size: tuple[int, int]) -> None:
+    found = cut(text, *size)
+    assert [text[chunk.start : chunk.start + len(chunk.text)] for chunk in found] == [chunk.text for chunk in found]
+    for before, after in pairwise(found):
+        assert before.start <= after.start
+        assert before.start + len(before.text) < after.start + len(after.text)
+
+
+@pytest.mark.parametrize("most", [299, 300])
+def test_a_text_of_too_many_tokens_is_not_cut_to_its_end(most: int) -> None:
+    begun = chunks("word. " * 150, maximum=40, overlap=10, most=most)
+    if most == 300:
+        assert list(begun)[-1].text.endswith("word.")
+    else:
+        with pytest.raises(TooManyTokens):
+            list(begun)
+
+
 @given(texts, st.integers(1, 120))
 @settings(max_examples=300, deadline=None)
 def test_without_overlap_the_chunks_are_the_text(text: str, maximum: int) -> None:
@@ -48,6 +68,7 @@ def test_with_overlap_the_chunks_cover_the_text_in_order(runs: list[tuple[int, s
     covered = 0
     for chunk in cut(text, *size):
         found = text.index(chunk.text[0])
+        assert found == chunk.start
         assert text.startswith(chunk.text, found)
         assert not text[covered:found].strip(), "nothing but white space is left out"
         assert count_tokens(text[found:covered]) <= size[1]

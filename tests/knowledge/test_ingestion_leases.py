@@ -79,6 +79,18 @@ def test_a_worker_with_nothing_to_do_only_looks(principal: Principal, django_ass
         assert claimed(limit=0) == []
 
 
+def test_a_worker_that_has_enough_of_the_only_project_only_looks(
+    principal: Principal, django_assert_num_queries: Any
+) -> None:
+    """At what waits and what it holds itself: that takes no lock."""
+    many = store_with(principal, *"abc")
+    mine = {lease.member_id: lease.project_id for lease in claimed(limit=2)}
+    with django_assert_num_queries(2):
+        assert claimed(limit=1, executing=mine) == []
+    del mine[many[0].pk]
+    assert members_of(claimed(limit=1, executing=mine)) == [many[2].pk]
+
+
 def test_two_workers_never_take_the_same_file(principal: Principal) -> None:
     rows = store_with(principal, *(f"text {number}" for number in range(12)))
 

@@ -12,7 +12,7 @@ from assistants.knowledge.embedding import Space
 from assistants.knowledge.ingestion import work
 from assistants.knowledge.ingestion import worker as working_module
 from assistants.knowledge.models import IngestionStatus, StoreFile
-from assistants.knowledge.retrieval import postings
+from assistants.knowledge.retrieval import packing
 from assistants.knowledge.services import files, filling, members
 from inference.chat import EngineUnavailable, InferenceError
 from sovereign.accounts.principals import Principal
@@ -48,7 +48,7 @@ async def test_a_content_that_is_gone_fails_at_once(embedder: Embedder, principa
 async def test_a_file_of_too_many_different_words_is_refused(
     embedder: Embedder, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postings, "MOST_DIFFERENT", 3)
+    monkeypatch.setattr(packing, "MOST_DIFFERENT", 3)
     [member] = await in_database(store_with, principal, "Pumps need valves, pipes and seals.")
     async with working():
         done = await over(member)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from rest_framework.test import APIClient
 
 from assistants.knowledge.api import members as views
 from assistants.knowledge.api.store_objects import VectorStoreFileBatchObject, VectorStoreFileObject
-from assistants.knowledge.models import Chunk, File, StoreFile, StoreStatistics
+from assistants.knowledge.chunking import chunks
+from assistants.knowledge.models import Chunk, File, FileBatch, StoreFile, StoreStatistics
 from assistants.knowledge.services import filling
 from sovereign.accounts.models import Project
-from tests.knowledge.filled import a_file, failed, ingested, some_files
+from sovereign.core.database import now
+from tests.knowledge.filled import a_file, failed, indexed, ingested, some_files
 
 pytestmark = pytest.mark.django_db
 
@@ -267,6 +270,24 @@ def test_the_content_of_a_file(store: Store, file: File) -> None:
     assert store.get(f"/files/{file.id}/content").json() == {**empty, "data": texts}
 
 
+@pytest.mark.parametrize("text", ["Again. " * 300, " ".join(f"Sentence {number}." for number in range(300))])
+def test_the_content_of_a_file_has_each_part_of_its_text_once(
+    store: Store, file: File, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks overlap, pages or not, and a text may repeat itself."""
+    monkeypatch.setattr(views, "PASSAGES", 3)
+    store.post("/files", file_id=file.id)
+    made = list(chunks(text, maximum=100, overlap=50))
+    indexed(StoreFile.objects.get(), made)
+    assert sum(len(chunk.text) for chunk in made) > 1.5 * len(text)
+    seen, query = list[str](), {}
+    while query != {"page": None}:
+        page = store.get(f"/files/{file.id}/content", **query).json()
+        seen += [one["text"] for one in page["data"]]
+        query = {"page": page["next_page"]}
+    assert " ".join(seen) == text.strip()
+
+
 def test_a_long_content_has_pages(store: Store, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "PASSAGES", 2)
     store.post("/files", file_id=file.id)
@@ -407,10 +428,14 @@ def test_refusals_of_batches(store: Store, body: dict[str, Any], param: str | No
 
 def test_who_waits_is_told_when_to_ask_again(store: Store, file: File) -> None:
     batch = f"/file_batches/{store.post('/file_batches', file_ids=[file.id]).json()['id']}"
-    for waiting in (store.post("/files", file_id=file.id), store.get(f"/files/{file.id}")):
-        assert waiting["openai-poll-after-ms"] == "500"
+    put, read = store.post("/files", file_id=file.id), store.get(f"/files/{file.id}")
     again = store.post("/file_batches", file_ids=[file.id])
-    assert again["openai-poll-after-ms"] == "500"
+    for waiting in (put, read, again):
+        assert 100 <= int(waiting["openai-poll-after-ms"]) <= 500, "small files are searchable soon"
+    for model in (StoreFile, FileBatch):
+        model.objects.update(created_at=now() - timedelta(seconds=1))
+    for path in (f"/files/{file.id}", f"/file_batches/{again.json()['id']}"):
+        assert int(store.get(path)["openai-poll-after-ms"]) == 500, "this one is not"
     ingested(StoreFile.objects.get(), "words")
     for done in (f"/files/{file.id}", f"/file_batches/{again.json()['id']}", batch):
         assert "openai-poll-after-ms" not in store.get(done)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from assistants.knowledge.parsing import archives, process
+from assistants.knowledge.parsing import archives, forkclient, process, wire
 from assistants.knowledge.parsing.process import SENTENCES, TIME_IS_OVER, ParsingFailed
-from assistants.knowledge.parsing.reasons import HEADER, Reason
+from assistants.knowledge.parsing.reasons import Reason
 from tests.knowledge import documents
 from tests.knowledge.test_parsing import read
 
@@ -110,11 +112,21 @@ Taking = Callable[[str], None]
 
 
 @pytest.fixture
-def take_over(monkeypatch: pytest.MonkeyPatch) -> Taking:
+def take_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[Taking]:
     """``take_over(program)``: it runs instead of the reader, as a document might make the reader do."""
-    return lambda program: monkeypatch.setattr(process, "MODULE", ("-c", program))
+
+    def take(program: str) -> None:
+        forkclient.close()
+        monkeypatch.setattr(forkclient, "PROGRAM", ("-c", SERVING.format(program=program)))
+
+    yield take
+    forkclient.close()
 
 
+SERVING = """
+from assistants.knowledge.parsing import forkserver
+forkserver.serve(lambda *_: exec({program!r}, {{}}) or 0)
+"""
 LIMITED = """
 import os, sys
 from assistants.knowledge.parsing.limits import give_up_rights
@@ -140,6 +152,16 @@ import os, time
 open({written!r}, "w").write(str(os.getpid()))
 time.sleep(600)
 """
+TYING = """
+import os, time
+from assistants.knowledge.parsing.limits import give_up_rights
+written = open({written!r}, "w")
+give_up_rights(os.getppid())
+written.write(str(os.getpid()))
+written.close()
+time.sleep(600)
+"""
+LISTED = "before = sorted(os.listdir('/proc/self/fd'))"
 DENIED, DONE = SENTENCES[Reason.PROTECTED], SENTENCES[Reason.NO_TEXT]
 
 
@@ -197,6 +219,64 @@ async def test_descriptors_of_the_server_are_not_inherited(take_over: Taking) ->
         os.close(writing)
 
 
+async def test_a_reader_has_three_descriptors(take_over: Taking) -> None:
+    """Neither the socket that starts readers nor another document: 3 is what lists them."""
+    assert await outcome(take_over, "sys.exit(13 if before == list('0123') else 12)", before=LISTED) == DONE
+
+
+async def test_readers_are_copies_that_share_nothing(take_over: Taking) -> None:
+    """What one has changed in itself, the next does not find."""
+    for _ in range(2):
+        take_over("import os, sys\nfound = hasattr(os, 'taken')\nos.taken = True\nsys.exit(12 if found else 13)")
+        for _ in range(2):
+            with pytest.raises(ParsingFailed, match="no text"):
+                await read(b"x", "a.txt")
+
+
+async def test_many_documents_are_read_at_once() -> None:
+    names = [f"number {number}" for number in range(20)]
+    assert await asyncio.gather(*(read(name.encode(), "a.txt") for name in names)) == names
+
+
+async def test_a_reading_that_is_cancelled_when_it_is_done_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is closed by then; that this cannot be told anybody is no error of the storage's."""
+    answered, go = asyncio.Event(), asyncio.Event()
+
+    async def answer(mine: socket.socket) -> int:
+        mine.close()
+        answered.set()
+        await go.wait()
+        return 0
+
+    monkeypatch.setattr(forkclient, "_answer", answer)
+    reading = asyncio.create_task(read(b"x", "a.txt"))
+    await answered.wait()
+    reading.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_where_the_server_of_readers_dies_its_readers_do_and_the_next_document_gets_another(
+    take_over: Taking, tmp_path: Path
+) -> None:
+    written = tmp_path / "pid"
+    take_over(TYING.format(written=str(written)))
+    reading = asyncio.create_task(read(b"x", "a.txt"))
+    async with asyncio.timeout(60):
+        while not _number_in(written):
+            await asyncio.sleep(0.01)
+        os.kill(forkclient._running().process.pid, signal.SIGKILL)
+        with pytest.raises(OSError, match="has ended"):
+            await reading
+        while _runs(_number_in(written)):
+            await asyncio.sleep(0.01)
+    written.unlink()
+    take_over("import sys\nsys.exit(13)")
+    with pytest.raises(ParsingFailed, match="no text"):
+        await read(b"x", "a.txt")
+
+
 async def test_who_takes_too_long_is_ended(take_over: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "TIMEOUT", 2.0)
     begun = time.monotonic()
@@ -228,24 +308,32 @@ async def test_a_reading_that_is_cancelled_leaves_no_process(take_over: Taking, 
     assert not _runs(_number_in(written))
 
 
-def written(tokens: int, size: int, text: bytes) -> bytes:
-    return HEADER.pack(tokens, size) + text
+def written(text: bytes, *spans: tuple[int, int, int], chunks: int = 0, size: int = 0) -> bytes:
+    """:param spans: tokens, first character, and size of each chunk."""
+    header = wire.HEADER.pack(chunks or len(spans), size or len(text))
+    return header + b"".join(wire.SPAN.pack(*span) for span in spans) + text
 
 
 @pytest.mark.parametrize(
     "output",
     [
         b"",
-        written(1, 2, b"ok")[:5],
-        written(1, 2, b"ok") + b"cut",
-        written(1, 3, b"ok"),
-        written(1, 2**32 - 1, b"ok"),
-        written(10, 1_000, b"x" * 1_000),
-        written(801, 2, b"ok"),
-        written(0, 2, b"ok"),
-        written(1, 0, b""),
-        written(1, 2, b"\xed\xa0"),
-        written(1, 2, b"o\0"),
+        written(b"ok", (1, 0, 2))[:5],
+        written(b"ok", (1, 0, 2)) + b"more",
+        written(b"ok"),
+        written(b"ok", (1, 0, 2), size=3),
+        written(b"ok", (1, 0, 2), size=2**32 - 1),
+        written(b"ok", (1, 0, 2), chunks=2**32 - 1),
+        written(b"ok", (1, 0, 3)),
+        written(b"ok", (1, 2, 2**32 - 1)),
+        written(b"x" * 1_000, (10, 0, 1_000)),
+        written(b"ok", (801, 0, 2)),
+        written(b"ok", (0, 0, 2)),
+        written(b"", (1, 0, 0)),
+        written(b"two", (1, 1, 1), (1, 0, 3)),
+        written(b"two", (1, 0, 2), (1, 1, 1)),
+        written(b"\xed\xa0", (1, 0, 2)),
+        written(b"o\0", (1, 0, 2)),
     ],
 )
 async def test_what_the_reader_writes_is_not_believed(take_over: Taking, output: bytes) -> None:
@@ -258,11 +346,23 @@ async def test_what_the_reader_writes_is_not_believed(take_over: Taking, output:
 async def test_the_reader_cannot_make_more_chunks_than_there_may_be(
     take_over: Taking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "MAXIMUM_CHUNKS", 3)
+    monkeypatch.setattr(wire, "MAXIMUM_CHUNKS", 3)
     for number in (3, 4):
-        take_over(f"import os\nos.write(1, {written(1, 2, b'ok')!r} * {number})")
+        spans = [(1, 2 * place, 2) for place in range(number)]
+        take_over(f"import os\nos.write(1, {written(b'ok' * number, *spans)!r})")
         if number == 3:
             assert await read(b"x", "a.txt") == "ok\n---\nok\n---\nok"
+        else:
+            with pytest.raises(ParsingFailed, match="damaged"):
+                await read(b"x", "a.txt")
+
+
+async def test_the_reader_cannot_repeat_a_text_without_end(take_over: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAXIMUM_CHUNKED", 10)
+    for text, last in ((b"a text", 4), (b"a test", 5)):
+        take_over(f"import os\nos.write(1, {written(text, (1, 0, last), (1, 0, 6))!r})")
+        if last == 4:
+            assert await read(b"x", "a.txt") == "a te\n---\na text"
         else:
             with pytest.raises(ParsingFailed, match="damaged"):
                 await read(b"x", "a.txt")
@@ -286,11 +386,14 @@ async def test_a_lack_of_memory_or_room_is_not_the_documents_fault(take_over: Ta
 @pytest.mark.parametrize("text", [b"few words", b"many words " * 100_000])
 def test_a_full_disk_is_told_from_a_broken_document(text: bytes) -> None:
     """Both where the text fills the buffer and where it is written at the end."""
-    command = [sys.executable, *process.MODULE, "txt", "800", "0", str(os.getpid())]
+    program = (
+        f"import sys; from assistants.knowledge.parsing.child import main; sys.exit(main('txt', 800, 0, {os.getpid()}))"
+    )
+    command = [sys.executable, "-c", program]
     with tempfile.TemporaryFile() as document, Path("/dev/full").open("wb") as full:
         document.write(text)
         document.seek(0)
-        assert subprocess.run(command, stdin=document, stdout=full, cwd=process.ROOT).returncode == Reason.NO_ROOM
+        assert subprocess.run(command, stdin=document, stdout=full, cwd=forkclient.ROOT).returncode == Reason.NO_ROOM
 
 
 async def test_the_time_of_the_processor_is_told_from_a_lack_of_memory(take_over: Taking) -> None:

@@ -12,9 +12,9 @@ from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from assistants.knowledge.models import MemberVectors, StoreFile, VectorStore
-from assistants.knowledge.retrieval import indexing, pgvector
-from assistants.knowledge.retrieval.search import search
-from assistants.knowledge.retrieval.vectors import InMemory, Near, Scope
+from assistants.knowledge.retrieval import indexing, nearest, pgvector
+from assistants.knowledge.retrieval.search import Hit, Question, find, search
+from assistants.knowledge.retrieval.vectors import InMemory, Near, Scope, size_of
 from sovereign.accounts.models import Project
 from sovereign.core.database import in_database
 from tests.knowledge.labelled import HYBRID, QUESTIONS, VECTORS, expected_order, make_library
@@ -54,13 +54,13 @@ def fill(project: Project) -> VectorStore:
     return store
 
 
-def nearest(scope: Scope, query: np.ndarray, count: int) -> tuple[list[Near], list[Near]]:
+def both(scope: Scope, query: np.ndarray, count: int) -> tuple[list[Near], list[Near]]:
     """What pgvector finds, and what the packed vectors do: the first ``count``."""
 
     def first(found: list[Near]) -> list[Near]:
         return sorted(found, key=lambda near: (-near.cosine, near.chunk))[:count]
 
-    return first(pgvector.PgVector().nearest(scope, query, count)), first(InMemory().nearest(scope, query, count))
+    return first(pgvector.PgVector().nearest(scope, query, count)()), first(InMemory().nearest(scope, query, count)())
 
 
 def stored() -> int:
@@ -73,7 +73,7 @@ def test_it_finds_what_the_packed_vectors_find(project: Project) -> None:
     store = fill(project)
     scope = Scope(store.pk, 1, "space/48")
     for query in random_vectors(20, seed=2):
-        ours, packed = nearest(scope, query, 100)
+        ours, packed = both(scope, query, 100)
         assert ours == packed
         assert len(ours) == 100
     assert stored() == 299  # not the two of zeros
@@ -82,10 +82,10 @@ def test_it_finds_what_the_packed_vectors_find(project: Project) -> None:
 def test_only_the_files_that_were_asked_for(project: Project) -> None:
     store = fill(project)
     second = StoreFile.objects.get(file__filename="1.md").pk
-    ours, packed = nearest(Scope(store.pk, 1, "space/48", frozenset({second})), random_vectors(1)[0], 20)
+    ours, packed = both(Scope(store.pk, 1, "space/48", frozenset({second})), random_vectors(1)[0], 20)
     assert ours == packed
     assert {near.chunk >> 32 for near in ours} == {second}
-    assert nearest(Scope(store.pk, 1, "nothing/48"), random_vectors(1)[0], 20) == ([], [])
+    assert both(Scope(store.pk, 1, "nothing/48"), random_vectors(1)[0], 20) == ([], [])
 
 
 def test_what_is_replaced_or_forgotten_is_not_found(project: Project) -> None:
@@ -104,7 +104,7 @@ def test_it_can_be_switched_on_later(project: Project, capsys: pytest.CaptureFix
     assert not pgvector.is_on()
     call_command("enable_pgvector")
     assert stored() == 299
-    ours, packed = nearest(Scope(store.pk, 1, "space/48"), random_vectors(1, 5)[0], 50)
+    ours, packed = both(Scope(store.pk, 1, "space/48"), random_vectors(1, 5)[0], 50)
     assert ours == packed
     call_command("enable_pgvector")  # again changes nothing
     assert stored() == 299
@@ -122,12 +122,63 @@ def test_the_migration_reads_by_its_own_models(project: Project, monkeypatch: py
     assert stored() == 299
 
 
-async def test_the_labelled_set_is_answered_in_the_same_order(project: Project) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The stores that pgvector was asked for."""
+    stores: list[str] = []
+    compare = pgvector.PgVector.nearest
+
+    def told(index: pgvector.PgVector, scope: Scope, query: np.ndarray, count: int) -> list[Near]:
+        stores.append(scope.store_id)
+        return compare(index, scope, query, count)
+
+    monkeypatch.setattr(pgvector.PgVector, "nearest", told)
+    return stores
+
+
+def test_it_is_asked_for_what_has_no_room_in_memory_and_finds_the_same(
+    project: Project, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two stores, each of which would have room alone."""
+    stores = [fill(project).pk, fill(project).pk]
+    question = Question("text 7", {"space/48": random_vectors(1, 4)[0]})
+    size = size_of(2 * 301, WIDTH)
+
+    def hits(memory: int) -> list[Hit]:
+        monkeypatch.setattr(nearest, "_in_memory", InMemory(memory))
+        return find(project.pk, stores, [question], 50, None, HYBRID)
+
+    in_memory = hits(size)
+    assert not asked
+    assert hits(size - 1) == in_memory
+    assert sorted(asked) == sorted(stores)
+    assert len(in_memory) == 50
+
+
+def test_what_has_no_room_is_read_for_each_question_where_it_is_not(
+    project: Project, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = fill(project)
+    question = Question("text 7", {"space/48": random_vectors(1, 4)[0]})
+    monkeypatch.setattr(nearest, "_in_memory", InMemory(0))
+    found = find(project.pk, [store.pk], [question], 50, None, HYBRID)
+    assert asked == [store.pk]
+    pgvector.disable()
+    assert find(project.pk, [store.pk], [question], 50, None, HYBRID) == found
+    assert asked == [store.pk]
+
+
+async def test_the_labelled_set_is_answered_in_the_same_order(
+    project: Project, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no room in memory: pgvector answers all of it."""
+    monkeypatch.setattr(nearest, "_in_memory", InMemory(0))
     library = await make_library(project)
     for row in QUESTIONS[::5]:
         for ranking in (HYBRID, VECTORS):
             expected = await expected_order(library, row["question"], ranking)
             assert await library.order(row["question"], ranking) == expected, row["question"]
+    assert len(asked) == 2 * len(QUESTIONS[::5])
 
 
 async def test_a_store_without_vectors_is_searched_by_keywords(project: Project) -> None:

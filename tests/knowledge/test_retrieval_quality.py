@@ -1,10 +1,12 @@
-"""How well the labelled set is answered, and that every database answers it alike."""
+"""How well the labelled set is answered, and that every database answers it alike.
+
+It is small: its vectors are compared in memory, on Postgres too. ``test_pgvector`` asks the same of pgvector.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from assistants.knowledge.retrieval import pgvector
 from assistants.knowledge.retrieval.search import Ranking
 from sovereign.accounts.models import Project
 from tests.knowledge.labelled import (
@@ -19,12 +21,6 @@ from tests.knowledge.labelled import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def without_pgvector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The packed vectors serve, on Postgres too; ``test_pgvector`` asks the same of pgvector."""
-    monkeypatch.setattr(pgvector, "is_on", lambda: False)
 
 
 def test_the_set_is_large_enough_and_names_what_is_there() -> None:

@@ -37,7 +37,7 @@ def scope_of(store: VectorStore, members: frozenset[int] | None = None) -> Scope
 
 
 def nearest(index: InMemory, scope: Scope, count: int = 10) -> list[Near]:
-    return sorted(index.nearest(scope, QUERY, count), key=lambda near: (-near.cosine, near.chunk))[:count]
+    return sorted(index.nearest(scope, QUERY, count)(), key=lambda near: (-near.cosine, near.chunk))[:count]
 
 
 def by_hand(store: VectorStore, count: int = 10) -> list[Near]:

@@ -161,7 +161,8 @@ def payloads(run_id: str, kind: str = "") -> list[dict[str, Any]]:
 def streamed_text(run_id: str) -> str:
     """All text deltas of the run, put together as a client does."""
     deltas = payloads(run_id, "message.delta")
-    return "".join(part["text"]["value"] for delta in deltas for part in delta["delta"]["content"])
+    parts = (part for delta in deltas for part in delta["delta"]["content"])
+    return "".join(part["text"]["value"] for part in parts if part["type"] == "text")
 
 
 def sequence(run_id: str) -> list[int]:

@@ -8,16 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs.citations import Citing, Piece, mark_of, settled
+from runs.citations import Citing, Piece, mark_of, marks_of_path, settled
 
 SOURCES = {
     "【1:0†a.md】": "file-a",
     "【1:1†b.pdf】": "file-b",
     "【1:1†source】": "file-b",
     "【12:0†🦊 fox.txt】": "file-c",
+    "sandbox:/mnt/data/x.csv": "file-x",
+    "sandbox:/mnt/data/x.csv.gz": "file-z",
+    "sandbox:/mnt/data/x-": "file-y",
+    "sandbox:/mnt/data/a b.csv": "file-s",
+    "sandbox:/mnt/data/a%20b.csv": "file-s",
 }
 LONGEST = max(map(len, SOURCES))
-WORDS = [*SOURCES, "【", "】", "†", "【1:0", "【9:9†a.md】", "【1:0†b.pdf】", "So it is. ", "🦊", "\n", "é"]
+PATHS = ["sandbox:", "sandbox:/mnt/data/x", "sandbox:/mnt/data/x.csv.", "s", "(", ")", "a", "6", ".", "-", "%"]
+WORDS = [*SOURCES, *PATHS, "【", "】", "†", "【1:0", "【9:9†a.md】", "【1:0†b.pdf】", "So it is. ", "🦊", "\n", "é"]
 texts = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
 
 
@@ -39,7 +45,10 @@ def test_any_cut_gives_the_same_text_and_annotations(text: str, cuts: list[int])
         assert annotation is not None
         assert annotation["index"] == number
         assert text[annotation["start_index"] : annotation["end_index"]] == annotation["text"] == piece.text
-        assert annotation["file_citation"] == {"file_id": SOURCES[piece.text], "quote": ""}
+        if piece.text.startswith("sandbox:"):
+            assert annotation["file_path"] == {"file_id": SOURCES[piece.text]}
+        else:
+            assert annotation["file_citation"] == {"file_id": SOURCES[piece.text], "quote": ""}
 
 
 @given(texts)
@@ -47,7 +56,7 @@ def test_no_more_is_held_back_than_a_mark_has(text: str) -> None:
     citing, given_out = Citing(SOURCES), 0
     for place, character in enumerate(text, start=1):
         given_out += sum(len(piece.text) for piece in citing.take(character))
-        assert 0 <= place - given_out < LONGEST
+        assert 0 <= place - given_out <= LONGEST + 1
     assert given_out + sum(len(piece.text) for piece in citing.rest()) == len(text)
 
 
@@ -73,6 +82,41 @@ def test_only_marks_of_results_are_citations() -> None:
 def test_a_citation_is_a_piece_of_its_own() -> None:
     pieces = pieces_of("Cake【1:0†a.md】【1:1†source】.", [], Citing(SOURCES))
     assert [piece.text for piece in pieces] == ["Cake", "【1:0†a.md】", "【1:1†source】", "."]
+
+
+@pytest.mark.parametrize(
+    ("text", "cited"),
+    [
+        ("[x](sandbox:/mnt/data/x.csv)", ["sandbox:/mnt/data/x.csv"]),
+        ("See sandbox:/mnt/data/x.csv.", ["sandbox:/mnt/data/x.csv"]),
+        ("sandbox:/mnt/data/x.csv", ["sandbox:/mnt/data/x.csv"]),
+        ("sandbox:/mnt/data/x.csv.gz", ["sandbox:/mnt/data/x.csv.gz"]),
+        ("sandbox:/mnt/data/x.csv.g", []),
+        ("sandbox:/mnt/data/x.csv.bak and sandbox:/mnt/data/x.csv-old", []),
+        ("sandbox:/mnt/data/x.csv%20copy", []),
+        ("sandbox:/mnt/data/x.csv - so", ["sandbox:/mnt/data/x.csv"]),
+        ("sandbox:/mnt/data/x.csv... so", ["sandbox:/mnt/data/x.csv"]),
+        ("sandbox:/mnt/data/x.csv.gz.", ["sandbox:/mnt/data/x.csv.gz"]),
+        ("sandbox:/mnt/data/x.csvx", []),
+        ("(sandbox:/mnt/data/a b.csv)(sandbox:/mnt/data/a%20b.csv)", [*list(SOURCES)[-2:]]),
+        ("/mnt/data/x.csv and sandbox:/mnt/data/y.csv", []),
+    ],
+)
+def test_paths_of_files_that_code_has_made(text: str, cited: list[str]) -> None:
+    found = [piece.annotation for piece in pieces_of(text, [*range(60)], Citing(SOURCES)) if piece.annotation]
+    assert [annotation["text"] for annotation in found] == cited
+    assert all(annotation["type"] == "file_path" for annotation in found)
+    assert [text[annotation["start_index"] : annotation["end_index"]] for annotation in found] == cited
+
+
+def test_the_marks_of_a_path() -> None:
+    assert marks_of_path("/mnt/data/a b.csv") == set(list(SOURCES)[-2:])
+    assert marks_of_path("/mnt/data/mein Ü (1).csv") == {
+        "sandbox:/mnt/data/mein Ü (1).csv",
+        "sandbox:/mnt/data/mein%20Ü%20(1).csv",
+        "sandbox:/mnt/data/mein%20%C3%9C%20(1).csv",
+        "sandbox:/mnt/data/mein%20%C3%9C%20%281%29.csv",
+    }
 
 
 def test_without_sources_nothing_is_held_back() -> None:

@@ -23,6 +23,7 @@ from runs.models import Run, RunConfiguration, RunEvent
 from runs.rendering import render_run_row
 from runs.services import creation
 from runs.services.recorder import Recorder
+from runs.services.reports import note_interpreter
 from runs.states import ACTIVE, RESTING, TERMINAL, TRANSITIONS, IllegalTransition, Status
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
@@ -222,6 +223,7 @@ def test_an_unknown_model_is_refused_and_leaves_nothing(begin: Callable[..., Run
 
 
 def test_a_tool_that_cannot_be_run_is_refused(begin: Callable[..., Run]) -> None:
+    note_interpreter(worker="a", usable=False, reason="The moon is full.")
     error = refused(begin, tools=[WEATHER, {"type": "code_interpreter"}])
     assert (error.status, error.code, error.param) == (400, "unsupported_tool", "tools[1].type")
 

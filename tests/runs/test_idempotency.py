@@ -38,6 +38,7 @@ UNRECORDED = {
     *(f"{root}chat/completions{rest}" for root, rest in (("", ""), ("api/v1/", ""), ("api/v1/", "/stream"))),
     *("completions", "embeddings", "moderations"),
     "vector_stores/<str:vector_store_id>/search",
+    "mcp",  # whose calls have ids of their own
 }
 HEADERS = {"OpenAI-Beta": "assistants=v2"}
 

@@ -17,7 +17,9 @@ from runs.tools.base import Surroundings
 from runs.tools.file_search import DESCRIPTION, FileSearch
 from runs.tools.toolbox import Toolbox
 
-SURROUNDINGS = Surroundings(project_id="proj_x", model="tiny", resources=({}, {}), attribution=NOBODY)
+SURROUNDINGS = Surroundings(
+    project_id="proj_x", thread_id="thread_x", run_id="run_x", model="tiny", resources=({}, {}), attribution=NOBODY
+)
 SEARCH = {"type": "file_search", "file_search": {}}
 
 
@@ -92,9 +94,9 @@ def test_tools_are_listed_in_their_order_once() -> None:
 def test_a_name_that_is_taken_is_not_taken_again() -> None:
     toolbox = Toolbox([SEARCH, function("file_search"), function("file_search_here")], SURROUNDINGS)
     assert toolbox.named("file_search") is toolbox.named("file_search_here") is None
-    assert toolbox.named("file_search_here_here") is not None
+    assert toolbox.named("file_search_here2") is not None
     chosen = toolbox.choice({"type": "file_search"})
-    assert chosen == {"type": "function", "function": {"name": "file_search_here_here"}}
+    assert chosen == {"type": "function", "function": {"name": "file_search_here2"}}
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "function": {"name": "a"}}])

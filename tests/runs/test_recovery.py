@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError
 from assistants.models import Assistant
 from runs.models import Run, RunEvent
 from runs.services import control, flushing, leases, reaping
-from runs.services.flushing import Arguments, Batch, Operation, Text, flush
+from runs.services.flushing import Batch, CallText, Operation, Text, flush
 from runs.services.leases import Lease, claim
 from runs.states import Status
 from runs.worker import writer as writing
@@ -110,9 +110,9 @@ async def test_killed_between_the_message_and_its_text_nothing_is_begun_twice(
     async with working() as worker:
         await within(gate.reached.wait())
         await until(lambda: names(run.id)[-1] == "message.delta")
-        await kill(worker, run.id)
         # as if the transaction with the text had never been
         await in_database(_forget_last_event, run.id)
+        await kill(worker, run.id)
         over = await ended(run.id)
     assert over.status == "completed"
     assert not model.requests[1].continues
@@ -288,8 +288,12 @@ def test_a_worker_does_not_take_its_own_runs_from_itself(served: Model, begin: C
 def test_neighbouring_arguments_are_one_event(served: Model, begin: Callable[..., Run]) -> None:
     run = begin()
     lease = claim_one("a")
-    first, second = Arguments("step_x", 0, ['{"a"']), Arguments("step_x", 1, ["{}"])
-    assert first.absorb(Arguments("step_x", 0, [": 1}"]))
+
+    def written(index: int, piece: str) -> CallText:
+        return CallText("step_x", index, "function", "arguments", [piece])
+
+    first, second = written(0, '{"a"'), written(1, "{}")
+    assert first.absorb(written(0, ": 1}"))
     assert not first.absorb(second)
     assert not first.absorb(words("text"))
     flush([Batch(lease, 1, [first])])

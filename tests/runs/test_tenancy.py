@@ -112,6 +112,7 @@ WITHOUT_ID = {
     ("POST", "api/v1/chat/completions/stream"),
     ("GET", "api/v1/models"),
     ("GET", "api/v1/models/<str:provider>"),
+    ("POST", "mcp"),  # what its calls name: tests/mcp
 }
 PREFIXES = {
     "assistant_id": "asst_",
@@ -125,11 +126,11 @@ PREFIXES = {
     "vector_store_id": "vs_",
     "batch_id": "vsfb_",
 }
-ROOTS = ("v1/", "api/v1/")
+ROOTS = ("v1/", "api/v1/", "mcp")
 
 
 def routes(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str, Any]]:
-    """``(method, route, view class)`` of everything under ``/v1``, and under ``/api/v1`` with that before it."""
+    """``(method, route, view class)`` of everything under ``/v1``, and of the other roots with those before it."""
     for pattern in patterns:
         route = before + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -196,7 +197,7 @@ def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, st
     filled = "" if body is None else json.dumps(body)
     for name, identifier in ids.items():
         filled = filled.replace(f'"<{name}>"', f'"{identifier}"')
-    root = "" if path.startswith("api/v1/") else "v1/"
+    root = "" if path.startswith(ROOTS[1:]) else "v1/"
     answer = client.generic(method, f"/{root}{path}", filled, "application/json")
     text = answer.content.decode()
     for name, identifier in ids.items():

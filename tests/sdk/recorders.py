@@ -39,6 +39,7 @@ class Log:
         self.events: list[str] = []
         self.text = ""
         self.arguments: list[str] = []
+        self.code_input = self.code_output = ""
         self.exceptions: list[Exception] = []
         self._deltas: set[str] = set()
 
@@ -64,7 +65,14 @@ class Log:
         assert text.value == self.text
 
     def _tool_call_done(self, call: Any) -> None:
-        self.arguments.append(call.function.arguments)
+        if call.type == "function":
+            self.arguments.append(call.function.arguments)
+
+    def _tool_call_delta(self, delta: Any, snapshot: Any) -> None:
+        if delta.type == "code_interpreter" and delta.code_interpreter is not None:
+            self.code_input += delta.code_interpreter.input or ""
+            outputs = delta.code_interpreter.outputs or []
+            self.code_output += "".join(output.logs or "" for output in outputs if output.type == "logs")
 
     def _exception(self, exception: Exception) -> None:
         self.exceptions.append(exception)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import pytest
 from openai.types.beta import FileSearchToolParam
 from openai.types.beta.threads import Message
 
+from tests.knowledge import library
+
 pytestmark = [
     pytest.mark.sdk,
     pytest.mark.filterwarnings("ignore:deprecated|The Assistants API is deprecated:DeprecationWarning"),
@@ -18,58 +19,13 @@ pytestmark = [
 
 CONTENT: Any = "step_details.tool_calls[*].file_search.results[*].content"
 SEARCH: FileSearchToolParam = {"type": "file_search"}
-PAGES = {
-    "handbook.pdf": [
-        "Everybody has thirty days of vacation in a year.",
-        "Whoever is ill says so before nine o'clock.",
-    ],
-    "contract.docx": [
-        "The rent for the warehouse is 2,400 euros a month.",
-        "Either party may end the contract with three months of notice.",
-    ],
-    "recipes.md": [
-        "# Soup",
-        "Cut the leeks into rings.",
-        "# Cake",
-        "A marble cake bakes for fifty minutes at 180 degrees.",
-    ],
-}
-#: a word of the question, and of the sentence that answers it
-QUESTIONS = {"handbook.pdf": "vacation", "contract.docx": "warehouse", "recipes.md": "marble"}
-
-
-def write_pdf(path: Path, lines: list[str]) -> None:
-    from reportlab.pdfgen.canvas import Canvas
-
-    canvas = Canvas(str(path))
-    for number, line in enumerate(lines):
-        canvas.drawString(72, 720 - 20 * number, line)
-    canvas.save()
-
-
-def write_docx(path: Path, lines: list[str]) -> None:
-    from docx import Document
-
-    document = Document()
-    for line in lines:
-        document.add_paragraph(line)
-    document.save(str(path))
-
-
-def write_text(path: Path, lines: list[str]) -> None:
-    path.write_text("\n\n".join(lines))
-
-
-WRITERS: dict[str, Callable[[Path, list[str]], None]] = {".pdf": write_pdf, ".docx": write_docx, ".md": write_text}
 
 
 @pytest.fixture
 def store(sdk: openai.OpenAI, tmp_path: Path) -> str:
     """A vector store with the three documents, searchable."""
     made = sdk.vector_stores.create(name="Documents")
-    for name, lines in PAGES.items():
-        path = tmp_path / name
-        WRITERS[path.suffix](path, lines)
+    for path in library.write(tmp_path):
         held = sdk.vector_stores.files.upload_and_poll(vector_store_id=made.id, file=path, poll_interval_ms=50)
         assert (held.status, held.last_error) == ("completed", None)
     return made.id
@@ -94,19 +50,18 @@ def citations_of(message: Message) -> list[str]:
 
 def test_questions_about_three_documents_are_answered_with_citations(sdk: openai.OpenAI, store: str) -> None:
     names = names_of(sdk, store)
-    assert sorted(names.values()) == sorted(PAGES)
+    assert sorted(names.values()) == sorted(library.PAGES)
     resources: Any = {"file_search": {"vector_store_ids": [store]}}
     assistant = sdk.beta.assistants.create(model="fake", tools=[SEARCH], tool_resources=resources)
-    for name, word in QUESTIONS.items():
+    for name, word in library.QUESTIONS.items():
         question = f"What about it? [tool=file_search with=query:{word} cite={word}]"
         thread = sdk.beta.threads.create(messages=[{"role": "user", "content": question}])
         with sdk.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id, include=[CONTENT]) as stream:
             # the SDK's own snapshot of a step is what its deltas add up to: results come with its end alone
             search, _ = [event.data for event in stream if event.event == "thread.run.step.completed"]
             (message,) = stream.get_final_messages()
-        (answer,) = (line for line in PAGES[name] if word in line)
         assert message.content[0].type == "text"
-        assert answer in message.content[0].text.value
+        assert library.answer_in(name) in message.content[0].text.value
         assert [names[file_id] for file_id in citations_of(message)] == [name]
         assert search.step_details.type == "tool_calls"
         (call,) = search.step_details.tool_calls
@@ -114,15 +69,15 @@ def test_questions_about_three_documents_are_answered_with_citations(sdk: openai
         (first, *_) = call.file_search.results or []
         assert (names[first.file_id], first.file_name) == (name, name)
         assert first.content is not None
-        assert answer in " ".join((first.content[0].text or "").split())
+        assert library.answer_in(name) in " ".join((first.content[0].text or "").split())
         (kept,) = sdk.beta.threads.messages.list(thread.id, run_id=message.run_id or "")
         assert citations_of(kept) == citations_of(message)
 
 
 def test_a_file_that_is_attached_to_a_message_is_searched(sdk: openai.OpenAI, tmp_path: Path) -> None:
     """The run waits until it can be, and its texts are shown only where they are asked for."""
-    write_text(path := tmp_path / "recipes.md", PAGES["recipes.md"])
-    file = sdk.files.create(file=path, purpose="assistants")
+    *_, recipes = library.write(tmp_path)
+    file = sdk.files.create(file=recipes, purpose="assistants")
     assistant = sdk.beta.assistants.create(model="fake", tools=[SEARCH])
     question = "How long does it bake? [tool=file_search with=query:marble cite=marble]"
     attachments: Any = [{"file_id": file.id, "tools": [{"type": "file_search"}]}]

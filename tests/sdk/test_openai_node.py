@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.client import tokens, unique
 from tests.support.fixtures import clients, skip_ring
+from tests.support.interpreting import asking_for, await_interpreter
 from tests.support.processes import Stack, Upstream, eventually
 from tests.support.viewers import await_end, logged
 
@@ -115,6 +116,18 @@ def test_tool_outputs_are_submitted_from_inside_the_open_stream(server: Stack, v
     assert "".join(values(told, "textDelta")) == tokens(5)
     assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
     assert values(told, "event").count("thread.run.requires_action") == 3
+
+
+@versions
+def test_a_call_beside_code_is_done_once_and_when_its_output_is_asked_for(
+    server: Stack, upstream: Upstream, version: str
+) -> None:
+    await_interpreter(server)
+    told = node(server, version, "codeBeside", asking_for(upstream, unique(), "6 * 7", "tokens=3 beside=look_up"))
+    assert values(told, "toolCallCreated") == ["code_interpreter", "look_up"]
+    assert values(told, "toolCallDone") == ["code_interpreter", "{}"]
+    assert emitted(told)[-2:] == ["toolCallDone", "end"]
+    assert [run["status"] for run in values(told, "run")] == ["completed"]
 
 
 @versions

@@ -62,7 +62,7 @@ def test_a_stream_calls_every_handler_in_the_contracts_order(sdk: openai.OpenAI,
 
 def test_there_is_no_callback_that_the_tests_leave_out(sdk: openai.OpenAI) -> None:
     called = {f"on_{name}" for name in (*PLAIN, *FUNCTION, "event", "exception", "timeout")}
-    assert set(CALLBACKS) - called == {"on_image_file_done"}  # pictures are drawn by code_interpreter only
+    assert set(CALLBACKS) - called == {"on_image_file_done"}  # see test_code_interpreter.py
 
 
 def test_create_and_stream_is_the_old_name_of_stream(sdk: openai.OpenAI) -> None:

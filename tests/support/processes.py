@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,31 @@ def eventually(condition: Callable[[], T], timeout: float = 20.0, what: str = ""
         time.sleep(POLL)
 
 
+@contextlib.contextmanager
+def held_back(*numbers: int) -> Iterator[None]:
+    """Signals that come meanwhile are handled at the end, so that no process is started and known to nobody.
+
+    Of the main thread, which is the one that handles them; a signal that no function of ours handles is none of it.
+    """
+    came: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    handled = [number for number in numbers if is_main and callable(signal.getsignal(number))]
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+def interpreter() -> str:
+    """The environment that ``manage.py install_interpreter`` made for tests; ``none`` where it did not."""
+    folder = Path(os.environ.get("SOVEREIGN_DATA_DIR") or ROOT / "var") / "interpreter"
+    return str(folder) if folder.exists() else "none"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -78,10 +104,13 @@ class Process:
 
     def __init__(self, name: str, arguments: list[str], environment: dict[str, str], log: Path) -> None:
         self.name, self.log = name, log
-        with log.open("ab") as out:
-            self._popen = subprocess.Popen(
-                arguments, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        with contextlib.ExitStack() as if_ended:  # now, when nobody has it yet who could end it
+            with log.open("ab") as out, held_back(signal.SIGTERM, signal.SIGINT):
+                self._popen = subprocess.Popen(
+                    arguments, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                )
+                if_ended.callback(self.destroy)
+            if_ended.pop_all()
 
     @property
     def pid(self) -> int:
@@ -225,6 +254,10 @@ class Database:
         """As the admin does."""
         self._write("UPDATE accounts_apikey SET revoked_at = CURRENT_TIMESTAMP WHERE name = ?", name)
 
+    def offer_over_mcp(self, assistant: str) -> None:
+        """As the admin does."""
+        self._write("UPDATE assistants_assistant SET offered_over_mcp = TRUE WHERE id = ?", assistant)
+
     def lift_limits(self) -> None:
         """Nobody is limited any more."""
         self._write("DELETE FROM accounts_limit")
@@ -256,6 +289,14 @@ class Database:
             connection.execute("SELECT 1 FROM runs_run WHERE id = %s FOR UPDATE", [run])
             yield
 
+    @contextlib.contextmanager
+    def taken(self, table: str) -> Iterator[Callable[[], bool]]:
+        """Hold a whole table; gives what tells whether somebody waits for it. On Postgres only."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = ?::regclass"
+            yield lambda: bool(self.rows(waiting, table)[0][0])
+
     def remove(self) -> None:
         if self._server:
             self._administer(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
@@ -278,6 +319,7 @@ class Stack:
             **os.environ,
             **CLEAN,
             "SOVEREIGN_DATA_DIR": str(folder / "data"),
+            "SOVEREIGN_INTERPRETER": interpreter(),
             "SOVEREIGN_HOST": "127.0.0.1",
             "SOVEREIGN_PORT": str(self.port),
             "SOVEREIGN_ENGINE_URL": engine_url,

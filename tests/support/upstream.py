@@ -12,7 +12,9 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     rounds=N     call the tool that many times (1)  say=N     so many tokens of text before a call (0)
     keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
     text=T       say T, which has no space and no bracket, in pieces of four characters
-    with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second
+    with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second; a value that
+                 ``POST /lines`` taught stands for what it taught
+    beside=NAME  call that tool too, in the same turn
     cite=W       say the sentence with the word W of what a search of files found, and the mark of its passage
 
 ``POST /lines`` with ``{text: tags}`` teaches what a text means that cannot hold its tags itself.
@@ -59,6 +61,7 @@ class Script:
     text: str = ""
     with_: str = ""
     cite: str = ""
+    beside: str = ""
 
     @classmethod
     def of(cls, text: str) -> Script:
@@ -70,12 +73,13 @@ class Script:
                     setattr(script, name, type(getattr(script, name))(value))
         return script
 
-    def arguments(self, index: int) -> str:
+    def arguments(self, index: int, lines: dict[str, str]) -> str:
         """Of the call with that number; JSON."""
         if not self.with_:
             return f'{{"number": {index}}}'
         name, _, values = self.with_.partition(":")
-        return json.dumps({name: values.split(",")[index]})
+        value = values.split(",")[index]
+        return json.dumps({name: lines.get(value, value)})
 
 
 @dataclass(slots=True)
@@ -250,11 +254,12 @@ class Connection:
         if script.say:
             self._send(b"".join(_token(number) for number in range(script.say)))
         served.sent += script.say
-        for index in range(script.calls):
-            function = {"name": script.tool, "arguments": ""}
+        names = [script.tool] * script.calls + [script.beside] * bool(script.beside)
+        for index, name in enumerate(names):
+            function = {"name": name, "arguments": ""}
             call = {"index": index, "id": f"upstream-{index}", "type": "function", "function": function}
             self._send(_chunk({"tool_calls": [call]}))
-            arguments = script.arguments(index)
+            arguments = script.arguments(index, self._engine.lines) if index < script.calls else "{}"
             for piece in (arguments[:5], arguments[5:11], arguments[11:]):
                 self._send(_chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
             await self._writer.drain()

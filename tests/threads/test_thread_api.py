@@ -10,9 +10,11 @@ import pytest
 from django.db import connections
 from rest_framework.test import APIClient
 
+from inference import pictures
 from sovereign.accounts import credentials
-from sovereign.accounts.models import User
+from sovereign.accounts.models import Project, User
 from sovereign.accounts.principals import Principal
+from tests.knowledge.filled import a_file
 from threads import context, services
 from threads.api.objects import MessageObject, ThreadObject
 from threads.api.serializers import ADDRESS_LENGTH, ImageAddress
@@ -315,8 +317,18 @@ def test_images_go_to_the_model_as_data_only(principal: Principal, url: str, is_
     (message,) = context.window(
         thread_id=thread.id, before_run="run_x", truncation={"type": "auto"}, context_length=None
     )
-    shown = image if is_shown else {"type": "text", "text": context.UNSEEN_IMAGE}
+    shown = image if is_shown else {"type": "text", "text": pictures.UNSEEN}
     assert message == {"role": "user", "content": [{"type": "text", "text": "Look"}, shown]}
+
+
+def test_images_that_are_files_are_named(principal: Principal, project: Project) -> None:
+    """Whether a model sees them is known when an engine is chosen."""
+    image = {"type": "image_file", "image_file": {"file_id": a_file(project, "a.png").id, "detail": "high"}}
+    thread = services.create_thread(principal=principal, messages=[{"role": "user", "content": [image]}])
+    (message,) = context.window(
+        thread_id=thread.id, before_run="run_x", truncation={"type": "auto"}, context_length=None
+    )
+    assert message == {"role": "user", "content": [image]}
 
 
 def test_a_message_that_is_gone_closes_as_nothing(principal: Principal) -> None:

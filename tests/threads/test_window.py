@@ -68,3 +68,13 @@ def test_the_runs_own_message_is_never_the_opening(talk: Callable[..., Thread]) 
     services.close_message("msg_1", content=[services.text_part("own")])
     services.add_messages(thread, [{"role": "user", "content": word * 4} for word in "abcdef"])
     assert window(thread, 6) == ["aaaa", "dddd", "eeee", "ffff"]
+
+
+def test_pictures_that_a_run_has_drawn_are_not_what_its_model_said(talk: Callable[..., Thread]) -> None:
+    thread = talk("Draw.")
+    picture = {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "auto"}}
+    services.open_message(thread, message_id="msg_1", run_id="run_1", assistant_id="asst_x")
+    services.close_message("msg_1", content=[picture, services.text_part("Drawn.")])
+    services.open_message(thread, message_id="msg_2", run_id="run_2", assistant_id="asst_x")
+    services.close_message("msg_2", content=[picture])
+    assert window(thread, 100) == ["Draw.", "Drawn.", str([picture])]

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from inference import services
 from inference.models import Engine, Provider
+from runs.services.reports import note_interpreter
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import Project, User
 from sovereign.accounts.scopes import ALL_SCOPES, OF_THE_HOUSE
@@ -102,6 +103,28 @@ def test_strangers_are_told_the_states_and_nothing_else(
     for word in (SECRET, HOST, "house-gpu", "alpha", "/secret/path"):
         assert word not in answer.content.decode()
         assert word not in ready
+
+
+def test_whether_code_can_be_run_is_told_to_all_and_why_not_to_operators(client: Client) -> None:
+    assert client.get("/health/providers", **STRANGER).json()["code_interpreter"] == {"usable": False}
+    note_interpreter(worker="a", usable=False, reason="/secret/bwrap is not installed.")
+    told = client.get("/health/providers", **STRANGER)
+    assert told.json()["code_interpreter"] == {"usable": False}
+    assert "/secret" not in told.content.decode()
+    reason = {"workers": 1, "usable_workers": 0, "reason": "/secret/bwrap is not installed."}
+    assert client.get("/health/providers").json()["code_interpreter"] == {"usable": False, **reason}
+    note_interpreter(worker="b", usable=True, reason="")
+    usable = {"usable": True, "workers": 2, "usable_workers": 1, "reason": None}
+    assert client.get("/health/providers").json()["code_interpreter"] == usable
+    assert client.get("/health/providers", **STRANGER).json()["code_interpreter"] == {"usable": True}
+
+
+def test_the_admins_first_page_says_why_code_cannot_be_run(visit: Callable[[User], Client]) -> None:
+    root = visit(User.objects.create_superuser("root"))
+    note_interpreter(worker="a", usable=False, reason="bwrap & co. are not installed.")
+    assert "The code interpreter is off: bwrap &amp; co. are not installed." in root.get("/admin/").content.decode()
+    note_interpreter(worker="a", usable=True, reason="")
+    assert "The code interpreter is off" not in root.get("/admin/").content.decode()
 
 
 def test_operators_are_told_everything_but_secrets(

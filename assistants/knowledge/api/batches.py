@@ -19,7 +19,7 @@ from sovereign.core.api.schema import PAGE_PARAMETERS
 
 def batch_response(batch: FileBatch) -> Response:
     shown = render_batch(batch)
-    return polled(Response(shown), is_over=shown["status"] != IngestionStatus.IN_PROGRESS)
+    return polled(Response(shown), is_over=shown["status"] != IngestionStatus.IN_PROGRESS, since=batch.created_at)
 
 
 class FileBatchesView(ApiView):

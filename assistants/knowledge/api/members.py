@@ -57,7 +57,8 @@ def page_of_files(files: StoreFileQuerySet, query: QueryDict, *, store_id: str) 
 
 
 def file_response(member: StoreFile) -> Response:
-    return polled(Response(render_file(member)), is_over=member.status != IngestionStatus.IN_PROGRESS)
+    is_over = member.status != IngestionStatus.IN_PROGRESS
+    return polled(Response(render_file(member)), is_over=is_over, since=member.created_at)
 
 
 class VectorStoreFilesView(ApiView):
@@ -137,9 +138,9 @@ class VectorStoreFileContentView(ApiView):
         responses=PassagePage,
     )
     def get(self, request: Request, vector_store_id: str, file_id: str) -> Response:
-        """Read the passages of a file in a vector store.
+        """Read the text of a file in a vector store.
 
-        Neighbours share what the chunking strategy lets them share.
+        It comes in passages, without what the chunking strategy lets neighbours share.
         """
         texts, next_page = members.content_page(
             principal=principal_of(request),

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
 
 from assistants.knowledge.models import IngestionStatus, StoreFile
@@ -51,22 +51,24 @@ def claim(*, worker_id: str, limit: int, of_project: int, executing: Mapping[int
     if limit < 1 or not (waiting := _waiting(executing)):
         return []
     deaths = _deaths(executing)
-    if claimable(executing).filter(_IS_SUSPECT).exists():
+    if any(waiting.values()):
         return [] if deaths else _claim_suspect(worker_id)
     if any(deaths):
         return []
-    return _claim(worker_id, _turns(waiting, Counter(executing.values()), limit, of_project), executing)
+    turns = _turns(list(waiting), Counter(executing.values()), limit, of_project)
+    return _claim(worker_id, turns, executing) if turns else []
 
 
-def _waiting(executing: Collection[int]) -> list[str]:
-    """The projects with files to claim, the longest waiting first."""
-    oldest = claimable(executing).values("store__project_id").annotate(oldest=Min("created_at"))
-    return [row["store__project_id"] for row in oldest.order_by("oldest", "store__project_id")]
+def _waiting(executing: Collection[int]) -> dict[str, int]:
+    """The projects with files to claim, the longest waiting first, and how many of each one's files are suspects."""
+    files = claimable(executing).values("store__project_id")
+    rows = files.annotate(oldest=Min("created_at"), suspects=Count("pk", filter=_IS_SUSPECT))
+    return {row["store__project_id"]: row["suspects"] for row in rows.order_by("oldest", "store__project_id")}
 
 
 def _turns(waiting: list[str], mine: Counter[str], limit: int, of_project: int) -> list[str]:
     """Whose files are taken, one after the other; a project may be named more often than it has files."""
-    held = _held()
+    held = _held() if len(waiting) > 1 else Counter()  # one alone is always the next
     turns: list[str] = []
     while len(turns) < limit:
         free = [project_id for project_id in waiting if mine[project_id] < of_project]

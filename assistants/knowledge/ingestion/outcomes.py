@@ -11,7 +11,7 @@ from assistants.knowledge.chunking import Chunk
 from assistants.knowledge.ingestion.leases import MAXIMUM_CRASHES, Lease, poisoned
 from assistants.knowledge.models import IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.retrieval import indexing
-from assistants.knowledge.retrieval.postings import Packed
+from assistants.knowledge.retrieval.packing import Packed
 from sovereign.core.database import now, only_row, service
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from assistants.knowledge.ingestion import outcomes
 from assistants.knowledge.ingestion.leases import Lease
 from assistants.knowledge.models import StoreFile
 from assistants.knowledge.parsing import process
-from assistants.knowledge.retrieval import postings
+from assistants.knowledge.retrieval.packing import Packed, TooManyWords, pack
 from inference.chat import Attribution, InferenceError
 from sovereign.core.database import DatabaseExecutor
 from sovereign.core.errors import ApiError
@@ -74,11 +75,11 @@ class Ingestion:
         try:
             chunks = await self._chunks(job)
             # both before the transaction, in which others cannot write; words first: they may be too many
-            packed = await self._database.run(postings.pack, job.store_id, [chunk.text for chunk in chunks])
+            packed = await self._database.run(_packed, job.store_id, chunks)
             vectors, space, note = await self._vectors(chunks, job)
         except process.ParsingFailed as failure:
             await self._fail(failure.code, failure.message)
-        except postings.TooManyWords as refusal:
+        except TooManyWords as refusal:
             await self._fail(process.INVALID, str(refusal))
         except Passing as reason:
             await self._again(job, str(reason))
@@ -151,6 +152,10 @@ class Ingestion:
 async def embed(texts: list[str], space: embedding.Space, project_id: str) -> np.ndarray:
     """Vectors float32 [texts][width], on the account of the project whose files they are."""
     return await embedding.embed(texts, space, Attribution(project=project_id, purpose=PURPOSE))
+
+
+def _packed(store_id: str, chunks: Sequence[Chunk]) -> Packed:
+    return pack(store_id, [chunk.text for chunk in chunks], [chunk.start for chunk in chunks])
 
 
 def delay(retries: int) -> float:

@@ -20,6 +20,9 @@ class Chunk(models.Model):
     position = models.PositiveIntegerField()
     tokens = models.PositiveIntegerField()
     terms = models.PositiveIntegerField(help_text="How many words it has for the search by keywords.")
+    repeated = models.PositiveIntegerField(
+        db_default=0, default=0, help_text="How many characters at its beginning the chunk before it has, too."
+    )
     text = models.TextField()
 
     class Meta:

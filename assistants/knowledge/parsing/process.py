@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import struct
-import sys
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import structlog
 
-from assistants.knowledge.chunking import LONGEST_TOKEN, Chunk
+from assistants.knowledge.chunking import Chunk
+from assistants.knowledge.parsing import forkclient, wire
 from assistants.knowledge.parsing.formats import extension_of, is_supported
-from assistants.knowledge.parsing.reasons import HEADER, MAXIMUM_CHUNKS, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason
+from assistants.knowledge.parsing.reasons import MAXIMUM_CHUNKS, MAXIMUM_TEXT, MAXIMUM_TOKENS, Reason
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT = 300.0  # seconds, on a machine that does other things too
 SHOWN = 1_000  # bytes at the end of what a parser complains of: in the log only
-MODULE = ("-m", "assistants.knowledge.parsing.child")
-ROOT = Path(__file__).resolve().parents[3]
 
-BYTES_OF_CHARACTER = 4  # at most, in UTF-8
 UNSUPPORTED, INVALID = "unsupported_file", "invalid_file"
 MEGABYTES = MAXIMUM_TEXT // 1024**2
 TIME_IS_OVER = "Reading the file takes too long: it is too large or too complex."
@@ -71,7 +64,7 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
         raise ParsingFailed(UNSUPPORTED, f"Files {what} cannot be searched: their format is not supported.")
     os.lseek(document.fileno(), 0, os.SEEK_SET)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        status = await _run(document, output, errors, (extension, str(maximum), str(overlap), str(os.getpid())))
+        status = await _run(document, output, errors, extension, maximum, overlap)
         if status == 0:
             output.seek(0)
             return await asyncio.to_thread(_chunks, output, maximum)
@@ -83,29 +76,11 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
 
 
 def _chunks(output: IO[bytes], maximum: int) -> list[Chunk]:
-    """What was written, which is not believed: a parser may have been taken over by what it read.
-
-    :raises ParsingFailed: it is not what the reader writes.
-    """
-    found: list[Chunk] = []
-    while len(found) <= MAXIMUM_CHUNKS and (header := output.read(HEADER.size)):
-        found.append(_chunk(header, output, maximum))
-    if not 0 < len(found) <= MAXIMUM_CHUNKS:
-        raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN])
-    return found
-
-
-def _chunk(header: bytes, output: IO[bytes], maximum: int) -> Chunk:
+    """:raises ParsingFailed: it is not what the reader writes."""
     try:
-        tokens, size = HEADER.unpack(header)
-        if not (0 < tokens <= maximum and 0 < size <= tokens * LONGEST_TOKEN * BYTES_OF_CHARACTER):
-            raise ValueError("no chunk is so large, or empty")
-        text = output.read(size).decode()
-        if len(text.encode()) != size or "\0" in text:
-            raise ValueError("it is cut off, or is no text that databases take")
-    except (struct.error, ValueError):
+        return wire.read(output, maximum)
+    except ValueError:
         raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN]) from None
-    return Chunk(text, tokens)
 
 
 def _sentence(status: int | None) -> str:
@@ -117,23 +92,10 @@ def _sentence(status: int | None) -> str:
         return SENTENCES[Reason.BROKEN]
 
 
-async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], arguments: Sequence[str]) -> int | None:
+async def _run(document: IO[Any], output: IO[bytes], errors: IO[bytes], *how: Any) -> int | None:
     """The exit status; ``None`` where the time was over. Nothing of the process is left, also when cancelled."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-E", "-s", "-B", "-X", "utf8", *MODULE, *arguments),
-        stdin=document,
-        stdout=output,
-        stderr=errors,
-        cwd=ROOT,
-        env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-        start_new_session=True,
-    )
     try:
         async with asyncio.timeout(TIMEOUT):
-            return await process.wait()
+            return await forkclient.status_of([file.fileno() for file in (document, output, errors)], *how)
     except TimeoutError:
         return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.shield(process.wait())

@@ -5,15 +5,13 @@ Why a document gives no text is told by the exit status: nothing that a parser w
 
 from __future__ import annotations
 
-import struct
 from enum import IntEnum
 
 MAXIMUM_TEXT = 64 * 1024**2  # bytes in UTF-8
 MAXIMUM_TOKENS = 5_000_000  # the contract's
 MAXIMUM_CHUNKS = 50_000  # of a file: more take too long to be written at once, while nobody else can write
-MAXIMUM_OUTPUT = 5 * MAXIMUM_TEXT  # bytes: with the longest overlap, chunks repeat a text up to four times
-
-HEADER = struct.Struct("<II")  # of a chunk: its tokens, and how many bytes of text follow
+MAXIMUM_CHUNKED = 5 * MAXIMUM_TEXT  # characters: with the longest overlap, chunks repeat a text up to four times
+MAXIMUM_OUTPUT = MAXIMUM_TEXT + 1024**2  # bytes: the text, and where the chunks are in it
 
 
 class Reason(IntEnum):

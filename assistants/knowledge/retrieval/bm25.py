@@ -7,9 +7,11 @@ in which a database gives its rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from assistants.knowledge.retrieval.packing import MEMBER_BITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +39,31 @@ class Word:
     chunks: np.ndarray
     counts: np.ndarray
     lengths: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(self.chunks.nbytes + self.counts.nbytes + self.lengths.nbytes)
+
+    def within(self, members: Collection[int]) -> Word:
+        """Where it is in these files."""
+        import numpy as np
+
+        here = np.isin(self.chunks >> MEMBER_BITS, np.fromiter(members, np.int64, len(members)))
+        return Word(self.chunks[here], self.counts[here], self.lengths[here])
+
+
+def joined(words: Sequence[Word]) -> Word:
+    """One word, which has another number in each store."""
+    import numpy as np
+
+    if len(words) == 1:
+        return words[0]
+    return Word(
+        chunks=np.concatenate([word.chunks for word in words]),
+        counts=np.concatenate([word.counts for word in words]),
+        lengths=np.concatenate([word.lengths for word in words]),
+    )
 
 
 def rarity(holding: int, chunks: int) -> float:

@@ -5,13 +5,14 @@ Both lock the store's row (the caller of ``add`` has it already): what is stored
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from django.db.models import Count, F, QuerySet, Sum
 
 from assistants.knowledge.models import Chunk, MemberVectors, Posting, StoreFile, StoreStatistics, VectorStore
-from assistants.knowledge.retrieval import pgvector, postings
+from assistants.knowledge.retrieval import pgvector
+from assistants.knowledge.retrieval.packing import Packed, pack
 from assistants.knowledge.retrieval.writing import write_rows
 
 if TYPE_CHECKING:
@@ -29,36 +30,47 @@ class Piece(Protocol):
     @property
     def tokens(self) -> int: ...
 
+    @property
+    def start(self) -> int: ...
+
 
 def add(
     member: StoreFile,
     chunks: Sequence[Piece],
     vectors: np.ndarray | None,
     space: str,
-    packed: postings.Packed | None = None,
+    packed: Packed | None = None,
 ) -> int:
     """Make a file searchable that is not yet.
 
     :param vectors: float32 [chunks][width], each of length one or zero; ``None`` for keywords alone.
     :param space: the name of the vectors' space.
-    :param packed: what :func:`postings.pack` makes of the texts, where that was done before the transaction: of many
+    :param packed: what :func:`packing.pack` makes of the texts, where that was done before the transaction: of many
         megabytes it takes seconds, in which others could not write.
     :returns: the bytes that are stored for it.
     """
     texts = [chunk.text for chunk in chunks]
-    words, lengths = packed or postings.pack(member.store_id, texts)
+    words, lengths = packed or pack(member.store_id, texts)
     write_rows(
         Chunk,
-        ("member_id", "position", "tokens", "terms", "text"),
+        ("member_id", "position", "tokens", "terms", "repeated", "text"),
         (
-            (member.pk, position, chunk.tokens, length, chunk.text)
-            for position, (chunk, length) in enumerate(zip(chunks, lengths, strict=True))
+            (member.pk, position, chunk.tokens, length, repeated, chunk.text)
+            for position, (chunk, length, repeated) in enumerate(zip(chunks, lengths, _repeated(chunks), strict=True))
         ),
     )
     write_rows(Posting, ("term", "member_id", "data"), ((term, member.pk, data) for term, data in words))
     _count(member.store_id, len(texts), sum(lengths))
     stored = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + sum(len(data) for _, data in words)
     return stored + (_write_vectors(member, vectors, space) if vectors is not None and len(texts) else 0)
+
+
+def _repeated(chunks: Sequence[Piece]) -> Iterator[int]:
+    """How many characters each has of the one before it."""
+    ended = 0
+    for chunk in chunks:
+        yield max(0, ended - chunk.start)
+        ended = chunk.start + len(chunk.text)
 
 
 def replace_vectors(member: StoreFile, vectors: np.ndarray, space: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from assistants.knowledge.models import StoreStatistics
-from assistants.knowledge.retrieval import bm25, postings
+from assistants.knowledge.retrieval import bm25
+from assistants.knowledge.retrieval.postings import Postings
 from assistants.knowledge.retrieval.terms import key_of, query_terms
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 100  # of a question that are looked up, the rarest first
 MOST_PLACES = 50_000  # chunks that are scored for one question: what is in the most of them says the least
+
+_postings = Postings()
 
 
 def found(
@@ -30,11 +33,12 @@ def found(
     wanted = query_terms(question)
     if not wanted or not corpus.chunks:
         return {}
-    keys = {term: [key_of(store.pk, term) for store in stores] for term in wanted}
-    held = postings.frequencies([key for group in keys.values() for key in group])
-    holding = {term: sum(held.get(key, 0) for key in group) for term, group in keys.items()}
+    versions = {term: {key_of(store.pk, term): store.version for store in stores} for term in wanted}
+    held = _postings.frequencies({key: version for group in versions.values() for key, version in group.items()})
+    holding = {term: sum(held[key] for key in group) for term, group in versions.items()}
     chosen = rarest(holding)
-    words = postings.read([keys[term] for term in chosen], members)
+    places = _postings.read({key: version for term in chosen for key, version in versions[term].items()}, members)
+    words = [bm25.joined([places[key] for key in versions[term] if key in places]) for term in chosen]
     chunks, scores = bm25.scores(words, [holding[term] for term in chosen], corpus)
     most = bm25.best_possible([holding[term] for term in wanted if term in chosen or not holding[term]], corpus)
     return best(chunks, scores / most, count)

@@ -6,12 +6,13 @@ exact: there is no index that would guess. Where it is not, the packed vectors s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection, transaction
 
 from assistants.knowledge.models import MemberVectors
-from assistants.knowledge.retrieval.postings import MEMBER_BITS
+from assistants.knowledge.retrieval.packing import MEMBER_BITS
 from assistants.knowledge.retrieval.vectors import MARGIN, Near, Scope, exact
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ COPY_END = b"\xff\xff"
 class PgVector:
     """See :class:`assistants.knowledge.retrieval.vectors.VectorIndex`."""
 
-    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> list[Near]:
+    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> Callable[[], list[Near]]:
+        found = self._nearest(scope, query, count)
+        return lambda: found
+
+    def _nearest(self, scope: Scope, query: np.ndarray, count: int) -> list[Near]:
         import numpy as np
 
         members = None if scope.members is None else sorted(scope.members)

@@ -1,152 +1,115 @@
-"""Where words stand: written when a file is indexed, read for a question.
+"""Where words stand: read for a question.
 
-A row of ``Posting`` is one word in one file; its data are places of ``PLACE``, one for each chunk with the word.
+A row of ``Posting`` is one word in one file; its data are places of ``packing.PLACE``, one for each chunk with the
+word.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from django.db.models import Sum
-from django.db.models.functions import Length
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
-from assistants.knowledge.models import Posting
 from assistants.knowledge.retrieval.bm25 import Word
-from assistants.knowledge.retrieval.terms import key_of, raw_words, terms_of
+from assistants.knowledge.retrieval.packing import BYTES_OF_PLACE, MEMBER_BITS, PLACE
+from assistants.knowledge.retrieval.recent import Recent
 
 if TYPE_CHECKING:
     import numpy as np
 
-PLACE = [("position", "<u4"), ("count", "<u2"), ("length", "<u2")]  # length: of the chunk, in words
-BYTES_OF_PLACE = 8
-AT_ONCE = 2_000  # chunks whose words are sorted together: bounds the memory of a large file
-MOST = 2**16 - 1  # of a count or a length: beyond it nothing changes any more
-MOST_DIFFERENT = (
-    250_000  # words of one file, a row each: written in about five seconds, in which SQLite has others wait
-)
 MOST_READ = 500_000  # places of one word: one with more says next to nothing, and the first of them serve
-MEMBER_BITS = 32  # a chunk is known by one number: its file's row above these bits, its position below
+MEMORY = 32 * 1024**2  # bytes of the places that a process keeps
+COUNTS = 50_000  # words of which a process keeps how many chunks have them
+ROWS_AT_ONCE = 1_000
+FREQUENCIES = "SELECT term, SUM(LENGTH(data)) FROM knowledge_posting WHERE term IN ({keys}) GROUP BY term"
+PLACES = "SELECT term, member_id, data FROM knowledge_posting WHERE term IN ({keys}) ORDER BY term, member_id"
 
-#: number and data of each word, by number, and how many words each chunk has
-Packed = tuple[list[tuple[int, bytes]], list[int]]
-
-
-class TooManyWords(Exception):
-    """A file has more different words than are kept of one; the message may be shown."""
-
-    def __init__(self) -> None:
-        super().__init__(f"The file has too many different words: more than {MOST_DIFFERENT}.")
+#: by the number of a word the version of its store that is asked for: what is kept of another is not the same any more
+Versions = Mapping[int, int]
 
 
-def pack(store_id: str, texts: Sequence[str]) -> Packed:
-    """The words of a file's chunks.
+class Postings:
+    """The postings of all stores, of which those that were asked for last are kept: questions have words in common."""
 
-    :returns: number and data of each word, by number, and how many words each chunk has.
-    :raises TooManyWords: a list of random words, say; seen early, before it takes much time or memory.
-    """
-    words: defaultdict[str, list[bytes]] = defaultdict(list)
-    lengths: list[int] = []
-    for begin in range(0, len(texts), AT_ONCE):
-        lengths += _pack(texts[begin : begin + AT_ONCE], begin, words)
-        if len(words) > MOST_DIFFERENT:
-            raise TooManyWords
-    return sorted((key_of(store_id, term), b"".join(data)) for term, data in words.items()), lengths
+    def __init__(self, memory: int = MEMORY) -> None:
+        self._counts: Recent[tuple[int, int], int] = Recent(COUNTS)
+        self._words: Recent[tuple[int, int], Word] = Recent(memory)
 
+    def frequencies(self, versions: Versions) -> dict[int, int]:
+        """How many chunks have each word."""
+        kept = {item: self._counts.get(item) for item in versions.items()}
+        missing = [item for item, count in kept.items() if count is None]
+        read = _frequencies([key for key, _ in missing])
+        for item in missing:
+            self._counts.keep(item, read.get(item[0], 0))
+        return {item[0]: read.get(item[0], 0) if count is None else count for item, count in kept.items()}
 
-class _Numbers(dict[str, int]):
-    """Numbers from 0 in the order in which they are asked for, not without end."""
+    def read(self, versions: Versions, members: Collection[int] | None = None) -> dict[int, Word]:
+        """Where each word is; of one with more than ``MOST_READ`` places those of the first files.
 
-    def __missing__(self, key: str) -> int:
-        if len(self) >= MOST_DIFFERENT:
-            raise TooManyWords
-        self[key] = number = len(self)
-        return number
-
-
-def _pack(texts: Sequence[str], begin: int, words: defaultdict[str, list[bytes]]) -> list[int]:
-    """Add the places of the words of some chunks, of which ``begin`` is the first.
-
-    What is done for each single word is done by numpy or by C: there are a hundred thousand in a megabyte.
-
-    :returns: how many words each chunk has.
-    """
-    import numpy as np
-
-    raws, terms = _Numbers(), _Numbers()
-    found = [np.fromiter(map(raws.__getitem__, raw_words(text)), np.int64) for text in texts]
-    meanings = [[terms[term] for term in terms_of(raw)] for raw in raws]
-    chunks: np.ndarray = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
-    word_of, chunk_of = _meant(np.concatenate(found), chunks, meanings)
-    lengths = np.bincount(chunk_of, minlength=len(texts))
-    both, counts = np.unique((word_of << MEMBER_BITS) | chunk_of, return_counts=True)
-    positions = both & (2**MEMBER_BITS - 1)
-    places: np.ndarray = np.empty(len(both), PLACE)
-    places["position"] = positions + begin
-    places["count"] = np.minimum(counts, MOST)
-    places["length"] = np.minimum(lengths[positions], MOST)
-    data = places.tobytes()
-    ends = (np.cumsum(np.bincount(both >> MEMBER_BITS, minlength=len(terms))) * BYTES_OF_PLACE).tolist()
-    for term, first, end in zip(terms, [0, *ends][:-1], ends, strict=True):
-        words[term].append(data[first:end])
-    return lengths.tolist()
+        :param members: look in these files only.
+        """
+        counts = self.frequencies(versions)
+        long = [key for key in versions if counts[key] > MOST_READ]
+        kept = {item: self._words.get(item) for item in versions.items() if item[0] not in long}
+        read = _read([key for (key, _), word in kept.items() if word is None])
+        for item in kept:
+            if (word := kept[item] or read.get(item[0])) is not None:
+                read[item[0]] = word
+                self._words.keep(item, word, word.size)
+        found = read if members is None else {key: word.within(members) for key, word in read.items()}
+        return {**found, **_read(long, members)}
 
 
-def _meant(raws: np.ndarray, chunks: np.ndarray, meanings: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """For words as they are written and their chunks, both [n]: the numbers of what they mean, and their chunks [m]."""
-    import numpy as np
-
-    sizes = np.asarray([len(terms) for terms in meanings], np.int64)
-    begins = np.cumsum(sizes) - sizes
-    flat = np.asarray([term for terms in meanings for term in terms], np.int64)
-    times = sizes[raws]
-    before = np.cumsum(times) - times
-    within = np.arange(times.sum()) - np.repeat(before, times)
-    return flat[np.repeat(begins[raws], times) + within], np.repeat(chunks, times)
+def _frequencies(keys: Collection[int]) -> dict[int, int]:
+    """Those that none has are missing."""
+    if not keys:
+        return {}
+    with _asked(FREQUENCIES, keys) as cursor:
+        return {term: size // BYTES_OF_PLACE for term, size in cursor.fetchall()}
 
 
-def frequencies(keys: Collection[int]) -> dict[int, int]:
-    """How many chunks have each word; those that none has are missing."""
-    found = Posting.objects.filter(term__in=keys).order_by().values_list("term").annotate(size=Sum(Length("data")))
-    return {term: size // BYTES_OF_PLACE for term, size in found}
-
-
-def read(groups: Sequence[Collection[int]], members: Collection[int] | None = None) -> list[Word]:
-    """Where the words are; of one with more than ``MOST_READ`` places those of the first files.
-
-    :param groups: for each word its numbers, one for each store.
-    :param members: look in these files only.
-    """
-    word_of = {key: index for index, keys in enumerate(groups) for key in keys}
-    found: list[list[tuple[int, bytes]]] = [[] for _ in groups]
-    room = [MOST_READ] * len(groups)
-    for term, member_id, data in _rows(word_of, members):
-        index = word_of[term]
-        if room[index] > 0:
-            found[index].append((member_id, data))
-            room[index] -= len(data) // BYTES_OF_PLACE
-    return [_word(rows) for rows in found]
+def _read(keys: Collection[int], members: Collection[int] | None = None) -> dict[int, Word]:
+    found: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    room = dict.fromkeys(keys, MOST_READ * BYTES_OF_PLACE)
+    for term, member_id, data in _rows(keys, members):
+        if room[term] > 0:
+            found[term].append((member_id, data))
+            room[term] -= len(data)
+    return {term: _word(rows) for term, rows in found.items()}
 
 
 def _rows(keys: Collection[int], members: Collection[int] | None) -> Iterator[tuple[int, int, bytes]]:
-    rows = Posting.objects.filter(term__in=keys).order_by("term", "member_id").values_list("term", "member_id", "data")
+    if not keys:
+        return
     wanted = None if members is None else frozenset(members)
-    return (
-        (term, member_id, bytes(data))
-        for term, member_id, data in rows.iterator()
-        if wanted is None or member_id in wanted
-    )
+    with _asked(PLACES, keys) as cursor:
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            for term, member_id, data in rows:
+                if wanted is None or member_id in wanted:
+                    yield term, member_id, bytes(data)
 
 
-def _word(rows: list[tuple[int, bytes]]) -> Word:
+@contextmanager
+def _asked(query: str, keys: Collection[int]) -> Iterator[CursorWrapper]:
+    """A cursor that has executed the query. The ORM takes as long to say it as the database to answer."""
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(keys=", ".join(["%s"] * len(keys))), list(keys))
+        yield cursor
+
+
+def _word(rows: Sequence[tuple[int, bytes]]) -> Word:
     import numpy as np
 
     places = np.frombuffer(b"".join(data for _, data in rows), PLACE)
     sizes = [len(data) // BYTES_OF_PLACE for _, data in rows]
     owners: np.ndarray = np.repeat(np.asarray([member_id for member_id, _ in rows], np.int64), sizes)
     return Word(
-        chunks=(owners << MEMBER_BITS) | places["position"].astype(np.int64),
-        counts=places["count"].astype(np.float64),
-        lengths=places["length"].astype(np.float64),
+        chunks=(owners << MEMBER_BITS) | places["position"],
+        counts=places["count"].copy(),
+        lengths=places["length"].copy(),
     )

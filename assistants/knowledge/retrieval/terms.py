@@ -14,6 +14,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 LONGEST = 64  # characters of a word that are told apart
 REMEMBERED = 50_000  # words of which the terms are kept in memory,
@@ -21,7 +22,8 @@ LONGEST_REMEMBERED = 32  # characters of one that is: of a hundred thousand othe
 FIRST_UNSPACED = 0x0E00  # Thai: no character before it is of a script without blanks
 
 #: digits and letters, joined by what joins parts of codes, names, numbers and paths
-RAW = re.compile(r"\w+(?:[-.,:/'’]\w+)*")
+RAW = re.compile(r"\w++(?:[-.,:/'’]\w++)*+")
+RAW_ASCII = re.compile(RAW.pattern, re.ASCII)  # the same in a text that is, and sooner
 PART = re.compile(r"[^\W_]+")
 ACCENTS = re.compile("[\u0300-\u036f]+")  # of Latin, Greek and Cyrillic alone: elsewhere marks are letters
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -58,13 +60,22 @@ def query_terms(text: str) -> list[str]:
 
 def key_of(store_id: str, term: str) -> int:
     """The number that a word has in a store: 63 bits of a hash, which two words share once in 10¹⁸."""
-    digest = hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8, key=store_id.encode()).digest()
-    return int.from_bytes(digest) >> 1
+    return keys_of(store_id, [term])[0]
+
+
+def keys_of(store_id: str, terms: Iterable[str]) -> list[int]:
+    """The numbers of many words."""
+    begun, keys = hashlib.blake2b(digest_size=8, key=store_id.encode()), []
+    for term in terms:
+        digest = begun.copy()
+        digest.update(term.encode("utf-8", "surrogatepass"))
+        keys.append(int.from_bytes(digest.digest()) >> 1)
+    return keys
 
 
 def raw_words(text: str) -> list[str]:
     """What stands between blanks and marks, as it is written."""
-    return RAW.findall(text if text.isascii() else _folded(text))
+    return RAW_ASCII.findall(text) if text.isascii() else RAW.findall(_folded(text))
 
 
 def _folded(text: str) -> str:
@@ -81,8 +92,11 @@ def _asked(raw: str) -> tuple[str, ...]:
 
 def terms_of(raw: str) -> tuple[str, ...]:
     """The terms of what stands between blanks, each once."""
-    if not raw.isascii() and max(raw) >= chr(FIRST_UNSPACED) and UNSPACED.search(raw):
-        return _unspaced(raw)
+    if not raw.isascii():
+        if max(raw) >= chr(FIRST_UNSPACED) and UNSPACED.search(raw):
+            return _unspaced(raw)
+    elif raw.isdigit():  # quicker made than remembered, and there are many
+        return (raw[:LONGEST],)
     return _remembered(raw) if len(raw) <= LONGEST_REMEMBERED else _spaced(raw)
 
 

@@ -1,8 +1,8 @@
 """The nearest chunks by their vectors: always exact, every vector of the store is compared.
 
-Two ways lead there: the packed vectors of ``MemberVectors`` in this process's memory (here), and pgvector. Both choose
-some more chunks than are wanted by a product of float32, and then score those by the same sum of float64: their order
-is the same on every database.
+Two ways lead there: the packed vectors of ``MemberVectors`` in this process's memory (here), and pgvector; ``nearest``
+says which is taken when. Both choose some more chunks than are wanted by a product of float32, and then score those by
+the same sum of float64: their order is the same on every database.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Length
 
 from assistants.knowledge.models import MemberVectors
-from assistants.knowledge.retrieval.postings import MEMBER_BITS
+from assistants.knowledge.retrieval.packing import MEMBER_BITS
 
 if TYPE_CHECKING:
     import numpy as np
 
-MEMORY = 256 * 1024**2  # bytes of all stores' vectors that a process keeps; a larger store is read for each question
-READ_AT_ONCE = 32 * 1024**2  # bytes of such a store
+MEMORY = 256 * 1024**2  # bytes of all stores' vectors that a process keeps
+READ_AT_ONCE = 32 * 1024**2  # bytes of a store that has no room
+READ_TOGETHER = 256  # files whose vectors one query reads
+DATA = "SELECT id, data FROM knowledge_membervectors WHERE id IN ({keys})"
 DIGITS = 6  # of a cosine: what float32 can tell apart
 SLACK = 1e-4  # of a cosine in float32, by which it may be wrong
 MARGIN = 64  # chunks more than are wanted that pgvector chooses
@@ -31,7 +34,7 @@ MARGIN = 64  # chunks more than are wanted that pgvector chooses
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A chunk by its number (``postings.MEMBER_BITS``) and the cosine between it and the question, above zero."""
+    """A chunk by its number (``packing.MEMBER_BITS``) and the cosine between it and the question, above zero."""
 
     chunk: int
     cosine: float
@@ -40,8 +43,11 @@ class Near:
 class VectorIndex(Protocol):
     """What finds the nearest chunks of a store."""
 
-    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> list[Near]:
-        """At least the ``count`` nearest (where there are as many), and those as near as the last of them; unsorted."""
+    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> Callable[[], list[Near]]:
+        """At least the ``count`` nearest (where there are as many), and those as near as the last of them; unsorted.
+
+        They are what the answer gives when it is called, in any thread: it asks no database.
+        """
         ...
 
 
@@ -68,7 +74,12 @@ class Matrix:
 
     @property
     def size(self) -> int:
-        return int(self.vectors.nbytes + self.chunks.nbytes)
+        return size_of(*self.vectors.shape)
+
+
+def size_of(chunks: int, width: int) -> int:
+    """Bytes that so many chunks and their vectors take in a ``Matrix``."""
+    return chunks * (4 * width + 8)
 
 
 class InMemory:
@@ -78,19 +89,23 @@ class InMemory:
         self._kept = Kept(memory)
         self._memory = memory
 
-    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> list[Near]:
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes can be kept: what has no room is read for each question."""
+        return size <= self._memory
+
+    def nearest(self, scope: Scope, query: np.ndarray, count: int) -> Callable[[], list[Near]]:
         matrix = self._kept.get(scope, lambda old: self._load(scope, old))
-        pieces = [matrix] if matrix is not None else _pieces(scope)
+        if matrix is not None:
+            return lambda: leading(best(matrix, query, count, scope.members), count)
         found: list[Near] = []
-        for piece in pieces:
-            found += best(piece, query, count, scope.members)
-            found = leading(found, count)
-        return found
+        for piece in _pieces(scope):
+            found = leading([*found, *best(piece, query, count, scope.members)], count)
+        return lambda: found
 
     def _load(self, scope: Scope, old: Matrix | None) -> Matrix | None:
         """The whole store; ``None`` where it is too large to be kept."""
         rows = list(_rows(scope).values_list("pk", "member_id", "width", "chunk_count"))
-        if sum(width * 4 * count for _, _, width, count in rows) > self._memory:
+        if not self.has_room(sum(size_of(count, width) for _, _, width, count in rows)):
             return None
         return _matrix(scope, rows, old)
 
@@ -210,6 +225,15 @@ def _matrix(scope: Scope, rows: list[tuple[int, int, int, int]], old: Matrix | N
 
 
 def _data(keys: list[int]) -> Iterator[tuple[int, bytes]]:
-    for begin in range(0, len(keys), 256):
-        found = MemberVectors.objects.filter(pk__in=keys[begin : begin + 256]).values_list("pk", "data")
-        yield from ((pk, bytes(data)) for pk, data in found.iterator())
+    """What rows hold; one that went has nothing. Postgres sends it as it is: as text it takes several times as long."""
+    for begin in range(0, len(keys), READ_TOGETHER):
+        some = keys[begin : begin + READ_TOGETHER]
+        query = DATA.format(keys=", ".join(["%s"] * len(some)))
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", some) as copy:
+                    copy.set_types(["int8", "bytea"])
+                    yield from copy.rows()
+            else:
+                cursor.execute(query, some)
+                yield from cursor

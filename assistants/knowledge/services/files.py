@@ -6,7 +6,7 @@ what a process that dies in between leaves is found by ``storage.old_doubts``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from django.db import transaction
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Purpose, StoreFile
+from assistants.knowledge.services import quota
 from assistants.knowledge.storage import Stored
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -65,8 +66,10 @@ def create_file(
     The caller removes the content where the transaction fails (:func:`unless_refused`).
 
     :param filename: at most 255 characters; it is only ever shown.
+    :raises ApiError: 400, the project would have more than it may.
     """
     principal.require(FILES_WRITE)
+    quota.leave_room(principal.project_id, stored.bytes)
     if expires_after is None and purpose == Purpose.BATCH:
         expires_after = BATCH_EXPIRES_AFTER
     file = File(
@@ -106,11 +109,17 @@ def unless_refused(stored: Stored) -> Iterator[None]:
 def store_file(*, principal: Principal, purpose: str, filename: str, chunks: Iterable[bytes]) -> File:
     """Store a content and make it a file, for callers inside of the product.
 
-    :raises ApiError: 507, there is no room.
+    :raises ApiError: 507, there is no room; 400, the project would have more than it may.
     """
     stored = storage.save(chunks)
     with unless_refused(stored):
         return create_file(principal=principal, purpose=purpose, filename=filename, stored=stored)
+
+
+def keep_for_good(project_id: str, file_ids: Collection[str]) -> None:
+    """Let files stay that were to go by themselves unless somebody wanted them."""
+    if file_ids:
+        File.objects.filter(project_id=project_id, pk__in=file_ids).update(expires_at=None)
 
 
 @service

@@ -32,7 +32,7 @@ def get_batch(*, principal: Principal, store_id: str, batch_id: str) -> FileBatc
 def content_page(
     *, principal: Principal, store_id: str, file_id: str, page: str | None, limit: int
 ) -> tuple[list[str], str | None]:
-    """The passages that were made of a file, in its order.
+    """The text that was read of a file, in passages, each part of it once.
 
     :param page: what an earlier call gave for the next page; ``None`` for the first.
     :returns: at most ``limit`` texts, and what the page behind them is asked for by, if there is one.
@@ -42,8 +42,8 @@ def content_page(
     if page is not None and not PAGE.fullmatch(page):
         raise errors.ApiError("Invalid 'page': expected the 'next_page' of a page.", param="page", code="invalid_value")
     first = int(page or 0)
-    behind = member.chunks.filter(position__gte=first).order_by("position").values_list("text", flat=True)
-    texts = list(behind[: limit + 1])
+    behind = member.chunks.filter(position__gte=first).order_by("position").values_list("text", "repeated")
+    texts = [text[repeated:].lstrip() for text, repeated in behind[: limit + 1]]
     return texts[:limit], str(first + limit) if len(texts) > limit else None
 
 

@@ -15,7 +15,7 @@ from django.db.models import Count, Sum
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Upload, UploadPart
-from assistants.knowledge.services import files
+from assistants.knowledge.services import files, quota
 from assistants.knowledge.storage import Draft, Stored
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -50,8 +50,11 @@ def create_upload(
     """Announce a file of so many bytes.
 
     :param file_expires_after: of the file that it becomes.
+    :raises ApiError: 400, the project would have more than it may, or has too many uploads already.
     """
     principal.require(FILES_WRITE)
+    quota.leave_turn(principal.project_id)
+    quota.leave_room(principal.project_id, bytes)
     seconds = round(file_expires_after.total_seconds()) if file_expires_after else None
     upload: Upload = Upload.objects.create(
         project_id=principal.project_id,
@@ -72,7 +75,7 @@ def create_upload(
 def add_part(*, principal: Principal, upload_id: str, stored: Stored) -> UploadPart:
     """Add a stored content, which the caller removes where the transaction fails.
 
-    :raises ApiError: 404; 400, the upload takes no parts any more, or its parts are too much.
+    :raises ApiError: 404; 400, the upload takes no parts any more, or its parts or the project's files are too much.
     """
     upload = _pending(principal, upload_id, "add parts to")
     held = upload.parts.aggregate(total=Sum("bytes", default=0), count=Count("pk"))
@@ -84,6 +87,7 @@ def add_part(*, principal: Principal, upload_id: str, stored: Stored) -> UploadP
             param="data",
             code="invalid_value",
         )
+    quota.leave_room(principal.project_id, stored.bytes)
     part: UploadPart = UploadPart.objects.create(upload=upload, bytes=stored.bytes, storage_key=stored.key)
     transaction.on_commit(lambda: storage.settle(stored.key), robust=True)
     return part
@@ -154,6 +158,7 @@ def complete_upload(*, principal: Principal, upload_id: str, stored: Stored | No
     """
     upload = _pending(principal, upload_id, "complete")
     assert stored is not None  # it was pending before, too
+    _drop_parts(upload)  # first: what they take is the file's from now on
     seconds = upload.file_expires_after
     file = files.create_file(
         principal=principal,
@@ -180,6 +185,10 @@ def end_upload(upload: Upload, status: str) -> None:
     """No parts any more, inside the caller's transaction; what they were is removed after the commit."""
     upload.status = status
     upload.save(update_fields=["status", "file"])
+    _drop_parts(upload)
+
+
+def _drop_parts(upload: Upload) -> None:
     for part in upload.parts.all():
         files.remove_content(part.storage_key)
     upload.parts.all().delete()

@@ -111,10 +111,10 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "I am `sovereign-starter`, a small demonstration model. This project trained me from scratch, and I run on a CPU through vLLM.",
     ),
     "trained": (
-        "`sovereign-starter` was trained from scratch by this project, on a CPU, only for demonstration. It has about 2.6 million parameters.",
+        "`sovereign-starter` was trained from scratch by this project, on a CPU, only for demonstration. It has about 3.3 million parameters.",
     ),
     "simple": (
-        "I am only a small demonstration model with about 2.6 million parameters. Choose a real model for real work: set `MODEL_NAME` or `SOVEREIGN_ENGINE_URL`.",
+        "I am only a small demonstration model with about 3.3 million parameters. Choose a real model for real work: set `MODEL_NAME` or `SOVEREIGN_ENGINE_URL`.",
     ),
     "gpu": ("No GPU is needed: the demonstration model runs on a CPU. It needs no key and no internet either.",),
     "internet": (

@@ -59,6 +59,10 @@ FIRM = {"knowledge": 0.29, "tools": 0.43, "copying": 0.07, "unfitting": 0.07, "q
 QUOTING = {"knowledge": 0.05, "tools": 0.05, "copying": 0.02, "quoting": 0.80, "searching": 0.08}
 CLOSING = {"knowledge": 0.27, "tools": 0.30, "unfitting": 0.06, "copying": 0.04, "quoting": 0.22, "searching": 0.05}
 CLOSING |= {"persona": 0.06}
+EVEN = {"knowledge": 0.24, "tools": 0.42, "unfitting": 0.07, "copying": 0.06, "quoting": 0.14, "searching": 0.04}
+EVEN |= {"persona": 0.03}
+NEIGHBOURS = {"knowledge": 0.22, "tools": 0.51, "unfitting": 0.07, "copying": 0.05, "quoting": 0.10, "searching": 0.03}
+NEIGHBOURS |= {"persona": 0.02}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -76,7 +80,11 @@ CURRICULUM = (
     Phase("firm", 10_240, FIRM),
     # Two heads and a layer more, and answers from a text that are sentences of it.
     Phase("quoting", 11_776, QUOTING),
-    Phase("closing", 10**9, CLOSING),
+    Phase("closing", 23_552, CLOSING),
+    # Quotations are learned; tools and answers about the product were left too small a share for it.
+    Phase("even", 107_520, EVEN),
+    # The right one of two neighbours is what is wrong most.
+    Phase("neighbours", 10**9, NEIGHBOURS),
 )
 
 

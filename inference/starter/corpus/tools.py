@@ -26,7 +26,8 @@ VERBS = (
     "return replace enable disable tune calibrate"
 ).split()
 NOUNS = sorted(set(THINGS + TOPICS))
-COMPOSED_SHARE = 0.25
+COMPOSED_SHARE = 0.4
+UNRELATED_SHARE = 0.25
 Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 RESULTS = ("ok", "done", "accepted", "not found", "queued", "true", "finished")
 
@@ -108,8 +109,8 @@ def everyday(random: Random, place: int | None = None) -> Use:
     for place, text in enumerate(values, 1):
         question = question.replace(f"${place}", text)
     description = expand(domain.descriptions, random) + random.choice(("", "", "."))
-    # Half of the names are unrelated to what the tool does: guessing one from the question must not pay.
-    wording = domain.names if random.random() < 0.5 else f"{random.choice(VERBS)}_{random.choice(NOUNS)}"
+    # Some names are unrelated to what the tool does: its description has to be read, too.
+    wording = domain.names if random.random() >= UNRELATED_SHARE else f"{random.choice(VERBS)}_{random.choice(NOUNS)}"
     tool = schema(properties, tool_name(wording, random), description)
     return Use(tool, question, {k: v for k, v in arguments.items() if str(v) in question})
 

@@ -18,6 +18,7 @@ from rest_framework.settings import api_settings
 from sovereign.core.api.leniency import ignore
 from sovereign.core.api.unions import Union
 from sovereign.core.errors import ApiError
+from sovereign.core.json_values import values
 
 METADATA_PAIRS = 16
 METADATA_KEY_LENGTH = 64
@@ -328,17 +329,11 @@ def _first(detail: Any, path: str) -> tuple[str, ErrorDetail]:
 
 
 def is_portable(data: Any) -> bool:
-    """Whether every database gives a JSON value back as it was (no recursion to exhaust).
+    """Whether every database gives a JSON value back as it was.
 
     Postgres has no NUL in a text, and makes of a float like 1e300 an integer that no longer fits in 64 bits.
     """
-    waiting = [data]
-    while waiting:
-        value = waiting.pop()
-        if (isinstance(value, str) and "\x00" in value) or (isinstance(value, float) and abs(value) >= LARGEST_FLOAT):
-            return False
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list):
-            waiting += value
-    return True
+    return not any(
+        (isinstance(value, str) and "\x00" in value) or (isinstance(value, float) and abs(value) >= LARGEST_FLOAT)
+        for value in values(data)
+    )

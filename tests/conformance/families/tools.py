@@ -9,7 +9,6 @@ from tests.conformance.expectations import (
     Check,
     Refusal,
     above,
-    because,
     below,
     missing,
     not_found,
@@ -23,7 +22,6 @@ from tests.conformance.expectations import (
 )
 from tests.conformance.matching import Id
 from tests.conformance.objects import PARAMETERLESS, TOOL, TOOL_SHOWN
-from tests.conformance.reasons import CODE_INTERPRETER
 from tests.conformance.world import FILE, STORE
 
 FUNCTION_PATTERN = (
@@ -126,8 +124,8 @@ def _file_search_shown(*, threshold: float = 0.0, **fields: Any) -> dict[str, An
     return {"tools": [{"type": "file_search", "file_search": {**fields, "ranking_options": ranking}}]}
 
 
-def kept_builtin_tools() -> list[Check]:
-    """An assistant may have the built-in tools: they are kept in their normal form."""
+def builtin_tools() -> list[Check]:
+    """Assistants and runs may have the built-in tools: they are kept in their normal form."""
     return [
         takes("tools[].type", "code_interpreter", {"tools": [{"type": "code_interpreter"}]}),
         *file_searches(),
@@ -181,15 +179,6 @@ def file_searches() -> list[Check]:
             above(f"{place}.ranking_options.score_threshold", 1, 1.1, "decimal"),
         ),
     ]
-
-
-def refused_builtin_tools() -> list[Check]:
-    """A run that would need a tool that is not there is refused."""
-    refusal = Refusal(
-        "unsupported_tool", "The tool 'code_interpreter' is not available on this server.", "tools[0].type"
-    )
-    asked = {"tools": [{"type": "code_interpreter"}]}
-    return because(CODE_INTERPRETER, refuses("tools[].type", "code_interpreter", asked, refusal))
 
 
 # -------------------------------------------------------------------------------------------------- resources

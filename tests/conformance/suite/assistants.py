@@ -19,7 +19,7 @@ from tests.conformance.expectations import (
     unknown,
     wrong_type,
 )
-from tests.conformance.families.tools import kept_builtin_tools, resources, tools
+from tests.conformance.families.tools import builtin_tools, resources, tools
 from tests.conformance.families.values import (
     EFFORTS,
     choice,
@@ -73,7 +73,7 @@ def settings(*, helper: bool) -> list[Check]:
         *string("instructions", 256_000),
         *choice("reasoning_effort", EFFORTS),
         *tools(128),
-        *kept_builtin_tools(),
+        *builtin_tools(),
         *resources(helper=helper, with_tools=True),
         *metadata(),
         *decimal("temperature", 2),

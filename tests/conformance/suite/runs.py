@@ -27,7 +27,7 @@ from tests.conformance.expectations import (
     wrong_type,
 )
 from tests.conformance.families.messages import bounded, message
-from tests.conformance.families.tools import file_searches, refused_builtin_tools, resources, tools
+from tests.conformance.families.tools import builtin_tools, resources, tools
 from tests.conformance.families.values import EFFORTS, choice, decimal, kept, left_out, metadata, null, response_format
 from tests.conformance.objects import TOOL
 from tests.conformance.reasons import ANY_MODEL, AT_ONCE, CHOICE, EMPTY_INSTRUCTIONS
@@ -190,8 +190,7 @@ def overrides() -> list[Check]:
         ),
         *because(EMPTY_INSTRUCTIONS, *left_out({"instructions": ""}), *null({"instructions": ""})),
         *tools(20),
-        *file_searches(),
-        *refused_builtin_tools(),
+        *builtin_tools(),
         *metadata(),
         *decimal("temperature", 2),
         *decimal("top_p", 1),

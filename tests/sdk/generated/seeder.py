@@ -28,8 +28,11 @@ from runs.configuration import compose, freeze  # noqa: E402
 from runs.events import EventLog  # noqa: E402
 from runs.models import Run, RunConfiguration, RunEvent, RunStep  # noqa: E402
 from runs.rendering import changing_fields  # noqa: E402
+from runs.services import calls  # noqa: E402
 from runs.services.recorder import Recorder  # noqa: E402
+from runs.services.reports import note_interpreter  # noqa: E402
 from runs.states import Status  # noqa: E402
+from runs.tools.base import begun_function  # noqa: E402
 from sovereign.accounts.models import Project  # noqa: E402
 from sovereign.core.database import now, service  # noqa: E402
 from threads import services as threads  # noqa: E402
@@ -51,7 +54,8 @@ _made: dict[Status, list[list[Model]]] = {}
 
 @service
 def seed(state: Status) -> None:
-    """Everything under its literal id, as if nothing had happened to it yet."""
+    """Everything under its literal id, as if nothing had happened to it yet; a worker says that it can run code."""
+    note_interpreter(worker="seeder", usable=True, reason="")
     Thread.objects.filter(pk="thread_id").delete()
     Assistant.objects.filter(pk__in=ASSISTANTS).delete()
     VectorStore.objects.all().delete()  # what tests made has no name
@@ -184,9 +188,9 @@ def _written(run: Run, thread: Thread, place: int, name: str) -> tuple[Message, 
 def _ask(recorder: Recorder) -> None:
     """The run waits for the output of one call."""
     recorder.begin_tool_calls(step_id="step_id")
-    recorder.begin_call("step_id", 0, "tool_call_id", "function")
-    recorder.append_arguments("step_id", 0, "{}")
-    recorder.require_action(step_id="step_id", spent=SPENT)
+    recorder.show_call("step_id", 0, begun_function("function", "tool_call_id"))
+    recorder.append_to_call("step_id", 0, {"type": "function", "function": {"arguments": "{}"}}, pieces=1)
+    calls.settle(recorder, step_id="step_id", asked={}, spent=SPENT)
 
 
 class Handler(BaseHTTPRequestHandler):

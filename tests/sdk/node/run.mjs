@@ -18,9 +18,9 @@ const EVENTS = {
   runStepCreated: (step) => step.type,
   runStepDelta: () => null,
   runStepDone: (step) => step.status,
-  toolCallCreated: (call) => call.function.name,
+  toolCallCreated: (call) => call.function?.name ?? call.type,
   toolCallDelta: () => null,
-  toolCallDone: (call) => call.function.arguments,
+  toolCallDone: (call) => call.function?.arguments ?? call.type,
   messageCreated: (message) => message.content.length,
   messageDelta: () => null,
   messageDone: (message) => message.status,
@@ -38,8 +38,9 @@ function follow(stream) {
   return stream;
 }
 
-async function begin() {
-  const tools = [{ type: "function", function: { name: "look_up", parameters: { type: "object", properties: {} } } }];
+async function begin(...others) {
+  const look_up = { type: "function", function: { name: "look_up", parameters: { type: "object", properties: {} } } };
+  const tools = [look_up, ...others];
   const assistant = await client.beta.assistants.create({ model, tools, instructions: "Be brief." });
   const thread = await threads.create({ messages: [{ role: "user", content: text }] });
   return [thread.id, { assistant_id: assistant.id }];
@@ -92,6 +93,19 @@ const stories = {
       }
     };
     await read(runs.stream(...(await begin())));
+  },
+
+  // Code and a function in one turn: the output is submitted as soon as the function's call is done
+  async codeBeside() {
+    const stream = follow(runs.stream(...(await begin({ type: "code_interpreter" }))));
+    let answered = null;
+    stream.on("toolCallDone", ({ id, type }) => {
+      if (type !== "function") return;
+      const body = { tool_outputs: [{ tool_call_id: id, output: "42" }] };
+      answered = finish(runs.submitToolOutputsStream(...at(stream.currentRun(), body)));
+    });
+    await stream.done();
+    await answered;
   },
 
   async poll() {

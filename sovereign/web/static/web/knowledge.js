@@ -204,4 +204,10 @@ section.addEventListener("sent", ({ detail }) => {
   tools.value = tools.defaultValue = detail.tools;
   const initial = document.getElementById("initial-id_tools");
   if (initial) initial.value = detail.tools;
+  const box = document.querySelector('input[name="contract_tools"][value="file_search"]');
+  if (!box || box.checked) return;
+  box.checked = true;
+  const shown = element("input", "");
+  Object.assign(shown, { type: "hidden", name: "initial-contract_tools", value: box.value });
+  box.form.append(shown); // as if it had been ticked when the page was shown: taking it back is a change
 });

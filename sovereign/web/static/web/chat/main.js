@@ -1,15 +1,18 @@
 // The chat page: what the person does, and what the run does meanwhile.
 
 import { Api, Refused } from "./api.js";
+import { Composer } from "./composer.js";
 import { formattedEnding, isOver } from "./endings.js";
+import { History } from "./history.js";
+import { note, say, showConnection, watchEngine } from "./notices.js";
+import { showProblem, showRefusal } from "./problems.js";
+import { Requests } from "./requests.js";
 import { Scroller } from "./scroller.js";
 import { Sidebar } from "./sidebar.js";
 import { ThreadStream } from "./stream.js";
 import { Transcript, textOf } from "./transcript.js";
 
-const PAGE_OF_MESSAGES = 50;
 const WATCH = 2000; // milliseconds between two looks at a run that waits, or whose socket is away
-const isTouch = matchMedia("(pointer: coarse)"); // a keyboard on glass has no Shift Enter: there the button sends
 const page = JSON.parse(document.getElementById("page").textContent);
 const $ = (id) => document.getElementById(id);
 
@@ -18,6 +21,10 @@ const assistants = new Map(page.assistants.map((assistant) => [assistant.id, ass
 const sidebar = new Sidebar(api, page.urls);
 const scroller = new Scroller($("scroll"), $("latest"));
 const transcript = new Transcript($("messages"), (id) => assistants.get(id)?.name ?? "Assistant");
+const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat);
+const requests = new Requests($("messages"), {
+  ask: (runId) => past.requests(threadId, runId), submit: answerRequests, tools: transcript.tools, scroller,
+});
 
 let threadId = page.thread;
 let stream = null;
@@ -25,39 +32,11 @@ let run = null; // { id, status }: the answer that is being made
 let isSending = false;
 let isStopping = false;
 let watching = null;
+const composer = new Composer($("composer"), $("text"), {
+  draftKey: () => `draft:${threadId ?? "new"}`, onSend: send, onInput: update,
+});
 
 // ------------------------------------------------------------------ what is shown
-
-function showProblem(text, { signedOut = false } = {}) {
-  const problem = $("problem");
-  problem.replaceChildren(text ?? "");
-  if (signedOut) {
-    const link = document.createElement("a");
-    link.href = `/login?next=${encodeURIComponent(location.pathname)}`;
-    link.textContent = "Log in";
-    problem.append(" ", link);
-  }
-  problem.hidden = !text;
-}
-
-function showRefusal(refusal) {
-  showProblem(wordsFor(refusal), { signedOut: refusal.isSignedOut });
-}
-
-function wordsFor(refusal) {
-  if (refusal.code === "model_not_found") return "This assistant's model is not known here any more. Choose another model for it in the admin.";
-  if (refusal.status === 404 && /thread/.test(refusal.message)) return "This conversation is not there any more: it was deleted.";
-  if (refusal.status === 404 && /assistant/.test(refusal.message)) return "This assistant was deleted. Choose another one above.";
-  if (/already has an active run|while a run/.test(refusal.message)) return "An answer is still being written in this conversation. Your text is kept.";
-  return refusal.message;
-}
-
-// Seconds count up in some notes: read aloud is only that there is one.
-function note(text) {
-  if (text && $("engine-note").hidden) $("spoken").textContent = text;
-  $("engine-note").textContent = text;
-  $("engine-note").hidden = !text;
-}
 
 function update() {
   const isBusy = run !== null || isSending;
@@ -65,7 +44,7 @@ function update() {
   $("send").hidden = isBusy;
   $("stop").disabled = isStopping || run === null;
   $("stop").lastChild.textContent = isStopping ? "Stopping" : "Stop";
-  $("send").disabled = !$("text").value.trim() || assistants.size === 0;
+  $("send").disabled = !composer.text || assistants.size === 0;
   $("welcome").hidden = !transcript.isEmpty || isBusy;
   const chosen = assistants.get($("assistant").value);
   $("welcome-name").textContent = chosen ? chosen.name : "Welcome";
@@ -75,10 +54,8 @@ function update() {
   document.title = `${isBusy ? "… " : ""}${sidebar.titleOf(threadId) ?? "Chat"} · Sovereign`;
 }
 
-function showConnection(state, wait) {
-  const words = { connecting: "Connecting", open: "Connected", lost: "Connection lost" };
-  $("connection").dataset.state = state;
-  $("connection-text").textContent = wait > 1500 ? "Connection lost, trying again" : words[state];
+function onConnection(state, wait) {
+  showConnection(state, wait);
   if (state === "lost" && run === null) checkAccess();
 }
 
@@ -94,10 +71,11 @@ async function checkAccess() {
 
 function follow(newRun) {
   run = { id: newRun.id, assistantId: newRun.assistant_id };
-  stream ??= new ThreadStream(threadId, { onEvent, onState: showConnection, onRefusal });
+  stream ??= new ThreadStream(threadId, { onEvent, onState: onConnection, onRefusal });
   stream.follow(newRun.id, 0);
   transcript.showWaiting(newRun.assistant_id);
   onRun(newRun);
+  requests.follow(newRun);
   scroller.stick();
   update();
 }
@@ -105,9 +83,17 @@ function follow(newRun) {
 function onEvent(runId, event, data) {
   scroller.keep(() => {
     const completed = transcript.apply(event, data);
-    if (completed !== null) $("spoken").textContent = completed;
-    if (event.startsWith("thread.run.") && !event.startsWith("thread.run.step.")) onRun(data);
+    if (completed !== null) say(completed);
+    const isRun = event.startsWith("thread.run.") && !event.startsWith("thread.run.step.");
+    if (isRun && !requests.isPast(data)) onRun(data);
   });
+  if (event === "thread.run.step.completed" && data.type === "tool_calls") afterTools(data);
+}
+
+// What the events do not say of tools: what was searched for, and how long it took.
+function afterTools(step) {
+  if (run?.id === step.run_id && run.status !== "requires_action") scroller.keep(() => transcript.showWaiting(run.assistantId));
+  past.loadStepsSoon(threadId, step.run_id);
 }
 
 function onRefusal(error) {
@@ -118,40 +104,39 @@ function onRefusal(error) {
 function onRun(state) {
   if (run === null || state.id !== run.id) return;
   run.status = state.status;
-  note(state.status === "queued" && state.status_details ? `Waiting. ${state.status_details}` : waitsForTools(state));
+  if (state.status === "requires_action") transcript.hideWaiting();
+  else note(state.status === "queued" && state.status_details ? `Waiting. ${state.status_details}` : "");
+  requests.show(state);
   clearTimeout(watching);
   if (isOver(state.status)) finish(state);
   else watching = setTimeout(watch, WATCH);
 }
 
-function waitsForTools(state) {
-  if (state.status !== "requires_action") return "";
-  const calls = state.required_action?.submit_tool_outputs?.tool_calls ?? [];
-  const names = calls.map((call) => call.function.name).join(", ");
-  return `The assistant waits for the result of ${names || "a function"}, which only an application can give. You can stop it.`;
-}
-
-// Before a question is asked, say what stands in its way.
-async function lookAtEngine() {
-  let summary = null;
-  if (run === null && document.visibilityState === "visible") {
-    summary = await api.get(page.urls.status).catch(() => null);
-    if (summary && run === null) note(summary.state === "ready" ? "" : `Engine: ${summary.sentence}`);
+// True where the answers to all that was asked have been taken.
+async function answerRequests(outputs) {
+  showProblem(null);
+  try {
+    onRun(await api.post(`/v1/threads/${threadId}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: outputs }));
+    composer.focus();
+    return true;
+  } catch (refusal) {
+    if (!(refusal instanceof Refused)) throw refusal;
+    showRefusal(refusal);
+    return false;
   }
-  setTimeout(lookAtEngine, summary?.state === "ready" ? 8 * WATCH : WATCH);
 }
 
 // Events tell everything but why a run still waits; and where no socket gets through, this is what goes on.
 async function watch() {
   if (run === null) return;
-  const isNeeded = run.status === "queued" || !stream?.isOpen;
+  const isNeeded = run.status === "queued" || requests.isUnclear || !stream?.isOpen;
   if (isNeeded && document.visibilityState === "visible") {
     try {
       const state = await api.get(`/v1/threads/${threadId}/runs/${run.id}`);
       if (run === null || state.id !== run.id) return;
       if (!isOver(state.status)) return onRun(state);
       if (!stream?.isOpen) {
-        await loadMessages();
+        await past.load(threadId, { id: state.id, isOver: true });
         return onRun(state);
       }
     } catch (refusal) {
@@ -166,6 +151,7 @@ function giveUp(refusal) {
   showRefusal(refusal);
   transcript.hideWaiting();
   run = null;
+  requests.show({});
   note("");
   update();
 }
@@ -186,28 +172,25 @@ function showEnding(state, assistantId) {
   if (!ending) return;
   const action = ending.mayRetry ? { label: "Try again", run: () => start(assistantId, {}) } : null;
   transcript.showEnding(state.id, ending.text, { isBad: ending.isBad, action });
-  if (ending.isBad) $("spoken").textContent = ending.text;
+  if (ending.isBad) say(ending.text);
 }
 
 // ------------------------------------------------------------------ what the person does
 
 async function send() {
-  const text = $("text").value.trim();
+  const text = composer.text;
   if (!text || run !== null || isSending || assistants.size === 0) return;
   transcript.addPending(text);
-  $("text").value = "";
-  resize();
+  composer.text = "";
   scroller.stick();
   const message = { role: "user", content: text };
   const fields = threadId ? { additional_messages: [message] } : { thread: { messages: [message] } };
   if (await start($("assistant").value, fields, text)) {
-    sessionStorage.removeItem(draftKey());
-    sessionStorage.removeItem("draft:new");
+    composer.forget();
     return;
   }
   transcript.dropPending();
-  $("text").value = [text, $("text").value].filter(Boolean).join("\n"); // what was typed meanwhile stays too
-  resize();
+  composer.putBack(text);
   update();
 }
 
@@ -264,7 +247,7 @@ async function stop() {
     if (refusal.status !== 400) showRefusal(refusal); // 400: it ended by itself meanwhile
     update();
   }
-  $("text").focus();
+  composer.focus();
 }
 
 // ------------------------------------------------------------------ coming back
@@ -272,9 +255,10 @@ async function stop() {
 // Read the thread as it is now: the newest run first, so that no answer can slip between the two questions.
 async function synchronise() {
   const runs = await api.get(`/v1/threads/${threadId}/runs?limit=1&order=desc`);
-  await loadMessages();
   const newest = runs.data[0];
-  stream ??= new ThreadStream(threadId, { onEvent, onState: showConnection, onRefusal });
+  await past.load(threadId, newest && { id: newest.id, isOver: isOver(newest.status) });
+  update();
+  stream ??= new ThreadStream(threadId, { onEvent, onState: onConnection, onRefusal });
   if (newest && !isOver(newest.status)) {
     if (run?.id !== newest.id) follow(newest);
   } else if (newest && run === null) {
@@ -283,24 +267,9 @@ async function synchronise() {
   return newest;
 }
 
-async function loadMessages() {
-  const listed = await api.get(`/v1/threads/${threadId}/messages?limit=${PAGE_OF_MESSAGES}&order=desc`);
-  scroller.keep(() => transcript.add(listed.data.toReversed()));
-  if (listed.has_more && $("earlier").dataset.after === undefined) offerEarlier(listed);
-  update();
-}
-
-function offerEarlier(listed) {
-  $("earlier").hidden = !listed.has_more;
-  $("earlier").dataset.after = listed.last_id ?? "";
-}
-
 async function showEarlier() {
-  const path = `/v1/threads/${threadId}/messages?limit=${PAGE_OF_MESSAGES}&order=desc&after=${$("earlier").dataset.after}`;
   try {
-    const listed = await api.get(path);
-    scroller.hold(() => transcript.addEarlier(listed.data.toReversed(), $("earlier")));
-    offerEarlier(listed);
+    await past.loadEarlier(threadId);
   } catch (refusal) {
     showRefusal(refusal);
   }
@@ -308,49 +277,20 @@ async function showEarlier() {
 
 // ------------------------------------------------------------------ wiring
 
-function draftKey() {
-  return `draft:${threadId ?? "new"}`;
-}
-
-function resize() {
-  $("text").style.height = "auto";
-  $("text").style.height = `${$("text").scrollHeight}px`;
-}
-
-function chooseAssistant() {
-  const wanted = [page.assistant, localStorage.getItem("assistant")].find((id) => assistants.has(id));
-  if (wanted) $("assistant").value = wanted;
-}
-
-$("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  send();
-});
-$("text").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !isTouch.matches) {
-    event.preventDefault();
-    send();
-  }
-});
-$("text").addEventListener("input", () => {
-  sessionStorage.setItem(draftKey(), $("text").value);
-  resize();
-  update();
-});
 $("stop").addEventListener("click", stop);
 $("earlier").addEventListener("click", showEarlier);
 $("assistant").addEventListener("change", update);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !sidebar.close()) stop();
+  const hasItsOwn = event.target.matches("input, select"); // which clears or closes it
+  if (event.key === "Escape" && !sidebar.close() && !hasItsOwn) stop();
 });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && threadId && !isSending) synchronise().catch(() => {});
 });
 
-chooseAssistant();
-lookAtEngine();
-$("text").value = sessionStorage.getItem(draftKey()) ?? "";
-resize();
+const wanted = [page.assistant, localStorage.getItem("assistant")].find((id) => assistants.has(id));
+if (wanted) $("assistant").value = wanted;
+watchEngine(() => run === null, () => api.get(page.urls.status));
 update();
 addEventListener("online", () => { if (threadId && !isSending) synchronise().catch(() => {}); });
 if (threadId) {

@@ -3,9 +3,16 @@
 const NEAR = 80; // pixels from the end that still count as being there
 
 export class Scroller {
+  #follows = true; // whether the reader was at the end, before something grew that nobody announced
+
   constructor(area, button) {
     Object.assign(this, { area, button });
-    area.addEventListener("scroll", () => { button.hidden = this.isAtEnd; }, { passive: true });
+    area.addEventListener("scroll", () => {
+      this.#follows = this.isAtEnd;
+      button.hidden = this.#follows;
+    }, { passive: true });
+    area.addEventListener("toggle", () => { this.#follows = this.isAtEnd; }, true); // they have opened something to read it
+    area.addEventListener("load", () => { if (this.#follows) this.stick(); }, true); // an image has got its height
     button.addEventListener("click", () => this.stick());
   }
 
@@ -15,6 +22,7 @@ export class Scroller {
 
   stick() {
     this.area.scrollTop = this.area.scrollHeight;
+    this.#follows = true;
     this.button.hidden = true;
   }
 

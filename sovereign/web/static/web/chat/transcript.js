@@ -1,6 +1,10 @@
-// The messages on the page. A message that is being written is one text node that grows; at its end it is formatted.
+// The messages on the page, and between them the tools that were used. A message that is being written is text nodes
+// that grow; at its end it is formatted.
 
+import { Sources, annotated, listed } from "./annotations.js";
+import { picture } from "./files.js";
 import { element, formatted } from "./format.js";
+import { Tools } from "./tools.js";
 
 const INCOMPLETE = {
   run_cancelled: "Stopped.",
@@ -12,12 +16,12 @@ const INCOMPLETE = {
 };
 
 export class Transcript {
-  #views = new Map(); // message id → { element, body, text: Text, isFinal }
-  #tools = new Map(); // step id → { element, calls: [] }
+  #views = new Map(); // message id → { element, body, plain: the text that grows, sources, isFinal }
 
   // nameOf(assistantId) → the name shown over an answer
   constructor(root, nameOf) {
     Object.assign(this, { root, nameOf });
+    this.tools = new Tools();
     this.pending = null; // what was sent and is not yet read back from the server
     this.waiting = null; // the place of an answer that has not begun
   }
@@ -43,7 +47,7 @@ export class Transcript {
   #adopt(message) {
     if (message.role !== "user" || !this.pending || textOf(message) !== this.pendingText) return false;
     this.pending.dataset.id = message.id;
-    this.#views.set(message.id, { element: this.pending, body: this.pending.lastChild, text: null, isFinal: true });
+    this.#views.set(message.id, { element: this.pending, body: this.pending.lastChild, isFinal: true });
     this.pending = null;
     return true;
   }
@@ -82,22 +86,33 @@ export class Transcript {
     if (event === "thread.message.created") this.#begin(data);
     else if (event === "thread.message.delta") this.#grow(data);
     else if (event === "thread.message.completed" || event === "thread.message.incomplete") return this.#end(data);
-    else if (event === "thread.run.step.delta") this.#growTool(data);
-    else if (event.startsWith("thread.run.step.")) this.#showTool(data);
+    else if (event === "thread.run.step.delta") this.#withTools(data.id, () => this.tools.grow(data));
+    else if (event.startsWith("thread.run.step.") && data.type === "tool_calls") this.#showTools(event, data);
     return null;
   }
 
   #begin(message) {
     this.hideWaiting();
+    this.tools.close(message.run_id);
     const known = this.#views.get(message.id);
-    if (known && !known.isFinal) known.text.data = ""; // replayed from the beginning
-    if (!known) this.root.append(this.#create(message).element);
+    if (known && !known.isFinal) this.#clear(known); // told again from the beginning
+    this.root.append(known ? known.element : this.#create(message).element); // behind what was told before it
   }
 
-  #grow(delta) {
-    const view = this.#views.get(delta.id);
+  #grow({ id, delta }) {
+    const view = this.#views.get(id);
     if (!view || view.isFinal) return;
-    for (const part of delta.delta.content) view.text.appendData(part.text?.value ?? "");
+    for (const part of delta.content) {
+      if (part.type === "image_file") view.plain.before(picture(part.image_file.file_id));
+      const cited = (part.text?.annotations ?? []).filter((annotation) => annotation.file_citation);
+      if (cited.length) view.plain.append(...cited.map((annotation) => view.sources.cited(annotation)));
+      else this.#write(view.plain, part.text?.value ?? "");
+    }
+  }
+
+  #write(plain, text) {
+    if (plain.lastChild instanceof Text) plain.lastChild.appendData(text);
+    else plain.append(text);
   }
 
   #end(message) {
@@ -110,26 +125,32 @@ export class Transcript {
 
   #create(message) {
     const frame = this.#frame(message.role, message.assistant_id, message.created_at);
-    const view = { element: frame, body: frame.lastChild, text: document.createTextNode(""), isFinal: false };
+    const view = { element: frame, body: frame.lastChild, plain: null, sources: null, isFinal: false };
     frame.dataset.id = message.id;
     if (message.run_id) frame.dataset.run = message.run_id;
     this.#views.set(message.id, view);
     if (message.status === "in_progress") {
       frame.classList.add("writing");
-      const plain = element("p", { className: "plain" });
-      plain.append(view.text);
-      view.body.append(plain);
+      this.#clear(view);
     } else {
       this.#finish(view, message);
     }
     return view;
   }
 
+  #clear(view) {
+    view.sources = new Sources();
+    view.plain = element("p", { className: "plain" });
+    view.body.replaceChildren(view.plain);
+  }
+
   #finish(view, message) {
     if (view.isFinal) return;
     view.isFinal = true;
     view.element.classList.remove("writing");
-    view.body.replaceChildren(formatted(textOf(message)));
+    const pictures = new Map([...view.body.querySelectorAll("figure")].map((figure) => [figure.dataset.file, figure]));
+    const words = message.role === "user" ? "Image" : undefined;
+    view.body.replaceChildren(...message.content.map((part) => partOf(part, pictures, words)));
     if (message.status === "incomplete" && message.role === "assistant") {
       const words = INCOMPLETE[message.incomplete_details?.reason] ?? "The answer is incomplete.";
       view.element.append(element("p", { className: "ending" }, words));
@@ -153,45 +174,31 @@ export class Transcript {
     return frame;
   }
 
-  #growTool(delta) {
-    const calls = delta.delta.step_details?.tool_calls ?? [];
-    const view = this.#tool(delta.id);
-    for (const call of calls) {
-      const known = (view.calls[call.index] ??= { function: { name: "", arguments: "", output: null } });
-      known.type = call.type;
-      known.function.name += call.function?.name ?? "";
-      known.function.arguments += call.function?.arguments ?? "";
-    }
-    this.#renderTool(view);
+  #showTools(event, step) {
+    const isNew = event === "thread.run.step.created";
+    this.#withTools(step.id, () => this.tools.show(step, { isNew }));
   }
 
-  #showTool(step) {
-    if (step.type !== "tool_calls") return;
-    const view = this.#tool(step.id);
-    const calls = step.step_details.tool_calls ?? [];
-    if (calls.length) view.calls = structuredClone(calls);
-    this.#renderTool(view);
-  }
-
-  #tool(stepId) {
-    if (!this.#tools.has(stepId)) {
+  #withTools(stepId, change) {
+    if (!this.tools.has(stepId)) {
       this.hideWaiting();
-      const view = { element: element("div", { className: "body" }), calls: [] };
-      this.root.append(view.element);
-      this.#tools.set(stepId, view);
+      this.root.append(this.tools.elementOf(stepId));
     }
-    return this.#tools.get(stepId);
+    change();
   }
 
-  #renderTool(view) {
-    view.element.replaceChildren(...view.calls.filter(Boolean).map((call) => {
-      const details = element("details", { className: "tool" });
-      const summary = element("summary", {}, "Calls ");
-      summary.append(element("code", {}, call.function?.name || call.type || "a tool"));
-      details.append(summary, element("pre", {}, call.file_search ? foundIn(call.file_search) : call.function?.arguments ?? ""));
-      if (call.function?.output != null) details.append(element("p", {}, "Answered:"), element("pre", {}, call.function.output));
-      return details;
-    }));
+  // The steps of runs that are over, as the server lists them: each goes before the message that came of it.
+  addSteps(steps) {
+    for (const [runId, ofRun] of Map.groupBy(steps, (step) => step.run_id)) {
+      let next = [...this.root.querySelectorAll(`.message[data-run="${CSS.escape(runId)}"]`)].at(-1)?.nextSibling ?? null;
+      for (const step of ofRun.toReversed()) {
+        const isTools = step.type === "tool_calls";
+        const shown = isTools ? this.tools.elementOf(step.id) : this.#views.get(step.step_details.message_creation.message_id)?.element;
+        if (isTools) this.tools.show(step);
+        if (shown && !shown.isConnected) this.root.insertBefore(shown, next);
+        next = shown ?? next;
+      }
+    }
   }
 
   // How a run ended that did not simply complete; action: { label, run } for a button.
@@ -215,10 +222,15 @@ export function textOf(message) {
   return message.content.map((part) => (part.type === "text" ? part.text.value : "[an image]")).join("\n\n");
 }
 
-// The files that a search found, best first; its steps say nothing of what it searched for.
-function foundIn({ results = [], note = "" }) {
-  const lines = results.map((result) => `${result.file_name} (${result.score.toFixed(2)})`);
-  return [...(lines.length ? lines : ["Nothing was found."]), note].join("\n").trim();
+// pictures: those that are on the page already
+function partOf(part, pictures, words) {
+  const fileId = part.image_file?.file_id;
+  if (part.type === "image_file") return pictures.get(fileId) ?? picture(fileId, words);
+  if (part.type !== "text") return element("p", { className: "note" }, "[an image]");
+  const { text, places, sources } = annotated(part.text);
+  const shown = formatted(text, places);
+  if (sources.length) shown.append(listed(sources));
+  return shown;
 }
 
 function timeOf(instant) {

@@ -1,0 +1,166 @@
+"""The page of runs: their state and configuration, what they did, and requests that wait for somebody's consent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from assistants.models import Assistant
+from runs.admin.consent import Consent, WaitsFilter, requests_of, waits_for
+from runs.admin.inspection import inspection, seconds
+from runs.models import Run
+from runs.services import control
+from runs.states import Status
+from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_WRITE
+from sovereign.core.errors import ApiError
+from threads.services import note_reading
+
+LABELS = {
+    Status.QUEUED.label: "warning",
+    Status.IN_PROGRESS.label: "info",
+    Status.REQUIRES_ACTION.label: "warning",
+    Status.CANCELLING.label: "warning",
+    Status.COMPLETED.label: "success",
+    Status.FAILED.label: "danger",
+    Status.EXPIRED.label: "danger",
+}
+SHOWN = (
+    "status_shown", "why", "assistant", "its_thread", "model", "project", "timing", "tokens", "begun_by", "id",
+    "created_at", "started_at", "expires_at", "lease", "metadata",
+)  # fmt: skip
+
+
+@admin.register(Run)
+class RunAdmin(Consent, ProjectAdmin):
+    view_scope = CONVERSATIONS_READ
+    list_display = ("begun", "status_shown", "assistant", "its_thread", "model", "timing", "tokens")
+    list_filter = ("status", WaitsFilter, "project", "model")
+    list_select_related = ("thread", "project", "configuration")
+    search_fields = ("=id", "=thread__id", "=assistant_id", "thread__title", "model")
+    search_help_text = "Id of a run, thread or assistant, title or model"
+    ordering = ("-created_at", "-id")
+    show_full_result_count = False
+    actions = ("cancel",)
+    fieldsets = (
+        (None, {"fields": (("status_shown", "timing"), "why", ("assistant", "its_thread"), ("model", "tokens"))}),
+        ("More", {
+            "classes": ("collapse",),
+            "fields": ("id", "project", "begun_by", ("created_at", "started_at", "expires_at"), "lease", "metadata"),
+        }),
+    )  # fmt: skip
+    readonly_fields = SHOWN
+    change_form_outer_before_template = "admin/runs/requests.html"
+    change_form_outer_after_template = "admin/runs/timeline.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        name = Assistant.objects.filter(pk=OuterRef("assistant_id")).values("name")[:1]
+        return super().get_queryset(request).annotate(assistant_name=Subquery(name))
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        return lookup in ("assistant_id", "thread") or bool(super().lookup_allowed(lookup, value, request))
+
+    @staticmethod
+    def label_of(run: Run) -> str:
+        """The colour of the run's state, as the theme names it."""
+        return LABELS.get(run.get_status_display(), "")
+
+    @admin.display(description="begun", ordering="created_at")
+    def begun(self, run: Run) -> str:
+        return f"{run.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description="status", label=LABELS, ordering="status")
+    def status_shown(self, run: Run) -> str:
+        return Status(run.status).label
+
+    @admin.display(description="why")
+    def why(self, run: Run) -> str:
+        return reason_of(run)
+
+    @admin.display(description="assistant")
+    def assistant(self, run: Any) -> str:
+        if run.assistant_name is None and not Assistant.objects.filter(pk=run.assistant_id).exists():
+            return f"{run.assistant_id} (deleted)"
+        address = reverse("admin:assistants_assistant_change", args=[quote(run.assistant_id)])
+        return format_html('<a class="sv-link" href="{}">{}</a>', address, run.assistant_name or run.assistant_id)
+
+    @admin.display(description="conversation")
+    def its_thread(self, run: Run) -> str:
+        address = reverse("admin:threads_thread_change", args=[quote(run.thread_id)])
+        return format_html('<a class="sv-link" href="{}">{}</a>', address, shortened(str(run.thread)))
+
+    @admin.display(description="duration")
+    def timing(self, run: Run) -> str:
+        ended = ended_at(run)
+        return "" if ended is None else seconds(ended - run.created_at)
+
+    @admin.display(description="tokens")
+    def tokens(self, run: Run) -> str:
+        if not run.prompt_tokens and not run.completion_tokens:
+            return ""
+        return f"{run.prompt_tokens} in, {run.completion_tokens} out"
+
+    @admin.display(description="begun by")
+    def begun_by(self, run: Run) -> str:
+        return run.created_by_key or (f"user {run.created_by_user}" if run.created_by_user else "")
+
+    @admin.display(description="lease")
+    def lease(self, run: Run) -> str:
+        holder = run.lease_owner or "nobody"
+        return f"Held by {holder}. Claims: {run.lease_epoch}. Workers that died holding it: {run.crash_count}."
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        run = self.get_object(request, unquote(object_id))
+        context = {**(extra_context or {})}
+        if run is not None and self.has_view_permission(request, run):
+            # the tool calls of another person's chat are part of what they said
+            note_reading(principal=self.principal_for(request, run), thread=run.thread)
+            may_answer = self.allowed(request, RUNS_WRITE, run)
+            context |= {"run": run, "requests": requests_of(run), "may_answer": may_answer, **inspection(run)}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return self.allowed(request, RUNS_WRITE)
+
+    @admin.action(description="Cancel the selected runs", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        done = 0
+        for run in queryset:
+            try:
+                principal = self.principal_for(request, run)
+                control.cancel_run(principal=principal, thread_id=run.thread_id, run_id=run.pk)
+                done += 1
+            except ApiError as error:
+                self.message_user(request, f"{run.pk}: {error.message}", messages.WARNING)
+        self.message_user(request, f"{done} asked to end.", messages.SUCCESS)
+
+
+def shortened(title: str) -> str:
+    return f"{title[:40]}…" if len(title) > 41 else title
+
+
+def reason_of(run: Run) -> str:
+    """Why a run waits, failed or stopped early, in the words it was told in."""
+    if run.status == Status.QUEUED:
+        return run.waiting_reason
+    if run.status == Status.REQUIRES_ACTION:
+        return waits_for(run)
+    for told in (run.last_error, run.incomplete_details):
+        if told:
+            return str(told.get("message") or told.get("reason") or "")
+    return ""
+
+
+def ended_at(run: Run) -> datetime | None:
+    return run.completed_at or run.failed_at or run.cancelled_at

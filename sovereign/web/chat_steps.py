@@ -1,0 +1,65 @@
+"""What the chat shows of the tools that its person's answers were made with, beyond what ``/v1`` tells of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from runs.models import Run, RunStep
+from runs.rendering import render_step
+from runs.services import approvals
+from sovereign.core.errors import ApiError
+from sovereign.web.chat import own_thread, principal_of
+
+RUNS = 100  # that one request may ask for: a page of messages has no more
+STEPS = 400  # the newest of them
+SHOWN = 16_384  # characters of each text
+
+
+@require_safe
+@login_required
+def steps(request: HttpRequest, thread_id: str) -> JsonResponse:
+    """``?run=…&run=…``: the ended steps of these runs of one of the person's own threads, in order.
+
+    Each is the contract's step, with long texts cut, and ``asked``: what is kept of the calls that were carried out
+    here, by their ids (``query`` of a search, ``seconds``, ``outcome``, ``approval``). ``requests`` are the ids of
+    the calls that the runs want a person's approval for now.
+    """
+    try:
+        thread = own_thread(request, principal_of(request), thread_id)
+    except ApiError as error:
+        return JsonResponse(error.body(), status=error.status)
+    asked_for = request.GET.getlist("run")[:RUNS]
+    runs = {run.id: run for run in Run.objects.filter(thread_id=thread.id, pk__in=asked_for)}
+    ended = RunStep.objects.filter(run__in=runs).exclude(status=RunStep.StepStatus.IN_PROGRESS)
+    newest = list(ended.order_by("-created_at", "-position")[:STEPS])[::-1]
+    shown = [_shown(runs[step.run_id], step) for step in sorted(newest, key=lambda step: step.position)]
+    requests = [call_id for asked in approvals.pending(runs).values() for call_id in asked]
+    return JsonResponse({"data": shown, "requests": requests}, headers={"Cache-Control": "no-store"})
+
+
+def _shown(run: Run, step: RunStep) -> dict[str, Any]:
+    asked = {call_id: _kept(entry) for call_id, entry in step.asked.items()}
+    shown: dict[str, Any] = cut({**render_step(run, step), "asked": asked})
+    return shown
+
+
+def _kept(entry: dict[str, Any]) -> dict[str, Any]:
+    query = entry["arguments"].get("query")
+    kept = {"query": query if isinstance(query, str) else None}
+    kept |= {name: entry.get(name) for name in ("seconds", "outcome", "approval")}
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def cut(value: Any) -> Any:
+    """JSON with its long texts cut, and saying so."""
+    if isinstance(value, str):
+        return value if len(value) <= SHOWN else f"{value[:SHOWN]}…\n[{len(value) - SHOWN} more characters]"
+    if isinstance(value, list):
+        return [cut(item) for item in value]
+    if isinstance(value, dict):
+        return {name: cut(item) for name, item in value.items()}
+    return value
