@@ -1,7 +1,7 @@
-"""``python -m tests [pytest's arguments]``: all tests, in two rounds side by side.
+"""``python -m tests [pytest's arguments]``: all tests, in three rounds.
 
-The first is on SQLite and has every ring. Where TEST_POSTGRES_URL is set, the second repeats on Postgres what depends
-on the database and starts no processes of its own; what it said is printed after the first.
+First what starts no processes of its own, on SQLite and, where TEST_POSTGRES_URL is set, beside it once more on
+Postgres (there only what depends on the database). Then, with the machine for themselves, the rings that start processes.
 """
 
 from __future__ import annotations
@@ -15,24 +15,37 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
+import pytest
+
 from tests.support.fixtures import POSTGRES, REDIS
 
 PYTEST = (sys.executable, "-m", "pytest")
 PROCESS_RINGS = "live or sdk or e2e or fault or engine"
-ON_POSTGRES = ("--create-db", "--database-only", "-p", "no:cacheprovider", "-m", f"not ({PROCESS_RINGS})")
+IN_PROCESS = ("-m", f"not ({PROCESS_RINGS})")
+ON_POSTGRES = ("--create-db", "--database-only", "-p", "no:cacheprovider", *IN_PROCESS)
+WITH_PROCESSES = ("-p", "no:cacheprovider", "-m", PROCESS_RINGS)
+NOTHING = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def main(arguments: list[str]) -> int:
-    """Run both; the exit status is that of the first round that failed."""
+    """Run them all; the exit status is that of the first round that failed."""
+    statuses = [*side_by_side(arguments)]
+    print("\nThe rings that start processes of their own:", flush=True)
+    statuses.append(subprocess.run([*PYTEST, *WITH_PROCESSES, *arguments], check=False).returncode)
+    return next((status for status in statuses if status not in (0, NOTHING)), min(statuses))
+
+
+def side_by_side(arguments: list[str]) -> Iterator[int]:
+    """The exit statuses of the rounds on SQLite and on Postgres; what the second said is printed after the first."""
     with tempfile.TemporaryFile() as said, on_postgres(arguments, said) as second:
-        status = subprocess.run([*PYTEST, *arguments], check=False).returncode
-        if second is None:
-            return status
-        other = second.wait()
-        said.seek(0)
-        print("\nOn Postgres, without the rings that start processes of their own:", flush=True)
-        sys.stdout.buffer.write(said.read())
-        return status or other
+        yield subprocess.run([*PYTEST, *IN_PROCESS, *arguments], check=False).returncode
+        if second is not None:
+            status = second.wait()
+            print("\nThe same on Postgres:", flush=True)
+            said.seek(0)
+            sys.stdout.buffer.write(said.read())
+            sys.stdout.flush()
+            yield status
 
 
 @contextlib.contextmanager

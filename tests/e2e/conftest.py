@@ -81,6 +81,12 @@ class Watched:
         self.expect_sendable()
         self.page.keyboard.press("Enter")
 
+    def open(self, path: str) -> Page:
+        """The page at this path, ready for keys: Chromium takes none before it has painted a page."""
+        self.page.goto(f"{self.stack.url}{path}")
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return self.page
+
     def expect_sendable(self) -> None:
         """The page has loaded the assistants; before that it sends nothing."""
         expect(self.page.get_by_role("button", name="Send")).to_be_enabled()

@@ -94,10 +94,10 @@ def test_files_are_dropped_onto_an_assistant(watched: Watched) -> None:
 
 
 def test_files_are_uploaded_by_the_keyboard_and_downloaded(watched: Watched, documents: list[Path]) -> None:
-    page = watched.page
-    page.goto(f"{watched.stack.url}/admin/knowledge/file/add/")
+    page = watched.open("/admin/knowledge/file/add/")
     chooser = page.locator("input[type=file]")
     chooser.focus()
+    expect(chooser).to_be_focused()
     with page.expect_file_chooser() as chosen:
         page.keyboard.press("Space")
     chosen.value.set_files(documents)
