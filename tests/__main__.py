@@ -1,7 +1,8 @@
 """``python -m tests [pytest's arguments]``: all tests, in three rounds.
 
 First what starts no processes of its own, on SQLite and, where TEST_POSTGRES_URL is set, beside it once more on
-Postgres (there only what depends on the database). Then, with the machine for themselves, the rings that start processes.
+Postgres (there only what depends on the database). Then, with the machine for themselves, the rings that start
+processes.
 """
 
 from __future__ import annotations
