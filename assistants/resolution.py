@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from assistants.catalog.models import Function
-from assistants.models import Assistant, Retrieval
+from django.utils import timezone
+
+from assistants.kinds import every_capability
+from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus, Retrieval
+from assistants.prompting import Occasion, Prompted, prompted
+from assistants.snapshots import Content, take
+from sovereign.core.errors import ApiError
 
 SCHEMA_VERSION = 1  # raised when the meaning of a stored configuration changes
+BUCKETS = 10_000  # a canary's share is told in hundredths of a per cent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedConfiguration:
     """An assistant's settings with everything looked up, before a run's own overrides.
 
+    :ivar instructions: its own, or what its prompts say; then its personality.
     :ivar tools: its own, and after them the functions that it has of the project's library.
     :ivar server_tools: entries as ``assistants.catalog.entries`` describes them, which ``/v1`` does not know.
+    :ivar prompts: those that were used; see :class:`assistants.prompting.Prompted`.
     """
 
     assistant_id: str
@@ -31,40 +41,100 @@ class ResolvedConfiguration:
     response_format: Any
     retrieval: str = Retrieval.AUTO
     server_tools: list[dict[str, Any]] = field(default_factory=list)
+    context_memory_size: int | None = None
+    default_max_tokens: int | None = None
+    capabilities: list[str] = field(default_factory=every_capability)
+    prompts: list[dict[str, Any]] = field(default_factory=list)
     version_id: str | None = None
     deployment_id: str | None = None
     environment: str | None = None
 
 
 def resolve(
-    *, assistant: Assistant, environment: str | None, thread_id: str | None, variables: Mapping[str, str] | None
+    *,
+    assistant: Assistant,
+    environment: str | None,
+    thread_id: str | None,
+    variables: Mapping[str, str] | None,
+    user_groups: Collection[str] = (),
+    version: AssistantVersion | None = None,
+    must_be_deployed: bool = False,
 ) -> ResolvedConfiguration:
     """The configuration a run of ``assistant`` gets.
 
-    Without a deployment in the caller's environment it is the live assistant, which is OpenAI's behaviour and the
-    default. ``thread_id`` and ``variables`` are what a deployment and its prompt templates decide by.
+    Without an environment it is the live assistant, which is OpenAI's behaviour and the default; in one it is what is
+    deployed there: a thread that a canary has got stays with it.
+
+    :param thread_id: what canaries and prompts by weight are decided by.
+    :param variables: what prompts are chosen by and filled in with.
+    :param version: this version, whatever is deployed.
+    :param must_be_deployed: do not go back to the live assistant where nothing is.
+    :raises ApiError: 400 ``assistant_not_deployed`` or ``assistant_inactive``.
     """
+    deployment = None
+    if environment is not None and version is None:
+        _refuse_inactive(assistant)
+        deployment = deployed(assistant.id, environment, thread_id)
+        if deployment is None and must_be_deployed:
+            raise not_deployed(assistant, environment)
+    if deployment is not None:
+        version = deployment.version
+    content = take(assistant) if version is None else Content.of_json(version.content)
+    occasion = Occasion(thread_id=thread_id, instant=timezone.now(), variables=variables or {}, user_groups=user_groups)
+    said = prompted(content.instructions or "", content.prompts, occasion)
     return ResolvedConfiguration(
         assistant_id=assistant.id,
-        model=assistant.model,
-        instructions=assistant.instructions or "",
-        tools=[*assistant.tools, *_library_functions(assistant)],
-        tool_resources=assistant.tool_resources,
-        temperature=assistant.temperature,
-        top_p=assistant.top_p,
-        reasoning_effort=assistant.reasoning_effort,
-        response_format=assistant.response_format,
-        retrieval=assistant.retrieval,
-        server_tools=assistant.server_tools,
+        model=content.model,
+        instructions=_with_personality(said, content),
+        tools=[*content.tools, *content.library_tools],
+        tool_resources=content.tool_resources,
+        temperature=content.temperature,
+        top_p=content.top_p,
+        reasoning_effort=content.reasoning_effort,
+        response_format=content.response_format,
+        retrieval=content.retrieval,
+        server_tools=content.server_tools,
+        context_memory_size=content.context_memory_size,
+        default_max_tokens=content.default_max_tokens,
+        capabilities=content.capabilities,
+        prompts=said.used,
+        version_id=version.id if version is not None else None,
+        deployment_id=deployment.id if deployment is not None else None,
         environment=environment,
     )
 
 
-def _library_functions(assistant: Assistant) -> list[dict[str, Any]]:
-    """The library's functions that it has, in its order. One of its own with the same name goes before them."""
-    if not assistant.functions:
-        return []
-    found = Function.objects.filter(project_id=assistant.project_id).in_bulk(assistant.functions)
-    own = {tool["function"]["name"] for tool in assistant.tools if tool["type"] == "function"}
-    listed = [found[function_id] for function_id in assistant.functions if function_id in found]
-    return [function.as_tool() for function in listed if function.name not in own]
+def deployed(assistant_id: str, environment: str, thread_id: str | None) -> Deployment | None:
+    """What serves a thread there: the active deployment, or the canary beside it for its share of the threads."""
+    found = Deployment.objects.in_service(assistant_id, environment).select_related("version")
+    by_status = {deployment.status: deployment for deployment in found}
+    canary = by_status.get(Deployment.Status.CANARY)
+    if canary is not None and thread_id is not None and is_in_share(canary.id, thread_id, canary.percent):
+        return canary
+    return by_status.get(Deployment.Status.ACTIVE)
+
+
+def is_in_share(deployment_id: str, thread_id: str, percent: Decimal | None) -> bool:
+    """Whether a thread belongs to a canary's share: always the same, and still so when the share grows."""
+    digest = hashlib.sha256(f"{deployment_id}:{thread_id}".encode()).digest()
+    return percent is not None and int.from_bytes(digest[:8]) % BUCKETS < percent * (BUCKETS // 100)
+
+
+def not_deployed(assistant: Assistant, environment: str) -> ApiError:
+    return ApiError(
+        f"No version of the assistant '{assistant.id}' is deployed in {environment}, to which this API key is bound. "
+        "Deploy one, or use a key that is bound to no environment.",
+        param="assistant_id",
+        code="assistant_not_deployed",
+    )
+
+
+def _refuse_inactive(assistant: Assistant) -> None:
+    if assistant.status in (LifeStatus.INACTIVE, LifeStatus.ARCHIVED):
+        raise ApiError(
+            f"The assistant '{assistant.id}' is {assistant.status}.", param="assistant_id", code="assistant_inactive"
+        )
+
+
+def _with_personality(said: Prompted, content: Content) -> str:
+    return "\n\n".join(text for text in (said.instructions, content.personality) if text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from assistants.kinds import Capability, every_capability
 from assistants.models import Retrieval
 from assistants.resolution import SCHEMA_VERSION, ResolvedConfiguration
 from runs.models import RunConfiguration
@@ -18,7 +19,11 @@ OVERRIDES = ("model", "instructions", "tools", "temperature", "top_p", "reasonin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenConfiguration:
-    """Everything about a run that never changes after it was made."""
+    """Everything about a run that never changes after it was made.
+
+    :ivar capabilities: what the assistant may do; ``planning`` and ``rebuild`` leave the rest out of requests.
+    :ivar prompts: the library's prompts that the instructions were made of.
+    """
 
     model: str
     instructions: str
@@ -36,6 +41,8 @@ class FrozenConfiguration:
     retrieval: str = Retrieval.AUTO
     server_tools: list[dict[str, Any]] = field(default_factory=list)
     own_resources: dict[str, Any] = field(default_factory=dict)  # of ``tool_resources``: what the request gave
+    capabilities: list[str] = field(default_factory=every_capability)
+    prompts: list[dict[str, Any]] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
 
@@ -51,19 +58,31 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
         base["instructions"] = f"{base['instructions']}\n\n{extra}" if base["instructions"] else extra
     own_resources = overrides.get("tool_resources") or {}
     parallel = overrides.get("parallel_tool_calls")
-    truncation = overrides.get("truncation_strategy") or AUTO_TRUNCATION
+    truncation = overrides.get("truncation_strategy") or _memory(resolved.context_memory_size)
+    most = overrides.get("max_completion_tokens")
     return FrozenConfiguration(
         **base,
         tool_resources={**resolved.tool_resources, **own_resources},
         own_resources=own_resources,
         tool_choice=overrides.get("tool_choice") or "auto",
-        parallel_tool_calls=True if parallel is None else parallel,
+        parallel_tool_calls=_may_call_several(resolved) if parallel is None else parallel,
         truncation_strategy={"type": truncation["type"], "last_messages": truncation.get("last_messages")},
         max_prompt_tokens=overrides.get("max_prompt_tokens"),
-        max_completion_tokens=overrides.get("max_completion_tokens"),
+        max_completion_tokens=resolved.default_max_tokens if most is None else most,
         retrieval=resolved.retrieval,
         server_tools=resolved.server_tools if overrides.get("tools") is None else [],
+        capabilities=resolved.capabilities,
+        prompts=resolved.prompts if overrides.get("instructions") is None else [],
     )
+
+
+def _memory(messages: int | None) -> dict[str, Any]:
+    """How a thread is cut for an assistant that remembers so many messages."""
+    return AUTO_TRUNCATION if messages is None else {"type": "last_messages", "last_messages": messages}
+
+
+def _may_call_several(resolved: ResolvedConfiguration) -> bool:
+    return Capability.PARALLEL_TOOL_CALLS in resolved.capabilities
 
 
 def freeze(project_id: str, configuration: FrozenConfiguration) -> RunConfiguration:

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "inference.apps.InferenceConfig",
     "assistants.knowledge.apps.KnowledgeConfig",
     "assistants.catalog.apps.CatalogConfig",
+    "assistants.prompts.apps.PromptsConfig",
     "assistants.apps.AssistantsConfig",
     "threads.apps.ThreadsConfig",
     "runs.apps.RunsConfig",

@@ -16,9 +16,16 @@ v1 = [
     path("", include("sovereign.accounts.api.urls")),
 ]
 
+#: what the contract does not know
+own = [
+    path("", include("assistants.api.lifecycle.urls")),
+    path("", include("assistants.prompts.api.urls")),
+    path("", include(sidecar_patterns)),
+]
+
 urlpatterns = [
     path("v1/", include(v1)),
-    path("api/v1/", include(sidecar_patterns)),
+    path("api/v1/", include(own)),
     path("", include("runs.mcp.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),

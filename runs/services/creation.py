@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from django.db import transaction
 from assistants import services as assistants
 from assistants.knowledge.services import resources
 from assistants.knowledge.services.resources import THREAD_STORE_DAYS
-from assistants.models import Assistant
+from assistants.models import Assistant, AssistantVersion
 from assistants.resolution import resolve
 from inference import gateway
 from runs import events
@@ -76,6 +77,25 @@ def create_thread_and_run(*, principal: Principal, assistant_id: str, thread: di
     return _queue(principal, made, assistant, request, first_event=render_thread(made))
 
 
+@service
+def try_version(
+    *,
+    principal: Principal,
+    version: AssistantVersion,
+    messages: Sequence[dict[str, Any]],
+    metadata: dict[str, str],
+) -> Begun:
+    """A run of a version, whatever is deployed, on a thread of its own: an evaluation's case, or a first conversation.
+
+    :param messages: the contract's, validated.
+    :param metadata: of the thread and the run; it says what they are for.
+    :raises ApiError: like :func:`create_run`.
+    """
+    principal.require(RUNS_WRITE)
+    thread = threads.create_thread(principal=principal, messages=list(messages), metadata=metadata)
+    return _queue(principal, thread, version.assistant, {"metadata": metadata}, first_event=None, version=version)
+
+
 def _queue(
     principal: Principal,
     thread: Thread,
@@ -83,12 +103,21 @@ def _queue(
     request: dict[str, Any],
     *,
     first_event: dict[str, Any] | None,
+    version: AssistantVersion | None = None,
 ) -> Begun:
     run_id = new_id("run_")
     born = _born(run_id)  # what comes now may take its time
     threads.occupy(thread, run_id)
     threads.append_messages(principal=principal, thread=thread, drafts=request.get("additional_messages") or [])
-    resolved = resolve(assistant=assistant, environment=principal.environment, thread_id=thread.id, variables=None)
+    resolved = resolve(
+        assistant=assistant,
+        environment=principal.environment,
+        thread_id=thread.id,
+        variables={**thread.metadata, **(request.get("metadata") or {})},
+        user_groups=[principal.role] if principal.role else [],
+        version=version,
+        must_be_deployed=principal.key_id is not None,
+    )
     configuration = _checked_configuration(thread, compose(resolved, request))
     run = Run(
         id=run_id,

@@ -15,6 +15,7 @@ from runs.services import leases
 from runs.services.leases import Lease
 from runs.services.reaping import reap
 from runs.states import Status
+from runs.worker.chores import CHORES
 from runs.worker.execution import Execution, Interruption
 from runs.worker.writer import EventWriter
 from sovereign.core import bus
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 POLL = 0.25  # seconds; wake-ups may be lost
 REAP = 1.0  # seconds
+CHORE = 0.5  # seconds
 CLAIM_BATCH = 16
 DRAIN = 20.0  # seconds that running answers may go on after an orderly stop was asked for
 
@@ -51,6 +53,7 @@ class Worker:
         loops = [
             asyncio.create_task(self._claim_forever(), name="claim"),
             asyncio.create_task(_every(REAP, self._reap), name="reaper"),
+            *(asyncio.create_task(_every(CHORE, chore), name=name) for name, chore in CHORES.items()),
         ]
         try:
             await stop.wait()

@@ -9,6 +9,7 @@ from django.db import models
 
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
+from sovereign.core.errors import ApiError
 
 
 def record(principal: Principal | None, action: str, obj: models.Model, **details: Any) -> AuditEvent:
@@ -32,12 +33,32 @@ def record_of_person(user_id: int | None, action: str, obj: models.Model, **deta
     return _write(action, obj, details, project_id=_project_of(obj), user_id=user_id)
 
 
+def refused(principal: Principal, action: str, object_type: str, object_id: str, error: ApiError) -> AuditEvent:
+    """Record that something was asked for and not done; to be called after what was begun has been rolled back.
+
+    :param action: what was asked for, ``"assistant.deploy"``; the record's action ends with ``_refused``.
+    """
+    return _store(
+        f"{action}_refused",
+        object_type,
+        object_id[:64],
+        {"code": error.code, "message": error.message},
+        project_id=principal.project_id,
+        user_id=principal.user_id,
+        key_id=principal.key_id,
+    )
+
+
 def _write(action: str, obj: models.Model, details: dict[str, Any], **who: Any) -> AuditEvent:
+    return _store(action, str(obj._meta.model_name), str(obj.pk), details, **who)
+
+
+def _store(action: str, object_type: str, object_id: str, details: dict[str, Any], **who: Any) -> AuditEvent:
     return AuditEvent.objects.create(
         **who,
         action=action,
-        object_type=str(obj._meta.model_name),
-        object_id=str(obj.pk),
+        object_type=object_type,
+        object_id=object_id,
         details=details,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
     )

@@ -14,6 +14,12 @@ from sovereign.core.errors import ApiError
 
 ASSISTANTS_READ = "assistants:read"
 ASSISTANTS_WRITE = "assistants:write"
+ASSISTANTS_DEPLOY = "assistants:deploy"
+ASSISTANTS_PROMOTE = "assistants:promote"
+PROMPTS_READ = "prompts:read"
+PROMPTS_WRITE = "prompts:write"
+EVALUATIONS_READ = "evaluations:read"
+EVALUATIONS_WRITE = "evaluations:write"
 THREADS_READ = "threads:read"
 THREADS_WRITE = "threads:write"
 RUNS_READ = "runs:read"
@@ -38,6 +44,12 @@ HEALTH_READ = "health:read"
 DESCRIPTIONS: dict[str, str] = {
     ASSISTANTS_READ: "See assistants",
     ASSISTANTS_WRITE: "Make, change and delete assistants",
+    ASSISTANTS_DEPLOY: "Deploy assistants to development and testing",
+    ASSISTANTS_PROMOTE: "Deploy to staging and production, approve, scale; see what members keep to themselves",
+    PROMPTS_READ: "See the library of prompts",
+    PROMPTS_WRITE: "Make, change, label and delete prompts",
+    EVALUATIONS_READ: "See evaluations and their results",
+    EVALUATIONS_WRITE: "Make, change and run evaluations",
     THREADS_READ: "Read threads and their messages",
     THREADS_WRITE: "Make threads, write messages, change and delete them",
     RUNS_READ: "Read runs, their steps and their events",
@@ -74,10 +86,11 @@ class Role(models.TextChoices):
 
 _VIEWER = frozenset(
     {ASSISTANTS_READ, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, MODELS_READ, CHAT_READ, CHAT_WRITE}
-    | {FILES_READ, FILES_WRITE, STORES_READ}
+    | {FILES_READ, FILES_WRITE, STORES_READ, PROMPTS_READ, EVALUATIONS_READ}
 )
-_ANALYST = _VIEWER | {ASSISTANTS_WRITE, STORES_WRITE, CONVERSATIONS_READ}
-_ADMIN = _ANALYST | {KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ, TOOLS_MANAGE}
+_ANALYST = _VIEWER | {ASSISTANTS_WRITE, ASSISTANTS_DEPLOY, STORES_WRITE, CONVERSATIONS_READ}
+_ANALYST |= {PROMPTS_WRITE, EVALUATIONS_WRITE}
+_ADMIN = _ANALYST | {ASSISTANTS_PROMOTE, KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ, TOOLS_MANAGE}
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     Role.VIEWER.value: _VIEWER,

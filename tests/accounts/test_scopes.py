@@ -22,9 +22,11 @@ REFUSED = {
     "viewer": {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
         "models:write", "health:read", "vector_stores:write", "tools:manage",
+        "assistants:deploy", "assistants:promote", "prompts:write", "evaluations:write",
     },
     "analyst": {
         "keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read", "tools:manage",
+        "assistants:promote",
     },
     "admin": {"models:write", "health:read"},
     "owner": {"models:write", "health:read"},

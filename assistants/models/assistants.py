@@ -5,14 +5,18 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from assistants.kinds import AssistantType, every_capability
 from assistants.querysets import AssistantQuerySet
-from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field
+from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
 NAME_LENGTH = 256
 DESCRIPTION_LENGTH = 512
 INSTRUCTIONS_LENGTH = 256_000
 MODEL_LENGTH = 256
 MAXIMUM_TOOLS = 128
+PERSONALITY_LENGTH = 4_000
+TAG_LENGTH = 64
+MAXIMUM_TAGS = 32
 
 
 def auto() -> str:
@@ -36,6 +40,20 @@ class Retrieval(models.TextChoices):
     AUTO = "auto", "The model searches when it wants to; one that has no tools is given what is found"
     TOOL = "tool", "The model searches when it wants to"
     BEFORE = "before", "The last message is searched for before every answer"
+
+
+class LifeStatus(models.TextChoices):
+    """Where an assistant is in its life. Only what runs in an environment, and the chat, ask for it."""
+
+    DRAFT = "draft", "Draft"
+    ACTIVE = "active", "Active"
+    INACTIVE = "inactive", "Inactive: answers nobody"
+    ARCHIVED = "archived", "Archived: kept, and neither offered nor changed"
+
+
+class Visibility(models.TextChoices):
+    PROJECT = "project", "Every member and key of the project"
+    PRIVATE = "private", "Who made it, and administrators"
 
 
 class Assistant(models.Model):
@@ -66,6 +84,25 @@ class Assistant(models.Model):
     offered_over_mcp = models.BooleanField(
         default=False, help_text="MCP clients with a key of the project find it among the tools of /mcp."
     )
+    type = models.CharField(max_length=16, choices=AssistantType.choices, default=AssistantType.GENERAL)
+    status = models.CharField(max_length=16, choices=LifeStatus.choices, default=LifeStatus.DRAFT)
+    visibility = models.CharField(max_length=16, choices=Visibility.choices, default=Visibility.PROJECT)
+    tags = models.JSONField(default=list, blank=True)
+    personality = models.TextField(
+        max_length=PERSONALITY_LENGTH, blank=True, default="", help_text="How it speaks: follows its instructions."
+    )
+    context_memory_size = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The newest messages of a thread that the model sees; empty: all that fit."
+    )
+    capabilities = models.JSONField(default=every_capability, blank=True)
+    default_max_tokens = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Tokens that a run may generate, where it does not say itself."
+    )
+    parent_id = reference(help_text="The assistant that it was cloned from.")
+    parent_version_id = reference(help_text="The version of that one, where it was a version.")
+    based_on = reference(help_text="The version that the draft came from: the last published or restored one.")
+    created_by_user = models.BigIntegerField(null=True, blank=True)
+    created_by_key = reference()
     created_at = CreatedAtField()
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -78,6 +115,8 @@ class Assistant(models.Model):
             models.CheckConstraint(condition=Q(temperature__gte=0, temperature__lte=2), name="assistant_temperature"),
             models.CheckConstraint(condition=Q(top_p__gte=0, top_p__lte=1), name="assistant_top_p"),
             models.CheckConstraint(condition=Q(retrieval__in=["auto", "tool", "before"]), name="assistant_retrieval"),
+            models.CheckConstraint(condition=Q(status__in=LifeStatus.values), name="assistant_status"),
+            models.CheckConstraint(condition=Q(visibility__in=Visibility.values), name="assistant_visibility"),
         ]
 
     def __str__(self) -> str:

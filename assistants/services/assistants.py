@@ -1,4 +1,4 @@
-"""The only door for changing assistants; the API, the admin and commands all come through here."""
+"""Making, changing and deleting assistants: the draft that ``/v1`` reads and writes."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ def get_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
     return assistant
 
 
+def locked_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
+    """The same, its row locked until the transaction's end: what changes an assistant begins with it."""
+    assistant = visible_row(Assistant, principal, assistant_id, lock=True)
+    if assistant is None:
+        raise errors.not_found("assistant", assistant_id)
+    return assistant
+
+
 def named_assistant(*, principal: Principal, assistant_id: str) -> Assistant:
     """The assistant that a request's body names. Ids are opaque: only one of nobody is looked at more closely.
 
@@ -79,7 +87,12 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
     """
     principal.require(ASSISTANTS_WRITE)
     gateway.check_model(fields["model"], project_id=principal.project_id)
-    assistant = Assistant(project_id=principal.project_id, **_settled(principal, fields))
+    assistant = Assistant(
+        project_id=principal.project_id,
+        created_by_user=principal.user_id,
+        created_by_key=principal.key_id,
+        **_settled(principal, fields),
+    )
     _complete_tool_resources(assistant)
     _refuse_too_many_tools(assistant)
     assistant.save(force_insert=True)
@@ -91,9 +104,7 @@ def create_assistant(*, principal: Principal, **fields: Any) -> Assistant:
 def update_assistant(*, principal: Principal, assistant_id: str, **fields: Any) -> Assistant:
     """Change the given fields only; ``None`` resets one to its default. Raises like :func:`create_assistant`."""
     principal.require(ASSISTANTS_WRITE)
-    assistant = visible_row(Assistant, principal, assistant_id, lock=True)
-    if assistant is None:
-        raise errors.not_found("assistant", assistant_id)
+    assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
     if fields.get("model") and fields["model"] != assistant.model:
         gateway.check_model(fields["model"], project_id=principal.project_id)
     for name, value in _settled(principal, fields).items():
@@ -117,9 +128,7 @@ def add_knowledge(
     :raises ApiError: 404 for the assistant or the first unknown file; 400, its store is full or has expired.
     """
     principal.require(ASSISTANTS_WRITE)
-    assistant = visible_row(Assistant, principal, assistant_id, lock=True)
-    if assistant is None:
-        raise errors.not_found("assistant", assistant_id)
+    assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
     held = assistant.tool_resources.get("file_search", {}).get("vector_store_ids", [])
     if VectorStore.objects.visible_to(principal).filter(pk__in=held[:1]).exists():
         files = [NewFile(file_id) for file_id in file_ids]

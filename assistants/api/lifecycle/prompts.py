@@ -1,0 +1,8 @@
+"""The prompts of an assistant: ``/api/v1/assistants``."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+fixed: list[URLPattern] = []
+patterns: list[URLPattern] = []
