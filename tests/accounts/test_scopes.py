@@ -104,6 +104,7 @@ def test_every_role_has_scopes_and_every_scope_a_description() -> None:
 
 def test_default_scopes_of_a_key_do_not_reach_people_keys_or_chats() -> None:
     refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read", "tools:manage"}
+    refused |= {"assistants:deploy", "assistants:promote", "prompts:write", "evaluations:write"}
     assert refused | scopes.OF_THE_HOUSE == ALL_SCOPES - DEFAULT_KEY_SCOPES
 
 
