@@ -8,9 +8,11 @@ from django.db import models
 from django.db.models import Q
 
 from runs.outcomes import Outcome
-from runs.querysets import EventQuerySet, RunQuerySet, StepQuerySet, ToolUseQuerySet
+from runs.querysets import EventQuerySet, FeedbackQuerySet, RunQuerySet, StepQuerySet, ToolUseQuerySet
 from runs.states import ACTIVE, Status
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
+
+COMMENT_LENGTH = 2_000  # characters of what somebody says about an answer
 
 
 class RunConfiguration(models.Model):
@@ -210,6 +212,45 @@ class ToolUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool} {self.outcome}"
+
+
+class Feedback(models.Model):
+    """What a person, or an application for its own people, thinks of an answer: one opinion of each, the latest."""
+
+    class Rating(models.TextChoices):
+        UP = "up", "Good"
+        DOWN = "down", "Bad"
+
+    id = id_field("fb_")
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="feedback")
+    user_id = models.BigIntegerField(null=True, blank=True)
+    key_id = reference()
+    rating = models.CharField(max_length=8, choices=Rating.choices)
+    comment = models.CharField(max_length=COMMENT_LENGTH, blank=True, default="")
+    created_at = CreatedAtField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("run", "user_id"), condition=Q(user_id__isnull=False), name="feedback_once_per_person"
+            ),
+            models.UniqueConstraint(
+                fields=("run", "key_id"), condition=Q(key_id__isnull=False), name="feedback_once_per_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(user_id=None, key_id__isnull=False) | Q(user_id__isnull=False, key_id=None),
+                name="feedback_of_one",
+            ),
+            models.CheckConstraint(condition=Q(rating__in=["up", "down"]), name="feedback_rating"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rating} for {self.run_id}"
 
 
 class InterpreterReport(models.Model):

@@ -97,3 +97,13 @@ class EventQuerySet(models.QuerySet[Any]):
 class ToolUseQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> ToolUseQuerySet:
         return self.filter(project_id=principal.project_id)
+
+
+class FeedbackQuerySet(models.QuerySet[Any]):
+    def by(self, principal: Principal) -> FeedbackQuerySet:
+        """The principal's own."""
+        return self.filter(user_id=principal.user_id, key_id=principal.key_id)
+
+    def of_deployment(self, deployment_id: str) -> FeedbackQuerySet:
+        """About the answers that a deployment gave."""
+        return self.filter(run__deployment_id=deployment_id)

@@ -5,6 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from inference.api.urls import sidecar_patterns
+from runs.api.urls import own_patterns as of_runs
 from runs.streaming.consumer import ThreadConsumer
 
 v1 = [
@@ -20,6 +21,7 @@ v1 = [
 own = [
     path("", include("assistants.api.lifecycle.urls")),
     path("", include("assistants.prompts.api.urls")),
+    path("", include(of_runs)),
     path("", include(sidecar_patterns)),
 ]
 

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from runs.api.feedback import FeedbackView
 from runs.api.views import (
     CancelView,
     RunsView,
@@ -21,3 +22,6 @@ urlpatterns = [
     path(f"{RUN}/steps", StepsView.as_view(), name="run-steps"),
     path(f"{RUN}/steps/<str:step_id>", StepView.as_view(), name="run-step"),
 ]
+
+#: what the contract does not know
+own_patterns = [path("runs/<str:run_id>/feedback", FeedbackView.as_view(), name="run-feedback")]

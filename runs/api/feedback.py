@@ -1,0 +1,89 @@
+"""Thumbs: what people and applications think of answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from assistants.api.lifecycle.base import LifecycleView
+from runs.models import COMMENT_LENGTH, Feedback
+from runs.rendering import unix
+from runs.services import feedback
+from sovereign.accounts.api.authentication import principal_of
+from sovereign.accounts.scopes import RUNS_READ, RUNS_WRITE
+from sovereign.core.api.pagination import BY_CREATION, page_of, paginate
+from sovereign.core.api.schema import PAGE_PARAMETERS, UnixTime, deleted, list_of
+from sovereign.core.api.validation import StrictChoice, StrictSerializer, StrictString
+
+OBJECT = "run.feedback"
+
+
+class FeedbackRequest(StrictSerializer):
+    rating = StrictChoice(choices=Feedback.Rating.values)
+    comment = StrictString(max_length=COMMENT_LENGTH, required=False)
+
+
+class FeedbackObject(serializers.Serializer):
+    """What somebody thinks of an answer."""
+
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=[OBJECT])
+    created_at = UnixTime()
+    updated_at = UnixTime()
+    run_id = serializers.CharField()
+    rating = serializers.ChoiceField(choices=Feedback.Rating.choices)
+    comment = serializers.CharField(allow_blank=True)
+    user_id = serializers.IntegerField(allow_null=True)
+    key_id = serializers.CharField(allow_null=True)
+
+
+class FeedbackView(LifecycleView):
+    """Read what was said of a run, say something, or take it back."""
+
+    scopes = {"GET": RUNS_READ, "POST": RUNS_WRITE, "DELETE": RUNS_WRITE}
+    actions = {"POST": "run.rate", "DELETE": "run.withdraw_rating"}
+    subject = "run_id"
+    serializer_class = FeedbackRequest
+
+    @extend_schema(operation_id="listRunFeedback", parameters=PAGE_PARAMETERS, responses=list_of(FeedbackObject))
+    def get(self, request: Request, run_id: str) -> Response:
+        """What was said of a run, by everybody who did."""
+        said = feedback.feedback_of(principal=principal_of(request), run_id=run_id)
+        return Response(paginate(said, page_of(request.query_params), order_by=BY_CREATION, render=render_feedback))
+
+    @extend_schema(
+        operation_id="rateRun",
+        request=FeedbackRequest,
+        responses=FeedbackObject,
+        examples=[OpenApiExample("Not good", {"rating": "down", "comment": "The figures are last year's."})],
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """Rate a run that is over.
+
+        A person, or a key, has one opinion of a run: it takes the place of an earlier one.
+        """
+        return Response(render_feedback(feedback.rate(principal=principal_of(request), run_id=run_id, **self.body())))
+
+    @extend_schema(operation_id="deleteRunFeedback", responses=deleted(OBJECT))
+    def delete(self, request: Request, run_id: str) -> Response:
+        """Take one's own rating back."""
+        feedback.withdraw(principal=principal_of(request), run_id=run_id)
+        return Response({"id": run_id, "object": f"{OBJECT}.deleted", "deleted": True})
+
+
+def render_feedback(feedback: Feedback) -> dict[str, Any]:
+    return {
+        "id": feedback.id,
+        "object": OBJECT,
+        "created_at": unix(feedback.created_at),
+        "updated_at": unix(feedback.updated_at),
+        "run_id": feedback.run_id,
+        "rating": feedback.rating,
+        "comment": feedback.comment,
+        "user_id": feedback.user_id,
+        "key_id": feedback.key_id,
+    }
