@@ -1,0 +1,129 @@
+"""The versions of an assistant: the draft is published, what was published never changes, and comes back."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from assistants import snapshots
+from assistants.models import Assistant, AssistantVersion, LifeStatus
+from assistants.services.assistants import get_assistant, locked_assistant
+from assistants.snapshots import Content
+from sovereign.accounts import audit
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import ASSISTANTS_WRITE
+from sovereign.core import errors
+from sovereign.core.database import service
+
+DIGITS = 9  # of a number that may be one of a version's
+
+
+@service
+def publish(
+    *, principal: Principal, assistant_id: str, notes: str = "", expected_version: int | None = None
+) -> AssistantVersion:
+    """Make a version of the draft as it is. An assistant that was a draft is active from then on.
+
+    :param expected_version: the number of the newest version that the caller knows of; 0 for none.
+    :raises ApiError: 409 ``version_conflict``, somebody published meanwhile; 400 ``nothing_to_publish``, the newest
+        version is the same; 400, it is archived or its prompts' weights do not add up.
+    """
+    principal.require(ASSISTANTS_WRITE)
+    assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
+    newest = newest_version(assistant)
+    number = newest.number if newest is not None else 0
+    if expected_version is not None and expected_version != number:
+        raise _conflict(assistant, expected_version, number)
+    content = snapshots.take_for_version(assistant)
+    if newest is not None and newest.digest == content.digest():
+        raise errors.ApiError(
+            f"Nothing has changed since version {number} was published.",
+            param="assistant_id",
+            code="nothing_to_publish",
+        )
+    return _published(principal, assistant, content, number=number + 1, notes=notes)
+
+
+@service
+def version_of_draft(*, principal: Principal, assistant: Assistant) -> AssistantVersion:
+    """The newest version if the draft is still that; else the draft is published now.
+
+    :raises ApiError: like :func:`publish`; 403 only where it has to be published.
+    """
+    assistant = locked_assistant(principal=principal, assistant_id=assistant.id)
+    newest = newest_version(assistant)
+    content = snapshots.take_for_version(assistant)
+    if newest is not None and newest.digest == content.digest():
+        return newest
+    principal.require(ASSISTANTS_WRITE)
+    return _published(principal, assistant, content, number=newest.number + 1 if newest else 1, notes="")
+
+
+def get_version(*, principal: Principal, assistant_id: str, version: str) -> AssistantVersion:
+    """A version by its id, or by its number.
+
+    :raises ApiError: 404, also where the assistant is unknown.
+    """
+    assistant = get_assistant(principal=principal, assistant_id=assistant_id)
+    is_number = version.isascii() and version.isdigit() and len(version) <= DIGITS
+    named = {"number": int(version)} if is_number else {"pk": version}
+    found: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).filter(**named).first()
+    if found is None:
+        raise errors.not_found("version", version)
+    return found
+
+
+def newest_version(assistant: Assistant) -> AssistantVersion | None:
+    newest: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).order_by("-number").first()
+    return newest
+
+
+def parent_of_draft(assistant: Assistant) -> AssistantVersion | None:
+    """The version that the draft came from. That of another assistant is none: it may be deleted with it."""
+    if assistant.based_on is None:
+        return None
+    parent: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).filter(pk=assistant.based_on).first()
+    return parent
+
+
+def _published(
+    principal: Principal, assistant: Assistant, content: Content, *, number: int, notes: str
+) -> AssistantVersion:
+    refuse_archived(assistant)
+    version = AssistantVersion.objects.create(
+        project_id=assistant.project_id,
+        assistant=assistant,
+        number=number,
+        parent=parent_of_draft(assistant),
+        content=content.as_json(),
+        digest=content.digest(),
+        notes=notes,
+        published_by_user=principal.user_id,
+        published_by_key=principal.key_id,
+    )
+    assistant.based_on = version.id
+    if assistant.status == LifeStatus.DRAFT:
+        assistant.status = LifeStatus.ACTIVE
+    assistant.save(update_fields=["based_on", "status"])
+    audit.record(principal, "assistant.published", assistant, version=version.id, number=number)
+    return version
+
+
+def refuse_archived(assistant: Assistant) -> None:
+    """:raises ApiError: 400 ``assistant_archived``."""
+    if assistant.status == LifeStatus.ARCHIVED:
+        raise errors.ApiError(
+            f"The assistant '{assistant.id}' is archived. Bring it back before you change it.",
+            param="assistant_id",
+            code="assistant_archived",
+        )
+
+
+def _conflict(assistant: Assistant, expected: int, number: int) -> errors.ApiError:
+    is_now = f"version {number} is the newest" if number else "no version has been published"
+    return errors.ApiError(
+        f"Somebody else changed the versions of '{assistant.id}': {is_now}, and not version {expected}. Look at what "
+        "has changed, and publish again.",
+        status=HTTPStatus.CONFLICT,
+        param="expected_version",
+        code="version_conflict",
+    )
