@@ -84,16 +84,19 @@ def try_version(
     version: AssistantVersion,
     messages: Sequence[dict[str, Any]],
     metadata: dict[str, str],
+    overrides: dict[str, Any] | None = None,
 ) -> Begun:
     """A run of a version, whatever is deployed, on a thread of its own: an evaluation's case, or a first conversation.
 
     :param messages: the contract's, validated.
     :param metadata: of the thread and the run; it says what they are for.
+    :param overrides: as a request has them.
     :raises ApiError: like :func:`create_run`.
     """
     principal.require(RUNS_WRITE)
     thread = threads.create_thread(principal=principal, messages=list(messages), metadata=metadata)
-    return _queue(principal, thread, version.assistant, {"metadata": metadata}, first_event=None, version=version)
+    request = {**(overrides or {}), "metadata": metadata}
+    return _queue(principal, thread, version.assistant, request, first_event=None, version=version)
 
 
 def _queue(
