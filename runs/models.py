@@ -82,6 +82,11 @@ class Run(models.Model):
             models.Index(fields=("project", "created_at", "id"), name="run_of_project"),
             models.Index(fields=("created_at", "id"), condition=Q(status__in=sorted(ACTIVE)), name="run_active"),
             models.Index(fields=("lease_owner",), condition=Q(lease_owner__isnull=False), name="run_held"),
+            models.Index(
+                fields=("deployment_id", "created_at", "id"),
+                condition=Q(deployment_id__isnull=False),
+                name="run_of_deployment",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
