@@ -42,6 +42,7 @@ class Run(models.Model):
     version_id = reference()
     deployment_id = reference()
     environment = reference()
+    priority = models.SmallIntegerField(default=0, help_text="Among its project's runs the highest is taken first.")
     created_by_user = models.BigIntegerField(null=True, blank=True)
     created_by_key = reference()
     model = models.CharField(max_length=256, help_text="The name asked for; the gateway resolves it.")
@@ -82,6 +83,11 @@ class Run(models.Model):
             models.Index(fields=("project", "created_at", "id"), name="run_of_project"),
             models.Index(fields=("created_at", "id"), condition=Q(status__in=sorted(ACTIVE)), name="run_active"),
             models.Index(fields=("lease_owner",), condition=Q(lease_owner__isnull=False), name="run_held"),
+            models.Index(
+                fields=("assistant_id", "environment", "created_at"),
+                condition=Q(environment__isnull=False),
+                name="run_in_environment",
+            ),
             models.Index(
                 fields=("deployment_id", "created_at", "id"),
                 condition=Q(deployment_id__isnull=False),

@@ -11,13 +11,13 @@ from rest_framework.response import Response
 
 from assistants.api.lifecycle.base import LifecycleView
 from runs.models import COMMENT_LENGTH, Feedback
-from runs.rendering import unix
 from runs.services import feedback
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import BY_CREATION, page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS, UnixTime, deleted, list_of
 from sovereign.core.api.validation import StrictChoice, StrictSerializer, StrictString
+from threads.rendering import unix
 
 OBJECT = "run.feedback"
 
