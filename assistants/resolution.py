@@ -81,7 +81,7 @@ def resolve(
         version = deployment.version
     content = take(assistant) if version is None else Content.of_json(version.content)
     occasion = Occasion(thread_id=thread_id, instant=timezone.now(), variables=variables or {}, user_groups=user_groups)
-    said = prompted(content.instructions or "", content.prompts, occasion)
+    said = prompted(content.instructions or "", content.prompts, occasion, name=assistant.name or "")
     return ResolvedConfiguration(
         assistant_id=assistant.id,
         model=content.model,

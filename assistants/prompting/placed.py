@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Case, F, OuterRef, QuerySet, Subquery, When
+
+from assistants.models import PromptLink
+from assistants.prompts.models import PromptLabel, PromptVersion
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedPrompt:
@@ -25,5 +30,42 @@ class PlacedPrompt:
 
 
 def placed_prompts(assistant_id: str) -> list[PlacedPrompt]:
-    """Those of the links that are enabled, in the order in which they are looked at. One query where there are none."""
-    return []
+    """Those of the links that are enabled, in the order in which they are looked at. One query where there are none.
+
+    A link whose label was taken away from its prompt means nothing, and is not among them.
+    """
+    enabled = PromptLink.objects.of(assistant_id).filter(is_enabled=True).order_by("kind", "-priority", "id")
+    links = list(with_meant_version(enabled))
+    if not links:
+        return []
+    found = PromptVersion.objects.in_bulk({link.meant for link in links if link.meant})
+    return [_placed(link, found[link.meant]) for link in links if link.meant in found]
+
+
+def with_meant_version(links: QuerySet[Any]) -> QuerySet[Any]:
+    """Links, each with its prompt, and as ``meant`` with the id of the version that it means; ``None``: of none."""
+    labelled = PromptLabel.objects.filter(prompt=OuterRef("prompt"), name=OuterRef("label")).values("version_id")[:1]
+    newest = PromptVersion.objects.filter(prompt=OuterRef("prompt")).order_by("-number").values("pk")[:1]
+    meant = Case(
+        When(version__isnull=False, then=F("version_id")),
+        When(label="", then=Subquery(newest)),
+        default=Subquery(labelled),
+    )
+    return links.select_related("prompt").annotate(meant=meant)
+
+
+def _placed(link: Any, version: PromptVersion) -> PlacedPrompt:
+    return PlacedPrompt(
+        link_id=link.id,
+        prompt_id=link.prompt_id,
+        prompt_name=link.prompt.name,
+        version_id=version.id,
+        number=version.number,
+        label=link.label,
+        kind=link.kind,
+        priority=link.priority,
+        weight=link.weight,
+        conditions=link.conditions,
+        template=version.template,
+        variables=version.variables,
+    )
