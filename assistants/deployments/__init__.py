@@ -1,0 +1,24 @@
+"""Versions in service: deploying, trying, promoting, rolling back. The API, the admin and workers come through here."""
+
+from assistants.deployments import content_checks  # noqa: F401  (registers them)
+from assistants.deployments.activation import begin_due, roll_back_canary, settle
+from assistants.deployments.asking import deploy, promote, validate
+from assistants.deployments.decisions import get_deployment, set_status
+from assistants.deployments.limits import scale, set_policy
+from assistants.deployments.returning import roll_back
+from assistants.deployments.rights import on_behalf_of
+
+__all__ = [
+    "begin_due",
+    "deploy",
+    "get_deployment",
+    "on_behalf_of",
+    "promote",
+    "roll_back",
+    "roll_back_canary",
+    "scale",
+    "set_policy",
+    "set_status",
+    "settle",
+    "validate",
+]
