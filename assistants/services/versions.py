@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from assistants import snapshots
-from assistants.models import Assistant, AssistantVersion, LifeStatus
+from assistants.catalog.models import McpServer
+from assistants.differences import Change, difference
+from assistants.models import Assistant, AssistantVersion, LifeStatus, PromptLink
+from assistants.services import missing
 from assistants.services.assistants import get_assistant, locked_assistant
 from assistants.snapshots import Content
 from sovereign.accounts import audit
@@ -15,6 +19,20 @@ from sovereign.core import errors
 from sovereign.core.database import service
 
 DIGITS = 9  # of a number that may be one of a version's
+DRAFT = "draft"  # the name of what may be published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What one content of an assistant has in place of another's.
+
+    :ivar before: a version, or ``"draft"``; ``None`` is nothing at all, which the first version is compared with.
+    :ivar after: the same.
+    """
+
+    before: AssistantVersion | str | None
+    after: AssistantVersion | str
+    changes: list[Change]
 
 
 @service
@@ -72,6 +90,53 @@ def get_version(*, principal: Principal, assistant_id: str, version: str) -> Ass
     return found
 
 
+def compare(*, principal: Principal, assistant_id: str, version: str, against: str | None = None) -> Difference:
+    """What ``version`` has in place of ``against``: of a version what it brought, of the draft what has changed since.
+
+    :param version: a number, an id, or ``"draft"``.
+    :param against: the same; its parent where nothing is said, for the draft the version that it came from.
+    :raises ApiError: 404, one of them is unknown.
+    """
+    assistant = get_assistant(principal=principal, assistant_id=assistant_id)
+
+    def named(name: str) -> AssistantVersion | str:
+        return DRAFT if name == DRAFT else get_version(principal=principal, assistant_id=assistant_id, version=name)
+
+    def content(of: AssistantVersion | str | None) -> Content:
+        if isinstance(of, AssistantVersion):
+            return Content.of_json(of.content)
+        return Content(model="") if of is None else snapshots.take_for_version(assistant)
+
+    after = named(version)
+    before = named(against) if against is not None else _parent(assistant, after)
+    changes = difference(content(before), content(after), _server_names(assistant))
+    return Difference(before=before, after=after, changes=changes)
+
+
+@service
+def restore(*, principal: Principal, assistant_id: str, version: str) -> Assistant:
+    """Make the draft what a version was. What of the draft was not published is lost.
+
+    Prompts stay at the texts that they had in the version; links that it had not are switched off. What is shared and
+    was not kept (files in stores, functions of the library) is as it is now.
+
+    :raises ApiError: 404; 400 ``version_not_restorable``, with everything in it that is gone; 400, it is archived.
+    """
+    principal.require(ASSISTANTS_WRITE)
+    assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
+    refuse_archived(assistant)
+    wanted = get_version(principal=principal, assistant_id=assistant_id, version=version)
+    content = Content.of_json(wanted.content)
+    missing.refuse(principal, wanted, content)
+    for name in snapshots.COLUMNS:
+        setattr(assistant, name, getattr(content, name))
+    assistant.based_on = wanted.id
+    assistant.save()
+    _restore_links(assistant, content)
+    audit.record(principal, "assistant.restored", assistant, version=wanted.id, number=wanted.number)
+    return assistant
+
+
 def newest_version(assistant: Assistant) -> AssistantVersion | None:
     newest: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).order_by("-number").first()
     return newest
@@ -83,6 +148,28 @@ def parent_of_draft(assistant: Assistant) -> AssistantVersion | None:
         return None
     parent: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).filter(pk=assistant.based_on).first()
     return parent
+
+
+def _parent(assistant: Assistant, of: AssistantVersion | str) -> AssistantVersion | None:
+    if isinstance(of, AssistantVersion):
+        return of.parent
+    return parent_of_draft(assistant) or newest_version(assistant)
+
+
+def _server_names(assistant: Assistant) -> dict[str, str]:
+    return dict(McpServer.objects.filter(project_id=assistant.project_id).values_list("pk", "label"))
+
+
+def _restore_links(assistant: Assistant, content: Content) -> None:
+    """The links keep their ids, by which a thread's chance is decided."""
+    kept = [prompt.link_id for prompt in content.prompts]
+    PromptLink.objects.of(assistant.id).filter(is_enabled=True).exclude(pk__in=kept).update(is_enabled=False)
+    for prompt in content.prompts:
+        fixed = {"prompt_id": prompt.prompt_id, "version_id": prompt.version_id, "label": "", "is_enabled": True}
+        settings = {name: getattr(prompt, name) for name in ("kind", "priority", "weight", "conditions")}
+        PromptLink.objects.update_or_create(
+            pk=prompt.link_id, assistant=assistant, defaults={**fixed, **settings, "project_id": assistant.project_id}
+        )
 
 
 def _published(

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from django.utils import timezone
 
-from assistants import services
 from assistants.models import Assistant, AssistantVersion, LifeStatus
 from assistants.resolution import resolve
 from assistants.services import versions
-from inference.models import RegisteredModel
-from sovereign.accounts.credentials import principal_of_membership
-from sovereign.accounts.models import AuditEvent, Membership, Project, User
+from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
+from tests.assistants.conftest import Change, Publish
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def analyst(bob: User) -> Principal:
-    return principal_of_membership(Membership.objects.get(user=bob))
-
-
-@pytest.fixture
-def charlies(charlie: User) -> Principal:
-    return principal_of_membership(Membership.objects.get(user=charlie))
-
-
-@pytest.fixture
-def assistant(analyst: Principal) -> Assistant:
-    RegisteredModel.objects.create(name="tiny", created_at=timezone.now())
-    return services.create_assistant(principal=analyst, model="tiny", name="Guide", instructions="Be brief.")
-
-
-@pytest.fixture
-def change(analyst: Principal, assistant: Assistant) -> Callable[..., None]:
-    def apply(**fields: Any) -> None:
-        services.update_assistant(principal=analyst, assistant_id=assistant.id, **fields)
-        assistant.refresh_from_db()
-
-    return apply
-
-
-@pytest.fixture
-def publish(analyst: Principal, assistant: Assistant) -> Callable[..., AssistantVersion]:
-    def make(**options: Any) -> AssistantVersion:
-        made = versions.publish(principal=analyst, assistant_id=assistant.id, **options)
-        assistant.refresh_from_db()
-        return made
-
-    return make
-
-
 def test_a_version_is_the_draft_as_it_was(
-    assistant: Assistant, change: Callable[..., None], publish: Callable[..., AssistantVersion], analyst: Principal
+    assistant: Assistant, change: Change, publish: Publish, analyst: Principal
 ) -> None:
     first = publish(notes="The first")
     change(instructions="Be long.")
@@ -70,7 +29,7 @@ def test_a_version_is_the_draft_as_it_was(
     assert (second.number, second.parent_id, assistant.based_on) == (2, first.id, second.id)
 
 
-def test_publishing_makes_a_draft_active(assistant: Assistant, publish: Callable[..., AssistantVersion]) -> None:
+def test_publishing_makes_a_draft_active(assistant: Assistant, publish: Publish) -> None:
     assert assistant.status == LifeStatus.DRAFT
     version = publish()
     assert assistant.status == LifeStatus.ACTIVE
@@ -79,7 +38,7 @@ def test_publishing_makes_a_draft_active(assistant: Assistant, publish: Callable
     assert told.details == {"version": version.id, "number": 1}
 
 
-def test_what_has_not_changed_is_not_published_again(publish: Callable[..., AssistantVersion]) -> None:
+def test_what_has_not_changed_is_not_published_again(publish: Publish) -> None:
     publish()
     with pytest.raises(ApiError) as refused:
         publish()
@@ -87,9 +46,7 @@ def test_what_has_not_changed_is_not_published_again(publish: Callable[..., Assi
     assert AssistantVersion.objects.count() == 1
 
 
-def test_who_publishes_after_somebody_else_is_told(
-    change: Callable[..., None], publish: Callable[..., AssistantVersion]
-) -> None:
+def test_who_publishes_after_somebody_else_is_told(change: Change, publish: Publish) -> None:
     publish(expected_version=0)
     change(instructions="Theirs")
     publish(expected_version=1)
@@ -102,7 +59,7 @@ def test_who_publishes_after_somebody_else_is_told(
 
 
 def test_the_version_of_the_draft_is_the_newest_or_a_new_one(
-    assistant: Assistant, change: Callable[..., None], publish: Callable[..., AssistantVersion], analyst: Principal
+    assistant: Assistant, change: Change, publish: Publish, analyst: Principal
 ) -> None:
     first = publish()
     assert versions.version_of_draft(principal=analyst, assistant=assistant) == first
@@ -112,7 +69,7 @@ def test_the_version_of_the_draft_is_the_newest_or_a_new_one(
 
 
 def test_a_version_is_found_by_its_number_and_by_its_id(
-    assistant: Assistant, publish: Callable[..., AssistantVersion], analyst: Principal, charlies: Principal
+    assistant: Assistant, publish: Publish, analyst: Principal, charlies: Principal
 ) -> None:
     version = publish()
     for name in (version.id, "1"):
@@ -126,7 +83,7 @@ def test_a_version_is_found_by_its_number_and_by_its_id(
     assert refused.value.status == 404
 
 
-def test_a_version_is_never_changed(publish: Callable[..., AssistantVersion], project: Project) -> None:
+def test_a_version_is_never_changed(publish: Publish) -> None:
     version = publish()
     version.notes = "Other"
     with pytest.raises(TypeError):
