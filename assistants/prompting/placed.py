@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Case, F, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, When
 
 from assistants.models import PromptLink
 from assistants.prompts.models import PromptLabel, PromptVersion
@@ -50,6 +50,7 @@ def with_meant_version(links: QuerySet[Any]) -> QuerySet[Any]:
         When(version__isnull=False, then=F("version_id")),
         When(label="", then=Subquery(newest)),
         default=Subquery(labelled),
+        output_field=CharField(),
     )
     return links.select_related("prompt").annotate(meant=meant)
 
