@@ -1,10 +1,12 @@
-"""An assistant as the contract's object."""
+"""An assistant as the contract's object, and as our own API's, which has its life too."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from assistants.models import Assistant
+from assistants.kinds import AssistantType
+from assistants.models import Assistant, LifeStatus
+from assistants.templates import Template
 
 
 def render_assistant(assistant: Assistant) -> dict[str, Any]:
@@ -28,3 +30,66 @@ def render_assistant(assistant: Assistant) -> dict[str, Any]:
 
 def render_deleted(identifier: str) -> dict[str, Any]:
     return {"id": identifier, "object": "assistant.deleted", "deleted": True}
+
+
+def render_whole(assistant: Assistant) -> dict[str, Any]:
+    """The contract's object, and what the contract does not know."""
+    return {
+        **render_assistant(assistant),
+        "type": assistant.type,
+        "status": assistant.status,
+        "visibility": assistant.visibility,
+        "tags": assistant.tags,
+        "personality": assistant.personality,
+        "context_memory_size": assistant.context_memory_size,
+        "capabilities": assistant.capabilities,
+        "default_max_tokens": assistant.default_max_tokens,
+        "retrieval": assistant.retrieval,
+        "server_tools": assistant.server_tools,
+        "functions": assistant.functions,
+        "offered_over_mcp": assistant.offered_over_mcp,
+        "parent_id": assistant.parent_id,
+        "parent_version_id": assistant.parent_version_id,
+        "based_on": assistant.based_on,
+        "created_by_user": assistant.created_by_user,
+        "created_by_key": assistant.created_by_key,
+        "updated_at": int(assistant.updated_at.timestamp()),
+    }
+
+
+def render_relative(assistant: Assistant) -> dict[str, Any]:
+    """What a lineage tells of each of its assistants."""
+    return {
+        "id": assistant.id,
+        "object": "assistant.relative",
+        "name": assistant.name,
+        "status": assistant.status,
+        "parent_id": assistant.parent_id,
+        "parent_version_id": assistant.parent_version_id,
+        "created_at": int(assistant.created_at.timestamp()),
+    }
+
+
+def render_template(template: Template) -> dict[str, Any]:
+    fields = {name: value for name, value in template.fields.items() if name != "name"}
+    return {
+        "id": template.id,
+        "object": "assistant.template",
+        "name": template.name,
+        "about": template.about,
+        "fields": fields,
+    }
+
+
+def render_type(kind: AssistantType, number: int) -> dict[str, Any]:
+    return {"id": kind.value, "object": "assistant.type", "name": kind.label, "assistants": number}
+
+
+def render_status(status: LifeStatus, following: tuple[str, ...], number: int) -> dict[str, Any]:
+    return {
+        "id": status.value,
+        "object": "assistant.status",
+        "name": status.label,
+        "following": list(following),
+        "assistants": number,
+    }

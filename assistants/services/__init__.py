@@ -11,15 +11,26 @@ from assistants.services.assistants import (
     names_using,
     update_assistant,
 )
+from assistants.services.cloning import Lineage, clone_assistant, get_template, lineage, start_from_template
+from assistants.services.lifecycle import TRANSITIONS, change_assistant, make_assistant, remove_assistant
 
 __all__ = [
     "DEFAULTS",
+    "TRANSITIONS",
+    "Lineage",
     "add_knowledge",
+    "change_assistant",
+    "clone_assistant",
     "create_assistant",
     "delete_assistant",
     "get_assistant",
+    "get_template",
+    "lineage",
     "locked_assistant",
+    "make_assistant",
     "named_assistant",
     "names_using",
+    "remove_assistant",
+    "start_from_template",
     "update_assistant",
 ]

@@ -13,7 +13,8 @@ from assistants.catalog.models import Function
 from assistants.knowledge.models import VectorStore
 from assistants.knowledge.services import members, resources, stores
 from assistants.knowledge.services.filling import NewFile
-from assistants.models import MAXIMUM_TOOLS, NAME_LENGTH, Assistant, Retrieval, auto
+from assistants.models import MAXIMUM_TOOLS, NAME_LENGTH, Assistant, Retrieval, Visibility, auto
+from assistants.services import traits
 from inference import gateway
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -22,6 +23,7 @@ from sovereign.core import errors
 from sovereign.core.database import service, visible_row
 
 ID_PREFIX = "asst"
+UNNAMED = "a private assistant"
 
 #: What an explicit ``null`` resets a field to.
 DEFAULTS: dict[str, Any] = {
@@ -39,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "server_tools": [],
     "functions": [],
     "offered_over_mcp": False,
+    **traits.DEFAULTS,
 }
 
 
@@ -154,18 +157,22 @@ def delete_assistant(*, principal: Principal, assistant_id: str) -> None:
 
 
 def names_using(project_id: str, identifier: str) -> list[str]:
-    """The assistants of a project that have a function or an MCP server of the catalog, by its id."""
+    """The assistants of a project that have a function or an MCP server of the catalog, by its id.
+
+    Those that somebody keeps to themselves are told without their names.
+    """
     mentioned = f'"{identifier}"'
     written = Assistant.objects.filter(project_id=project_id).annotate(
         functions_text=Cast("functions", TextField()), entries_text=Cast("server_tools", TextField())
     )
     using = written.filter(Q(functions_text__contains=mentioned) | Q(entries_text__contains=mentioned))
-    return [str(assistant) for assistant in using]
+    return [UNNAMED if assistant.visibility == Visibility.PRIVATE else str(assistant) for assistant in using]
 
 
 def _settled(principal: Principal, fields: dict[str, Any]) -> dict[str, Any]:
     """What is stored of the fields. The store that tool resources ask for is made; it lasts until it is deleted."""
     settled = {name: DEFAULTS.get(name) if value is None else value for name, value in fields.items()}
+    settled.update(traits.checked(settled))
     if wanted := settled.get("tool_resources"):
         settled["tool_resources"] = resources.settle(principal=principal, resources=wanted, expires_after_days=None)
     if "server_tools" in settled:

@@ -74,3 +74,24 @@ class OrderedJSONField(models.JSONField):
         if connection.vendor == "postgresql":  # psycopg has read it
             return value
         return super().from_db_value(value, expression, connection)
+
+
+@models.JSONField.register_lookup
+class HasItem(models.Lookup):  # type: ignore[type-arg]
+    """``tags__has_item="x"``: whether a list of texts has this one. Of columns that are ``jsonb`` only."""
+
+    lookup_name = "has_item"
+    prepare_rhs = False
+
+    def get_db_prep_lookup(self, value: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        return "%s", [str(value)]
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, of_column = self.process_lhs(compiler, connection)
+        item, of_item = self.process_rhs(compiler, connection)
+        return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {item})", [*of_column, *of_item]  # noqa: S608
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, of_column = self.process_lhs(compiler, connection)
+        item, of_item = self.process_rhs(compiler, connection)
+        return f"jsonb_exists({column}, {item})", [*of_column, *of_item]
