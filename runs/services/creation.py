@@ -23,6 +23,7 @@ from runs.events import EventLog
 from runs.models import Run
 from runs.rendering import changing_fields
 from runs.services.reaping import end_overdue_of
+from runs.services.shares import refuse_spent, scale_of
 from runs.states import Status
 from runs.tools import CONTRACT_TOOLS
 from runs.tools.base import FUNCTION
@@ -52,7 +53,8 @@ def create_run(*, principal: Principal, thread_id: str, assistant_id: str, **req
     """Queue a run on a thread.
 
     :param request: the contract's overrides, validated; ``additional_messages`` are appended first.
-    :raises ApiError: 404 for thread, assistant or model; 400 where a run is active, or nothing is there to answer.
+    :raises ApiError: 404 for thread, assistant or model; 400 where a run is active, or nothing is there to answer; 429
+        where the assistant has used its tokens of the day in the principal's environment.
     """
     principal.require(RUNS_WRITE)
     if request.get("additional_messages"):
@@ -112,9 +114,12 @@ def _queue(
     born = _born(run_id)  # what comes now may take its time
     threads.occupy(thread, run_id)
     threads.append_messages(principal=principal, thread=thread, drafts=request.get("additional_messages") or [])
+    environment = principal.environment if version is None else None  # a version is tried outside of them all
+    scale = scale_of(assistant, environment)
+    refuse_spent(scale)
     resolved = resolve(
         assistant=assistant,
-        environment=principal.environment,
+        environment=environment,
         thread_id=thread.id,
         variables={**thread.metadata, **(request.get("metadata") or {})},
         user_groups=[principal.role] if principal.role else [],
@@ -131,6 +136,7 @@ def _queue(
         version_id=resolved.version_id,
         deployment_id=resolved.deployment_id,
         environment=resolved.environment,
+        priority=scale.priority if scale is not None else 0,
         created_by_user=principal.user_id,
         created_by_key=principal.key_id,
         model=configuration.model,

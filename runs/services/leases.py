@@ -6,21 +6,26 @@ about a run filters by worker and epoch, so a worker that was stopped and contin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+
+from django.db.models import Q
 
 from runs.events import EventLog
 from runs.models import Run
 from runs.querysets import RunQuerySet
 from runs.services.recorder import Recorder
-from runs.services.waiting import Openings, look, subjects_of
+from runs.services.shares import SCALE, Share, are_of, locked_slots
+from runs.services.waiting import Openings, Owner, look, owners_of
 from runs.states import Status
 from sovereign.accounts.services.quotas import Subject
 from sovereign.core.database import now, service
 
 LEASE = timedelta(seconds=6)  # more than twice the heartbeat
 HEARTBEAT = 2.0  # seconds
+BY_AGE = ("created_at", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Lease:
 
 def claim(*, worker_id: str, limit: int, executing: Collection[str] = ()) -> list[Lease]:
     """Take up to ``limit`` runs: the oldest first, and only those whose model can be called now. Of a project or key
-    whose model calls are limited only as many as may still begin.
+    whose model calls are limited only as many as may still begin, and of an assistant as many as its scale says.
 
     The rest stay queued and say why. Looks before it locks, so that an idle worker never takes the writer's lock.
 
@@ -61,18 +66,16 @@ def _claim(worker_id: str, limit: int, openings: Openings, executing: Collection
 
 
 def _choose(limit: int, openings: Openings, executing: Collection[str]) -> list[Run]:
-    """Lock the oldest runs, but of a project and of a key no more than they have places left.
+    """Lock the oldest runs, but of a project, a key and an assistant no more than they have places left.
 
     Those that are passed over keep nobody out: where there were any, the next ones are looked at too.
     """
     left, chosen = dict(openings.left), list[Run]()
+    for share, slots in locked_slots([owner for owner in left if isinstance(owner, Share)]).items():
+        left[share] = slots
     while len(chosen) < limit:
-        rows = (
-            _claimable(openings, left, [*executing, *(run.pk for run in chosen)])
-            .select_related("configuration")
-            .select_for_update(skip_locked=True, no_key=True, of=("self",))
-            .order_by("created_at", "id")[: limit - len(chosen)]
-        )
+        runs = _claimable(openings, left, [*executing, *(run.pk for run in chosen)])
+        rows = _next(runs, limit - len(chosen), openings.ranked)
         taken = [run for run in rows if _takes_place(run, left)]
         chosen += taken
         if len(taken) == len(rows):
@@ -80,22 +83,43 @@ def _choose(limit: int, openings: Openings, executing: Collection[str]) -> list[
     return chosen
 
 
-def _claimable(openings: Openings, left: Mapping[Subject, int], others: Collection[str]) -> RunQuerySet:
-    full = [subject for subject, places in left.items() if places < 1]
+def _next(runs: RunQuerySet, limit: int, ranked: Collection[str]) -> list[Run]:
+    """The oldest, locked. In the place of each that belongs to a project with priorities comes its most urgent one.
+
+    So a project's priorities order its own runs, and put none before another project's.
+    """
+    locked = runs.select_related("configuration").select_for_update(skip_locked=True, no_key=True, of=("self",))
+    if not ranked:
+        return list(locked.order_by(*BY_AGE)[:limit])
+    turns = Counter(runs.order_by(*BY_AGE).values_list("project_id", flat=True)[:limit])
+    return [
+        run
+        for project_id, places in turns.items()
+        for run in locked.filter(project_id=project_id).order_by("-priority", *BY_AGE)[:places]
+    ]
+
+
+def _claimable(openings: Openings, left: Mapping[Owner, int], others: Collection[str]) -> RunQuerySet:
+    full = [owner for owner, places in left.items() if places < 1]
     runs = Run.objects.claimable(
         models=openings.models,
-        except_projects=[subject.id for subject in full if subject.kind == "project"],
-        except_keys=[subject.id for subject in full if subject.kind == "key"],
+        except_projects=[owner.id for owner in full if isinstance(owner, Subject) and owner.kind == "project"],
+        except_keys=[owner.id for owner in full if isinstance(owner, Subject) and owner.kind == "key"],
     )
+    runs = runs.annotate(scale=SCALE).filter(Q(scale=None) | Q(scale__in=openings.scales))
+    if shares := [owner for owner in full if isinstance(owner, Share)]:
+        runs = runs.exclude(are_of(shares))
+    if openings.spent:
+        runs = runs.exclude(are_of(openings.spent), started_at=None)
     return runs.exclude(pk__in=others)
 
 
-def _takes_place(run: Run, left: dict[Subject, int]) -> bool:
-    limited = [subject for subject in subjects_of(run.project_id, run.created_by_key) if subject in left]
-    if any(left[subject] < 1 for subject in limited):
+def _takes_place(run: Run, left: dict[Owner, int]) -> bool:
+    limited = [owner for owner in owners_of(run) if owner in left]
+    if any(left[owner] < 1 for owner in limited):
         return False
-    for subject in limited:
-        left[subject] -= 1
+    for owner in limited:
+        left[owner] -= 1
     return True
 
 

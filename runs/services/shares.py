@@ -1,0 +1,149 @@
+"""How much of the house an assistant's runs may have in an environment: slots at once, and tokens of a day.
+
+A day is one of UTC. What has been used is what the runs of the day have counted so far: a model call that is under way
+counts when it ends. A run that has begun goes on, however much has been used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import reduce
+from http import HTTPStatus
+from operator import or_
+from typing import NamedTuple
+
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Sum, When
+
+from assistants.models import Assistant, Scale
+from runs.models import Run
+from sovereign.core.database import now, only_row
+from sovereign.core.errors import ApiError
+
+DAY = timedelta(days=1)
+CROWDED = "As many runs of this assistant are at work in {} as may at once."
+SPENT = "The assistant has used its {:,} tokens of today in {}. It goes on at 00:00 UTC."
+QUOTA = "insufficient_quota"
+
+#: The scale that is about a run, ``None`` where there is none: runs outside of environments do not look for it.
+SCALE = Case(
+    When(
+        environment__isnull=False,
+        then=Subquery(
+            Scale.objects.filter(assistant_id=OuterRef("assistant_id"), environment=OuterRef("environment")).values(
+                "pk"
+            )
+        ),
+    )
+)
+
+
+class Share(NamedTuple):
+    """Whose runs a scale is about."""
+
+    assistant_id: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a share has left.
+
+    :ivar slots: runs that may be taken now; ``None`` where they are not limited.
+    :ivar budget: tokens of a day, where they are limited and used up.
+    """
+
+    share: Share
+    slots: int | None
+    budget: int | None
+
+    def reason(self, *, is_begun: bool) -> str:
+        """Why no run of it may be taken, in a sentence; empty where one may.
+
+        :param is_begun: whether the run has been at work before.
+        """
+        if self.slots is not None and self.slots < 1:
+            return CROWDED.format(self.share.environment)
+        return "" if is_begun or self.budget is None else SPENT.format(self.budget, self.share.environment)
+
+
+def scale_of(assistant: Assistant, environment: str | None) -> Scale | None:
+    if environment is None:
+        return None
+    return only_row(Scale.objects.filter(assistant_id=assistant.id, environment=environment))
+
+
+def refuse_spent(scale: Scale | None) -> None:
+    """:raises ApiError: 429 ``insufficient_quota``, the day's tokens are used up."""
+    if scale is None or scale.tokens_per_day is None:
+        return
+    instant = now()
+    if _used_up(scale, _spent([_share_of(scale)], instant)) is None:
+        return
+    seconds = int((_beginning(instant) + DAY - instant).total_seconds()) + 1
+    raise ApiError(
+        SPENT.format(scale.tokens_per_day, scale.environment),
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        type=QUOTA,
+        code=QUOTA,
+        headers={"Retry-After": str(seconds), "x-should-retry": "false"},
+    )
+
+
+def rooms(scale_ids: Collection[int]) -> dict[int, Room]:
+    """What is left now, by the scales' ids. Where there are none, nothing is asked."""
+    if not scale_ids:
+        return {}
+    scales = {_share_of(scale): scale for scale in Scale.objects.filter(pk__in=scale_ids)}
+    slots = _slots_left(scales.values())
+    spent = _spent([share for share, scale in scales.items() if scale.tokens_per_day is not None], now())
+    return {scale.pk: Room(share, slots.get(share), _used_up(scale, spent)) for share, scale in scales.items()}
+
+
+def locked_slots(shares: Collection[Share]) -> dict[Share, int]:
+    """The slots that are left of these. Their scales are locked, so that nobody else takes one meanwhile."""
+    if not shares:
+        return {}
+    scales = Scale.objects.filter(are_of(shares)).order_by("pk").select_for_update(no_key=True)
+    return _slots_left(list(scales))
+
+
+def are_of(shares: Iterable[Share]) -> Q:
+    """The runs of these; of none, no run."""
+    each = (Q(assistant_id=share.assistant_id, environment=share.environment) for share in shares)
+    return reduce(or_, each, Q(pk__in=[]))
+
+
+def _slots_left(scales: Iterable[Scale]) -> dict[Share, int]:
+    """Of those that limit them. A run takes its slot for as long as a living worker holds it."""
+    slots = {_share_of(scale): scale.worker_slots for scale in scales if scale.worker_slots is not None}
+    if not slots:
+        return {}
+    rows = Run.objects.held().filter(are_of(slots)).order_by().values_list("assistant_id", "environment")
+    held = {Share(*names): count for *names, count in rows.annotate(Count("pk"))}
+    return {share: most - held.get(share, 0) for share, most in slots.items()}
+
+
+def _used_up(scale: Scale, spent: Mapping[Share, int]) -> int | None:
+    """The budget of which nothing is left."""
+    budget: int | None = scale.tokens_per_day
+    return budget if budget is not None and spent.get(_share_of(scale), 0) >= budget else None
+
+
+def _spent(shares: Collection[Share], instant: datetime) -> dict[Share, int]:
+    if not shares:
+        return {}
+    today = Run.objects.filter(are_of(shares), created_at__gte=_beginning(instant)).order_by()
+    rows = today.values_list("assistant_id", "environment")
+    counted = rows.annotate(tokens=Sum(F("prompt_tokens") + F("completion_tokens")))
+    return {Share(*names): tokens for *names, tokens in counted}
+
+
+def _share_of(scale: Scale) -> Share:
+    return Share(scale.assistant_id, scale.environment)
+
+
+def _beginning(instant: datetime) -> datetime:
+    """Of the day."""
+    return datetime.combine(instant.astimezone(UTC), time(), UTC)
