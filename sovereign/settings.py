@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "assistants.apps.AssistantsConfig",
     "threads.apps.ThreadsConfig",
     "runs.apps.RunsConfig",
+    "runs.evaluations.apps.EvaluationsConfig",
 ]
 
 MIDDLEWARE = [

@@ -21,6 +21,7 @@ v1 = [
 own = [
     path("", include("assistants.api.lifecycle.urls")),
     path("", include("assistants.prompts.api.urls")),
+    path("", include("runs.evaluations.api.urls")),
     path("", include(of_runs)),
     path("", include(sidecar_patterns)),
 ]

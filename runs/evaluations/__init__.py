@@ -1,0 +1,1 @@
+"""Evaluations: cases with checks, run against versions of assistants in the background; the gate of promotion."""
