@@ -2,6 +2,6 @@
 
 from assistants.prompting.choosing import Prompted, prompted
 from assistants.prompting.occasion import Occasion
-from assistants.prompting.placed import PlacedPrompt, placed_prompts
+from assistants.prompting.placed import PlacedPrompt, placed_prompts, with_meant_version
 
-__all__ = ["Occasion", "PlacedPrompt", "Prompted", "placed_prompts", "prompted"]
+__all__ = ["Occasion", "PlacedPrompt", "Prompted", "placed_prompts", "prompted", "with_meant_version"]
