@@ -1,0 +1,85 @@
+"""How the runs of a deployment go: read from rows only, and never from more than its newest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q
+
+from runs.models import Feedback, Run
+from runs.states import Status
+from sovereign.core.database import now
+
+WINDOW = 500  # runs of a deployment that are looked at: what was long ago neither excuses nor accuses it
+BUSY = "rate_limit_exceeded"  # the code of what a limit refused, which is no version's fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """How the newest runs of a deployment went.
+
+    :ivar ended: those that were answered or failed. Not among them: what was cancelled or refused by a limit, and
+        what expired, which is mostly an application that never gave a tool's output.
+    :ivar failed: of these.
+    :ivar seconds: that answers took, from the last claim of a worker to the end, the quickest first.
+    :ivar running: seconds that those in the making have taken so far.
+    :ivar rated: thumbs, of either direction.
+    :ivar disliked: thumbs down.
+    """
+
+    ended: int = 0
+    failed: int = 0
+    seconds: Sequence[float] = ()
+    running: Sequence[float] = ()
+    rated: int = 0
+    disliked: int = 0
+
+    @property
+    def failed_share(self) -> float:
+        return self.failed / self.ended if self.ended else 0.0
+
+    @property
+    def disliked_share(self) -> float:
+        return self.disliked / self.rated if self.rated else 0.0
+
+
+def signals_of(deployment_id: str, *, since: datetime | None = None) -> Signals:
+    """
+    :param since: only of runs that were made from then on.
+    """
+    runs = Run.objects.filter(deployment_id=deployment_id)
+    if since is not None:
+        runs = runs.filter(created_at__gte=since)
+    columns = ("pk", "status", "last_error", "started_at", "completed_at")
+    rows = list(runs.order_by("-created_at", "-id").values(*columns)[:WINDOW])
+    answered = [row for row in rows if row["status"] in (Status.COMPLETED, Status.INCOMPLETE)]
+    failed = [row for row in rows if row["status"] == Status.FAILED and _code_of(row) != BUSY]
+    instant = now()
+    rated, disliked = _thumbs([row["pk"] for row in rows])
+    return Signals(
+        ended=len(answered) + len(failed),
+        failed=len(failed),
+        seconds=sorted(_seconds(row, row["completed_at"]) for row in answered),
+        running=[_seconds(row, instant) for row in rows if row["status"] == Status.IN_PROGRESS],
+        rated=rated,
+        disliked=disliked,
+    )
+
+
+def _code_of(row: dict[str, Any]) -> str:
+    return str((row["last_error"] or {}).get("code", ""))
+
+
+def _seconds(row: dict[str, Any], until: datetime) -> float:
+    return max(0.0, (until - row["started_at"]).total_seconds())
+
+
+def _thumbs(run_ids: Collection[str]) -> tuple[int, int]:
+    """How many, and how many of them are down."""
+    given = Feedback.objects.filter(run_id__in=run_ids).order_by()
+    down = Q(rating=Feedback.Rating.DOWN)
+    counts = given.aggregate(rated=Count("pk"), disliked=Count("pk", filter=down))
+    return counts["rated"], counts["disliked"]
