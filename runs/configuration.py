@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -65,7 +66,7 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
         tool_resources={**resolved.tool_resources, **own_resources},
         own_resources=own_resources,
         tool_choice=overrides.get("tool_choice") or "auto",
-        parallel_tool_calls=_may_call_several(resolved) if parallel is None else parallel,
+        parallel_tool_calls=Capability.PARALLEL_TOOL_CALLS in resolved.capabilities and parallel is not False,
         truncation_strategy={"type": truncation["type"], "last_messages": truncation.get("last_messages")},
         max_prompt_tokens=overrides.get("max_prompt_tokens"),
         max_completion_tokens=resolved.default_max_tokens if most is None else most,
@@ -81,8 +82,9 @@ def _memory(messages: int | None) -> dict[str, Any]:
     return AUTO_TRUNCATION if messages is None else {"type": "last_messages", "last_messages": messages}
 
 
-def _may_call_several(resolved: ResolvedConfiguration) -> bool:
-    return Capability.PARALLEL_TOOL_CALLS in resolved.capabilities
+def has(configuration: Mapping[str, Any], capability: Capability) -> bool:
+    """Of a stored configuration: those of runs that began before there were capabilities have all of them."""
+    return capability in configuration.get("capabilities", Capability.values)
 
 
 def freeze(project_id: str, configuration: FrozenConfiguration) -> RunConfiguration:

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from assistants.kinds import Capability
+from inference import pictures
 from runs.asked import BEFOREHAND, KEPT, with_kept
+from runs.configuration import has
 from runs.models import Run, RunStep
 from runs.services.recorder import Made
 from runs.tools import passages
@@ -62,6 +65,8 @@ class Conversation:
             prompt_budget=self.prompt_budget,
             reserved=len(system.encode()) + len(found.encode()) + sent,
         )
+        if not has(self.configuration, Capability.VISION):
+            history = [_without_images(message) for message in history]
         instructions = [{"role": "system", "content": system}] if system else []
         return [*instructions, *(_quoting(found, history) if found else history), *own_turns]
 
@@ -145,6 +150,14 @@ class Conversation:
             entry = step.asked[call["id"]]
             function = {"name": entry["tool"], "arguments": orjson.dumps(entry["arguments"]).decode()}
         return {"id": call["id"], "type": "function", "function": function}
+
+
+def _without_images(message: dict[str, Any]) -> dict[str, Any]:
+    """As models that do not see are sent it: words in the place of each image."""
+    if isinstance(message["content"], str):
+        return message
+    unseen = {"type": "text", "text": pictures.UNSEEN}
+    return {**message, "content": [part if part["type"] == "text" else unseen for part in message["content"]]}
 
 
 def _quoting(found: str, history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistants.catalog.models import McpServer
+from assistants.kinds import Capability
 from assistants.models import Retrieval
 from inference.chat import Attribution, Capabilities
+from runs.configuration import has
 from runs.models import Run, RunStep
 from runs.tools.base import Surroundings
 from runs.tools.file_search import FileSearch, check_usable
@@ -36,6 +38,7 @@ class Plan:
 
     :ivar tools: as the model is shown them.
     :ivar choice: the model call's ``tool_choice``.
+    :ivar calls_tools: the assistant may; else the model was shown none, and what it calls all the same is not done.
     :ivar must_answer: the model has called tools often enough.
     :ivar search: to be made before the model is asked, where that is how the assistant's files are searched.
     :ivar awaited: vector stores whose files the run waits for.
@@ -45,6 +48,7 @@ class Plan:
     toolbox: Toolbox
     tools: list[dict[str, Any]]
     choice: Any
+    calls_tools: bool
     must_answer: bool
     search: Search | None = None
     awaited: Sequence[str] = ()
@@ -54,11 +58,14 @@ class Plan:
 def plan(run: Run, steps: Sequence[RunStep], capabilities: Capabilities) -> Plan:
     """Needs ``run.configuration`` and ``run.thread``.
 
+    Where the assistant calls no tools the model is shown none, and its files are searched as for a model that cannot.
+
     :raises InferenceError: a vector store that would be searched has expired.
     """
     configuration, toolbox = run.configuration.data, _toolbox(run)
     files = toolbox.of_class(FileSearch)
-    searches_first = files is not None and _searches_first(configuration, capabilities)
+    calls_tools = has(configuration, Capability.TOOLS)
+    searches_first = files is not None and _searches_first(configuration, calls_tools and capabilities.tools)
     rounds = sum(step.status == Step.COMPLETED and bool(step.asked) and not is_beforehand(step) for step in steps)
     must_answer = rounds >= MAXIMUM_ROUNDS
     search, awaited = None, list[str]()
@@ -68,12 +75,13 @@ def plan(run: Run, steps: Sequence[RunStep], capabilities: Capabilities) -> Plan
         search = _search(run, files, toolbox) if searches_first else None
     return Plan(
         toolbox=toolbox,
-        tools=toolbox.definitions(without={FileSearch.type} if searches_first else ()),
+        tools=toolbox.definitions(without={FileSearch.type} if searches_first else ()) if calls_tools else [],
         choice="none" if must_answer else _choice(toolbox, configuration["tool_choice"], steps, searches_first),
+        calls_tools=calls_tools,
         must_answer=must_answer,
         search=search,
         awaited=awaited,
-        stale=() if steps else stale(toolbox.all_of_class(McpTool)),
+        stale=stale(toolbox.all_of_class(McpTool)) if calls_tools and not steps else (),
     )
 
 
@@ -107,10 +115,10 @@ def _toolbox(run: Run) -> Toolbox:
     return Toolbox(configuration["tools"], surroundings, server_tools=configuration.get("server_tools", ()))
 
 
-def _searches_first(configuration: dict[str, Any], capabilities: Capabilities) -> bool:
+def _searches_first(configuration: dict[str, Any], can_call: bool) -> bool:
     """Whether files are searched before the model is asked, and not by it."""
     how = configuration.get("retrieval", Retrieval.AUTO)  # runs that began before there was a choice have none
-    return how == Retrieval.BEFORE or (how == Retrieval.AUTO and not capabilities.tools)
+    return how == Retrieval.BEFORE or (how == Retrieval.AUTO and not can_call)
 
 
 def _choice(toolbox: Toolbox, configured: Any, steps: Sequence[RunStep], searches_first: bool) -> Any:

@@ -20,6 +20,7 @@ from runs.worker.writer import Channel, EventWriter
 from sovereign.core.ids import new_id
 
 TOO_MANY = f"The model made more than {MOST_CALLS} calls in one turn."
+UNWANTED = "The model called a tool, which its assistant does not do."
 ENDLESS = "The model called tools again and again and did not answer."
 
 
@@ -93,6 +94,8 @@ class TurnWriter:
         turn, plan, name = self._turn, self._assignment.plan, (delta.name or "").replace("\x00", "")
         if not name:
             raise InferenceError("The engine began a tool call without a name.")
+        if not plan.calls_tools:
+            raise InferenceError(UNWANTED)
         tool = plan.toolbox.named(name)
         if tool is not None and plan.must_answer:
             raise InferenceError(ENDLESS)
