@@ -58,8 +58,8 @@ def link_prompt(*, principal: Principal, assistant_id: str, prompt_id: str, **pl
         raise ApiError(f"An assistant has at most {MAXIMUM_LINKS} prompts.", param="prompt_id", code="too_many_prompts")
     link = PromptLink(project_id=assistant.project_id, assistant=assistant, prompt=prompt)
     apply_placing(link, **placing)
+    _refuse_too_much(link)
     link.save(force_insert=True)
-    _refuse_too_much(assistant.id)
     _record(principal, "assistant.prompt_linked", assistant, link)
     return link_named(principal=principal, assistant_id=assistant.id, name=link.id)
 
@@ -75,8 +75,8 @@ def update_link(*, principal: Principal, assistant_id: str, name: str, **placing
     if placing.get("label") is not None:
         locked_prompt(principal=principal, prompt_id=link.prompt_id)  # so that the label is there when this is done
     apply_placing(link, **placing)
+    _refuse_too_much(link)
     link.save()
-    _refuse_too_much(assistant.id)
     _record(principal, "assistant.prompt_link_changed", assistant, link, fields=sorted(placing))
     return link_named(principal=principal, assistant_id=assistant.id, name=link.id)
 
@@ -168,10 +168,12 @@ def refuse_uneven_weights(assistant_id: str) -> None:
         raise _unknown_label(lost.prompt, lost.label)
 
 
-def _refuse_too_much(assistant_id: str) -> None:
-    for kind, priority, group in _groups(PromptLink.objects.of(assistant_id).filter(is_enabled=True)):
+def _refuse_too_much(changed: PromptLink) -> None:
+    """Of a link that is about to be saved: its group may not have more than there is."""
+    others = PromptLink.objects.of(changed.assistant_id).filter(is_enabled=True).exclude(pk=changed.pk)
+    for kind, priority, group in _groups([*others, *([changed] if changed.is_enabled else [])]):
         total = sum(link.weight or 0 for link in group)
-        if total > WHOLE:
+        if total > WHOLE and changed in group:
             raise _uneven(kind, priority, group, total)
 
 
