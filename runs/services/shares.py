@@ -97,7 +97,8 @@ def rooms(scale_ids: Collection[int]) -> dict[int, Room]:
         return {}
     scales = {_share_of(scale): scale for scale in Scale.objects.filter(pk__in=scale_ids)}
     slots = _slots_left(scales.values())
-    spent = _spent([share for share, scale in scales.items() if scale.tokens_per_day is not None], now())
+    limited = [share for share, scale in scales.items() if scale.tokens_per_day is not None]
+    spent = _spent(limited, now()) if limited else {}
     return {scale.pk: Room(share, slots.get(share), _used_up(scale, spent)) for share, scale in scales.items()}
 
 
@@ -132,8 +133,7 @@ def _used_up(scale: Scale, spent: Mapping[Share, int]) -> int | None:
 
 
 def _spent(shares: Collection[Share], instant: datetime) -> dict[Share, int]:
-    if not shares:
-        return {}
+    """Tokens of the day so far."""
     today = Run.objects.filter(are_of(shares), created_at__gte=_beginning(instant)).order_by()
     rows = today.values_list("assistant_id", "environment")
     counted = rows.annotate(tokens=Sum(F("prompt_tokens") + F("completion_tokens")))
