@@ -9,7 +9,8 @@ from assistants import snapshots
 from assistants.catalog.models import McpServer
 from assistants.differences import Change, difference
 from assistants.models import Assistant, AssistantVersion, LifeStatus, PromptLink
-from assistants.services import missing
+from assistants.services import links, missing
+from assistants.services.archived import refuse_archived as refuse_archived
 from assistants.services.assistants import get_assistant, locked_assistant
 from assistants.snapshots import Content
 from sovereign.accounts import audit
@@ -33,6 +34,18 @@ class Difference:
     before: AssistantVersion | str | None
     after: AssistantVersion | str
     changes: list[Change]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """
+    :ivar ancestors: the parent first, then that one's parent, to the first version; without contents, as all here.
+    :ivar children: by number; more than one where an older version was restored, and published again.
+    """
+
+    version: AssistantVersion
+    ancestors: list[AssistantVersion]
+    children: list[AssistantVersion]
 
 
 @service
@@ -88,6 +101,19 @@ def get_version(*, principal: Principal, assistant_id: str, version: str) -> Ass
     if found is None:
         raise errors.not_found("version", version)
     return found
+
+
+def lineage(*, principal: Principal, assistant_id: str, version: str) -> Lineage:
+    """:raises ApiError: 404."""
+    found = get_version(principal=principal, assistant_id=assistant_id, version=version)
+    every = AssistantVersion.objects.of(found.assistant_id).defer("content").order_by("number").in_bulk()
+    ancestors: list[AssistantVersion] = []
+    above = found.parent_id
+    while above is not None:  # a parent is older than its child: there is no circle
+        ancestors.append(every[above])
+        above = every[above].parent_id
+    children = [child for child in every.values() if child.parent_id == found.id]
+    return Lineage(version=found, ancestors=ancestors, children=children)
 
 
 def compare(*, principal: Principal, assistant_id: str, version: str, against: str | None = None) -> Difference:
@@ -176,6 +202,7 @@ def _published(
     principal: Principal, assistant: Assistant, content: Content, *, number: int, notes: str
 ) -> AssistantVersion:
     refuse_archived(assistant)
+    links.refuse_uneven_weights(assistant.id)
     version = AssistantVersion.objects.create(
         project_id=assistant.project_id,
         assistant=assistant,
@@ -193,16 +220,6 @@ def _published(
     assistant.save(update_fields=["based_on", "status"])
     audit.record(principal, "assistant.published", assistant, version=version.id, number=number)
     return version
-
-
-def refuse_archived(assistant: Assistant) -> None:
-    """:raises ApiError: 400 ``assistant_archived``."""
-    if assistant.status == LifeStatus.ARCHIVED:
-        raise errors.ApiError(
-            f"The assistant '{assistant.id}' is archived. Bring it back before you change it.",
-            param="assistant_id",
-            code="assistant_archived",
-        )
 
 
 def _conflict(assistant: Assistant, expected: int, number: int) -> errors.ApiError:
