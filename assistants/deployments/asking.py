@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
+
+from django.db import transaction
 
 from assistants.deployments import activation, canaries, checklist, rights
 from assistants.deployments.checks import Verdict
@@ -57,6 +60,7 @@ class Wish:
 
 
 @service
+@transaction.atomic  # where it is refused, an outer transaction keeps nothing of it
 def deploy(
     *, principal: Principal, assistant_id: str, environment: str, version: str | None = None, **request: Any
 ) -> Deployment:
@@ -77,6 +81,7 @@ def deploy(
 
 
 @service
+@transaction.atomic  # where it is refused, an outer transaction keeps nothing of it
 def promote(*, principal: Principal, assistant_id: str, environment: str, **request: Any) -> Deployment:
     """Have what is in service in ``environment`` in the next one, too. Returns and raises like :func:`deploy`.
 
@@ -86,7 +91,7 @@ def promote(*, principal: Principal, assistant_id: str, environment: str, **requ
     if following is None:
         raise ApiError(
             f"Nothing comes after {environment}: what is in service there cannot be promoted.",
-            param="from",
+            param="environment",
             code="nothing_to_promote",
         )
     rights.require(principal, following.value)
@@ -96,7 +101,7 @@ def promote(*, principal: Principal, assistant_id: str, environment: str, **requ
     if source is None:
         raise ApiError(
             f"No version of the assistant '{assistant.id}' is in service in {environment}. Deploy one there first.",
-            param="from",
+            param="environment",
             code="nothing_to_promote",
         )
     return _ask(principal, assistant, source.version, following.value, Wish.of(request), promoted_from=source.id)
@@ -111,8 +116,13 @@ def validate(
     :raises ApiError: 404, also where there is no version.
     """
     assistant = get_assistant(principal=principal, assistant_id=assistant_id)
-    newest = versions.newest_version(assistant) if version is None else None
-    chosen = newest or versions.get_version(principal=principal, assistant_id=assistant.id, version=version or "1")
+    if version is not None:
+        chosen = versions.get_version(principal=principal, assistant_id=assistant.id, version=version)
+    elif (newest := versions.newest_version(assistant)) is not None:
+        chosen = newest
+    else:
+        message = f"No version of the assistant '{assistant.id}' has been published."
+        raise ApiError(message, status=HTTPStatus.NOT_FOUND, param="version")
     return chosen, checklist.look(_row(principal, assistant, chosen, environment, Wish()))
 
 

@@ -81,12 +81,12 @@ def required(environment: str) -> list[Check]:
 
 
 def passed(check: Check, detail: str = "") -> Finding:
-    return Finding(name=check.name, title=check.title, verdict=Verdict.PASSED, detail=detail)
+    return Finding(name=check.name, title=check.title, verdict=Verdict.PASSED.value, detail=detail)
 
 
 def failed(check: Check, detail: str, fix: str) -> Finding:
-    return Finding(name=check.name, title=check.title, verdict=Verdict.FAILED, detail=detail, fix=fix)
+    return Finding(name=check.name, title=check.title, verdict=Verdict.FAILED.value, detail=detail, fix=fix)
 
 
 def pending(check: Check, detail: str) -> Finding:
-    return Finding(name=check.name, title=check.title, verdict=Verdict.PENDING, detail=detail)
+    return Finding(name=check.name, title=check.title, verdict=Verdict.PENDING.value, detail=detail)

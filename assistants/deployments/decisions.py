@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
+
 from assistants.deployments import activation, asking, canaries, rights
 from assistants.models import Deployment
 from assistants.services import locked_assistant, versions
@@ -30,6 +32,7 @@ class Decision:
 
 
 @service
+@transaction.atomic  # where it is refused, an outer transaction keeps nothing of it
 def set_status(
     *, principal: Principal, deployment_id: str, status: str | None = None, percent: Any = None, reason: str = ""
 ) -> Deployment:

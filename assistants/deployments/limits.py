@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assistants.kinds import Environment
 from assistants.models import EnvironmentPolicy, Scale
 from assistants.services import locked_assistant, versions
 from sovereign.accounts import audit
@@ -45,3 +46,13 @@ def set_policy(*, principal: Principal, environment: str, four_eyes: bool) -> En
     )
     audit.record(principal, "environment.policy_set", row, environment=environment, four_eyes=four_eyes)
     return row
+
+
+def policies_of(principal: Principal) -> dict[str, bool]:
+    """Which environments of the project ask for a second person, by their names."""
+    rows = EnvironmentPolicy.objects.filter(project_id=principal.project_id)
+    return dict.fromkeys(Environment.values, False) | dict(rows.values_list("environment", "four_eyes"))
+
+
+def scales_of(assistant_id: str) -> list[Scale]:
+    return list(Scale.objects.filter(assistant_id=assistant_id))
