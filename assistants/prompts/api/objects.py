@@ -36,7 +36,9 @@ class PromptVersionObject(serializers.Serializer):
     created_at = UnixTime()
     prompt_id = serializers.CharField(help_text="Its prompt.")
     number = serializers.IntegerField(min_value=1, help_text="1, 2, 3 … of its prompt.")
-    parent = serializers.IntegerField(allow_null=True, help_text="The number of the version that it was made of.")
+    parent = serializers.IntegerField(  # type: ignore[assignment]  # DRF's own name, too
+        allow_null=True, help_text="The number of the version that it was made of."
+    )
     labels = serializers.ListField(child=serializers.CharField(), help_text="The labels that point to it.")
     template = serializers.CharField(help_text="The text, with places to fill in.")
     variables = VariablesField(help_text="What it is filled in with; each has all of its fields.")
@@ -112,7 +114,9 @@ class PromptUseObject(serializers.Serializer):
     assistant_name = serializers.CharField(help_text="What it is called.")
     link_id = serializers.CharField(allow_null=True, help_text="The link's id.")
     kind = serializers.CharField(help_text="`primary`, `secondary` or `fallback`.")
-    label = serializers.CharField(allow_null=True, help_text="The label whose version it uses.")
+    label = serializers.CharField(  # type: ignore[assignment]  # as above
+        allow_null=True, help_text="The label whose version it uses."
+    )
     version = serializers.IntegerField(allow_null=True, help_text="The number of the version that it always uses.")
     is_enabled = serializers.BooleanField(help_text="Whether runs get it.")
 
