@@ -34,7 +34,10 @@ def make_assistant(*, principal: Principal, **fields: Any) -> Assistant:
 
     :raises ApiError: like :func:`create_assistant`; 400 ``invalid_status_change``; 404 for an unknown parent.
     """
-    _refuse_change_of_status(LifeStatus.DRAFT, _status_in(fields, LifeStatus.DRAFT))
+    if _status_in(fields, LifeStatus.DRAFT) in RESTING:
+        raise errors.ApiError(
+            "Invalid 'status': a new assistant is 'draft' or 'active'.", param="status", code="invalid_status_change"
+        )
     if fields.get("parent_id") is not None:
         _refuse_unfit_parent(principal, None, fields["parent_id"])
     return create_assistant(principal=principal, **fields)

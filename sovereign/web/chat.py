@@ -18,8 +18,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
-from assistants.models import Assistant
+from assistants.models import Assistant, LifeStatus
 from runs.models import Run
+from runs.services import environments
 from sovereign.accounts import credentials
 from sovereign.accounts.models import Membership
 from sovereign.accounts.principals import Principal
@@ -31,6 +32,7 @@ from threads.models import Thread
 THREADS_SHOWN = 100
 ASSISTANTS_OFFERED = 500
 UNTITLED = "Untitled"
+AT_REST = (LifeStatus.INACTIVE, LifeStatus.ARCHIVED)  # who is asked nothing more
 
 
 @require_safe
@@ -124,10 +126,14 @@ def _memberships(request: HttpRequest) -> Any:
 
 
 def _project_of_assistant(request: HttpRequest, principal: Principal, assistant_id: str) -> str | None:
-    """The other one of the person's projects that has this assistant."""
+    """The other one of the person's projects in which they see this assistant."""
     projects = _memberships(request).exclude(project_id=principal.project_id).values("project_id")
     found = Assistant.objects.filter(pk=assistant_id, project_id__in=projects).values_list("project_id", flat=True)
-    return found.first()
+    project_id = found.first()
+    if project_id is None:
+        return None
+    there = credentials.principal_of_person(person_of(request), project_id)
+    return project_id if Assistant.objects.visible_to(there).filter(pk=assistant_id).exists() else None
 
 
 def _in_project(request: HttpRequest, project_id: str) -> HttpResponse:
@@ -138,30 +144,44 @@ def _in_project(request: HttpRequest, project_id: str) -> HttpResponse:
 
 def _context(request: HttpRequest, principal: Principal, thread: Thread | None, wanted: str | None) -> dict[str, Any]:
     visible = Assistant.objects.visible_to(principal).order_by("name", "created_at")
-    assistants = list(visible.values("id", "name", "description", "model")[:ASSISTANTS_OFFERED])
+    assistants = list(visible.values("id", "name", "description", "model", "status")[:ASSISTANTS_OFFERED])
     demonstrations = engines.demonstrations({assistant["model"] for assistant in assistants}, principal.project_id)
     for assistant in assistants:
         assistant["name"] = assistant["name"] or UNTITLED
         assistant["is_demonstration"] = assistant.pop("model") in demonstrations
+        assistant["is_at_rest"] = assistant["status"] in AT_REST
     memberships = list(_memberships(request).select_related("project").order_by("created_at", "id"))
+    last_assistant, last_environment = _last_run(thread) if thread else (wanted, None)
     return {
         "thread": thread,
         "threads": thread_list(principal),
         "assistants": assistants,
         "projects": [membership.project for membership in memberships],
         "project": next(m.project for m in memberships if m.project_id == principal.project_id),
+        "environments": _environments(request, principal, last_environment),
         "may_make_assistants": principal.allows(ASSISTANTS_WRITE) and request.user.is_staff,
         "page": {
             "thread": thread.id if thread else None,
             "assistants": assistants,
-            "assistant": _last_assistant(thread) if thread else wanted,
+            "assistant": last_assistant,
             "csrf_cookie": settings.CSRF_COOKIE_NAME,
             "urls": {"chat": reverse("chat"), "threads": reverse("chat-threads"), "status": reverse("status")},
         },
     }
 
 
-def _last_assistant(thread: Thread) -> str | None:
-    """Who answered last in a thread: whom it goes on with."""
+def _environments(request: HttpRequest, principal: Principal, last: str | None) -> list[dict[str, Any]]:
+    """``{"name", "title", "is_chosen"}`` for who may choose: what the address asks for, or what the thread had last."""
+    if not environments.may_choose(principal):
+        return []
+    asked = request.GET.get("environment")
+    chosen = asked if asked in environments.CHOICES else last or environments.USUAL
+    choices = environments.CHOICES.items()
+    return [{"name": name, "title": title, "is_chosen": name == chosen} for name, title in choices]
+
+
+def _last_run(thread: Thread) -> tuple[str | None, str | None]:
+    """Who answered last in a thread, and as what is deployed where: it goes on with both."""
     answered = Run.objects.filter(thread_id=thread.id).order_by("-created_at", "-id")
-    return answered.values_list("assistant_id", flat=True).first()
+    last = answered.values_list("assistant_id", "environment").first()
+    return (None, None) if last is None else (last[0], last[1] or environments.DRAFT)
