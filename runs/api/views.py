@@ -23,12 +23,14 @@ from runs.models import Run, RunStep
 from runs.rendering import render_run_row, render_step, without_contents
 from runs.services import control, creation
 from runs.services.creation import Begun
+from runs.services.environments import acting_in
 from runs.states import ACTIVE
 from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
 from sovereign.accounts import credentials
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView, Stream
+from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_READ, RUNS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.polling import POLL_AFTER, polled
@@ -36,6 +38,7 @@ from sovereign.core.api.schema import EVENT_STREAM, JSON, PAGE_PARAMETERS
 from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
+ENVIRONMENT = "X-Sovereign-Environment"  # what a person chose in the chat; keys bring their own
 READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
 STREAM_PARAMETERS = [
     OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
@@ -61,6 +64,14 @@ def rights_of(request: Request) -> Rights:
     """What a stream goes on with after its request was let in."""
     principal = principal_of(request)
     return Rights(principal, credentials.login_of(principal, getattr(request._request, "session", {})))
+
+
+def asking(request: Request) -> Principal:
+    """Who wants a run, in the environment where it is to be looked up.
+
+    :raises ApiError: 400 or 403, a person chose what is not there, or not theirs to choose.
+    """
+    return acting_in(principal_of(request), request.headers.get(ENVIRONMENT))
 
 
 def note(request: Request, run: Run) -> None:
@@ -121,7 +132,7 @@ class ThreadAndRunView(RunningView):
         """
         fields = self.body()
         stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
-        begun = creation.create_thread_and_run(principal=principal_of(request), thread=thread, **fields)
+        begun = creation.create_thread_and_run(principal=asking(request), thread=thread, **fields)
         return answer(begun, stream=stream)
 
 
@@ -151,7 +162,7 @@ class RunsView(RunningView):
         """
         fields = self.body()
         stream = fields.pop("stream", None)
-        begun = creation.create_run(principal=principal_of(request), thread_id=thread_id, **fields)
+        begun = creation.create_run(principal=asking(request), thread_id=thread_id, **fields)
         note(request, begun.run)
         return answer(begun, stream=stream)
 

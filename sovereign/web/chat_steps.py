@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from runs.models import Run, RunStep
+from runs.models import Feedback, Run, RunStep
 from runs.rendering import render_step
 from runs.services import approvals
+from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
 from sovereign.web.chat import own_thread, principal_of
 
@@ -26,10 +28,12 @@ def steps(request: HttpRequest, thread_id: str) -> JsonResponse:
 
     Each is the contract's step, with long texts cut, and ``asked``: what is kept of the calls that were carried out
     here, by their ids (``query`` of a search, ``seconds``, ``outcome``, ``approval``). ``requests`` are the ids of
-    the calls that the runs want a person's approval for now.
+    the calls that the runs want a person's approval for now, ``ratings`` what the person thinks of those that are over:
+    ``{run id: "up", "down" or null}``.
     """
     try:
-        thread = own_thread(request, principal_of(request), thread_id)
+        principal = principal_of(request)
+        thread = own_thread(request, principal, thread_id)
     except ApiError as error:
         return JsonResponse(error.body(), status=error.status)
     asked_for = request.GET.getlist("run")[:RUNS]
@@ -38,7 +42,14 @@ def steps(request: HttpRequest, thread_id: str) -> JsonResponse:
     newest = list(ended.order_by("-created_at", "-position")[:STEPS])[::-1]
     shown = [_shown(runs[step.run_id], step) for step in sorted(newest, key=lambda step: step.position)]
     requests = [call_id for asked in approvals.pending(runs).values() for call_id in asked]
-    return JsonResponse({"data": shown, "requests": requests}, headers={"Cache-Control": "no-store"})
+    told = {"data": shown, "requests": requests, "ratings": _ratings(principal, runs.values())}
+    return JsonResponse(told, headers={"Cache-Control": "no-store"})
+
+
+def _ratings(principal: Principal, runs: Iterable[Run]) -> dict[str, str | None]:
+    over = [run.id for run in runs if run.is_over]
+    given = dict(Feedback.objects.filter(run__in=over).by(principal).values_list("run_id", "rating"))
+    return {run_id: given.get(run_id) for run_id in over}
 
 
 def _shown(run: Run, step: RunStep) -> dict[str, Any]:

@@ -25,12 +25,16 @@ export class Api {
     return this.#request("GET", path);
   }
 
-  post(path, body = {}) {
-    return this.#request("POST", path, body);
+  post(path, body = {}, headers = {}) {
+    return this.#request("POST", path, body, headers);
   }
 
-  async #request(method, path, body) {
-    const headers = { Accept: "application/json" };
+  delete(path) {
+    return this.#request("DELETE", path);
+  }
+
+  async #request(method, path, body, more = {}) {
+    const headers = { Accept: "application/json", ...more };
     const options = { method, headers, credentials: "same-origin", cache: "no-store" };
     if (method !== "GET") {
       headers["Content-Type"] = "application/json";

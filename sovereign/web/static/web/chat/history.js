@@ -7,9 +7,9 @@ export class History {
   #shown = new Set(); // the runs whose steps are on the page
   #asking = new Set(); // the runs whose steps are about to be asked for
 
-  // button: offers what came before
-  constructor(api, transcript, scroller, button, chatPath) {
-    Object.assign(this, { api, transcript, scroller, button, chatPath });
+  // button: offers what came before; onRatings(ratings): what the person thinks of these runs
+  constructor(api, transcript, scroller, button, chatPath, { onRatings = () => {} } = {}) {
+    Object.assign(this, { api, transcript, scroller, button, chatPath, onRatings });
   }
 
   // The newest messages, and the steps of the runs that made them; newest: the thread's newest run
@@ -46,7 +46,7 @@ export class History {
   // Which tools these runs used; true where that was heard. A convenience: an answer can be read without it.
   async #loadSteps(threadId, runIds, held = (change) => this.scroller.keep(change)) {
     const listed = await this.#steps(threadId, runIds).catch(() => null);
-    if (listed) held(() => this.transcript.addSteps(listed.data));
+    if (listed) held(() => { this.transcript.addSteps(listed.data); this.onRatings(listed.ratings); });
     return listed !== null;
   }
 

@@ -10,6 +10,7 @@ import { Requests } from "./requests.js";
 import { Scroller } from "./scroller.js";
 import { Sidebar } from "./sidebar.js";
 import { ThreadStream } from "./stream.js";
+import { Thumbs } from "./thumbs.js";
 import { Transcript, textOf } from "./transcript.js";
 
 const WATCH = 2000; // milliseconds between two looks at a run that waits, or whose socket is away
@@ -21,7 +22,8 @@ const assistants = new Map(page.assistants.map((assistant) => [assistant.id, ass
 const sidebar = new Sidebar(api, page.urls);
 const scroller = new Scroller($("scroll"), $("latest"));
 const transcript = new Transcript($("messages"), (id) => assistants.get(id)?.name ?? "Assistant");
-const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat);
+const thumbs = new Thumbs(api, $("messages"), { onRefusal: showRefusal, say });
+const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat, { onRatings: (given) => thumbs.showAll(given) });
 const requests = new Requests($("messages"), {
   ask: (runId) => past.requests(threadId, runId), submit: answerRequests, tools: transcript.tools, scroller,
 });
@@ -44,7 +46,7 @@ function update() {
   $("send").hidden = isBusy;
   $("stop").disabled = isStopping || run === null;
   $("stop").lastChild.textContent = isStopping ? "Stopping" : "Stop";
-  $("send").disabled = !composer.text || assistants.size === 0;
+  $("send").disabled = !composer.text || !assistants.has($("assistant").value);
   $("welcome").hidden = !transcript.isEmpty || isBusy;
   const chosen = assistants.get($("assistant").value);
   $("welcome-name").textContent = chosen ? chosen.name : "Welcome";
@@ -163,6 +165,7 @@ function finish(state) {
   transcript.hideWaiting();
   note("");
   showEnding(state, ended.assistantId);
+  scroller.keep(() => thumbs.show(state.id));
   sidebar.refresh(threadId).then(update);
   update();
 }
@@ -201,7 +204,7 @@ async function start(assistantId, fields, text = null) {
   update();
   try {
     const path = threadId ? `/v1/threads/${threadId}/runs` : "/v1/threads/runs";
-    const begun = await api.post(path, { assistant_id: assistantId, ...fields });
+    const begun = await api.post(path, { assistant_id: assistantId, ...fields }, environment());
     if (!threadId) enter(begun.thread_id);
     localStorage.setItem("assistant", assistantId);
     isSending = false;
@@ -229,6 +232,12 @@ async function catchUp(text) {
   } catch {
     return false; // what could not be done was said already
   }
+}
+
+// Which version answers: who may not choose gets what is in production.
+function environment() {
+  const chosen = $("environment")?.value;
+  return chosen ? { "X-Sovereign-Environment": chosen } : {};
 }
 
 function enter(id) {
@@ -288,7 +297,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && threadId && !isSending) synchronise().catch(() => {});
 });
 
-const wanted = [page.assistant, localStorage.getItem("assistant")].find((id) => assistants.has(id));
+const wanted = [page.assistant, localStorage.getItem("assistant")].find((id) => assistants.get(id)?.is_at_rest === false);
 if (wanted) $("assistant").value = wanted;
 watchEngine(() => run === null, () => api.get(page.urls.status));
 update();

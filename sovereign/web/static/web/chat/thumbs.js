@@ -1,0 +1,99 @@
+// What the person thinks of an answer: two buttons under it, and room for a word where it was not good.
+
+import { element } from "./format.js";
+
+const COMMENT_LENGTH = 2000; // characters, as the server takes them
+const RATINGS = {
+  up: { label: "Good answer", path: "M7 10v11H4a1 1 0 0 1-1-1v-9a1 1 0 0 1 1-1zm0 0 4-7.5a2.2 2.2 0 0 1 2.9 2.7L13 9h5.6a2 2 0 0 1 2 2.4l-1.5 8a2 2 0 0 1-2 1.6H7" },
+  down: { label: "Bad answer", path: "M17 14V3h3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1zm0 0-4 7.5a2.2 2.2 0 0 1-2.9-2.7L11 15H5.4a2 2 0 0 1-2-2.4l1.5-8a2 2 0 0 1 2-1.6H17" },
+};
+
+export class Thumbs {
+  // root: has the messages; onRefusal(refusal): a rating was not taken; say(text): for those who hear the page
+  constructor(api, root, { onRefusal, say }) {
+    Object.assign(this, { api, root, onRefusal, say });
+  }
+
+  // ratings: run id → "up", "down" or null, of runs that are over; those that have no answer get no buttons.
+  showAll(ratings) {
+    for (const [runId, rating] of Object.entries(ratings ?? {})) this.show(runId, rating);
+  }
+
+  show(runId, rating = null) {
+    const messages = [...this.root.querySelectorAll(`.message.assistant[data-run="${CSS.escape(runId)}"]`)];
+    if (!messages.length || messages.some((message) => message.querySelector(".thumbs"))) return;
+    messages.at(-1).append(this.#group(runId, rating));
+  }
+
+  #group(runId, rating) {
+    const group = element("div", { className: "thumbs" });
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Rate this answer");
+    for (const name of Object.keys(RATINGS)) group.append(this.#button(group, runId, name, name === rating));
+    return group;
+  }
+
+  #button(group, runId, name, isPressed) {
+    const button = element("button", { type: "button", className: "thumb", title: RATINGS[name].label });
+    button.dataset.rating = name;
+    button.setAttribute("aria-label", RATINGS[name].label);
+    button.setAttribute("aria-pressed", isPressed);
+    button.append(icon(RATINGS[name].path));
+    button.addEventListener("click", () => this.#toggle(group, runId, name));
+    return button;
+  }
+
+  // Pressed again, a thumb is taken back.
+  async #toggle(group, runId, name) {
+    const before = pressed(group);
+    const rating = before === name ? null : name;
+    mark(group, rating);
+    if (!(await this.#send(runId, rating))) return mark(group, before);
+    group.querySelector("form")?.remove();
+    if (rating === "down") group.append(this.#form(group, runId));
+  }
+
+  #form(group, runId) {
+    const form = element("form");
+    const input = element("input", { type: "text", maxLength: COMMENT_LENGTH, placeholder: "What was wrong? (optional)" });
+    input.setAttribute("aria-label", "What was wrong?");
+    form.append(input, element("button", { className: "quiet" }, "Send"));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (!input.value.trim() || !(await this.#send(runId, "down", input.value.trim()))) return;
+      form.replaceWith(element("span", { className: "note" }, "Thank you."));
+      this.say("Thank you.");
+    });
+    return form;
+  }
+
+  async #send(runId, rating, comment = "") {
+    const path = `/api/v1/runs/${encodeURIComponent(runId)}/feedback`;
+    try {
+      await (rating === null ? this.api.delete(path) : this.api.post(path, { rating, comment }));
+      return true;
+    } catch (refusal) {
+      this.onRefusal(refusal);
+      return false;
+    }
+  }
+}
+
+function pressed(group) {
+  return group.querySelector("[aria-pressed=true]")?.dataset.rating ?? null;
+}
+
+function mark(group, rating) {
+  for (const button of group.querySelectorAll(".thumb")) button.setAttribute("aria-pressed", button.dataset.rating === rating);
+  group.querySelector(".note")?.remove();
+}
+
+function icon(path) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  made.setAttribute("viewBox", "0 0 24 24");
+  made.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  made.append(line);
+  return made;
+}
