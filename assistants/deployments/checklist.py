@@ -19,6 +19,7 @@ def begin(deployment: Deployment) -> Findings:
 
     The deployment is stored; what the checks set of it is to be saved, with what is returned as its ``checks``.
     """
+    deployment.checks = []  # what was looked at before it was asked for is no trial that was begun
     found = look(deployment)
     if any(finding["verdict"] == Verdict.FAILED for finding in found):
         return found
