@@ -13,13 +13,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from assistants.admin.visible import visible_assistants
 from assistants.models import Assistant
+from runs.admin.cases import MakesCases
 from runs.admin.consent import Consent, WaitsFilter, requests_of, waits_for
 from runs.admin.inspection import inspection, seconds
 from runs.models import Run
 from runs.services import control
 from runs.states import Status
-from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_WRITE
 from sovereign.core.errors import ApiError
 from threads.services import note_reading
@@ -40,7 +41,7 @@ SHOWN = (
 
 
 @admin.register(Run)
-class RunAdmin(Consent, ProjectAdmin):
+class RunAdmin(Consent, MakesCases):
     view_scope = CONVERSATIONS_READ
     list_display = ("begun", "status_shown", "assistant", "its_thread", "model", "timing", "tokens")
     list_filter = ("status", WaitsFilter, "project", "model")
@@ -49,7 +50,7 @@ class RunAdmin(Consent, ProjectAdmin):
     search_help_text = "Id of a run, thread or assistant, title or model"
     ordering = ("-created_at", "-id")
     show_full_result_count = False
-    actions = ("cancel",)
+    actions = ("cancel", "make_cases")
     fieldsets = (
         (None, {"fields": (("status_shown", "timing"), "why", ("assistant", "its_thread"), ("model", "tokens"))}),
         ("More", {
@@ -62,7 +63,7 @@ class RunAdmin(Consent, ProjectAdmin):
     change_form_outer_after_template = "admin/runs/timeline.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        name = Assistant.objects.filter(pk=OuterRef("assistant_id")).values("name")[:1]
+        name = visible_assistants(request).filter(pk=OuterRef("assistant_id")).values("name")[:1]
         return super().get_queryset(request).annotate(assistant_name=Subquery(name))
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
@@ -127,6 +128,7 @@ class RunAdmin(Consent, ProjectAdmin):
             note_reading(principal=self.principal_for(request, run), thread=run.thread)
             may_answer = self.allowed(request, RUNS_WRITE, run)
             context |= {"run": run, "requests": requests_of(run), "may_answer": may_answer, **inspection(run)}
+            context |= self.case_choices(request, run)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 

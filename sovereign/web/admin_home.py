@@ -18,6 +18,10 @@ from sovereign.web import engines
 RUNS_SHOWN = 10
 GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
+    (
+        "Evaluations",
+        {"evaluations.evaluationset": "checklist", "evaluations.evaluationrun": "speed"},
+    ),
     ("Knowledge", {"knowledge.file": "description", "knowledge.vectorstore": "library_books"}),
     ("Tools", {"catalog.function": "function", "catalog.mcpserver": "hub", "runs.tooluse": "build"}),
     (

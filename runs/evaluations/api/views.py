@@ -7,7 +7,6 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from assistants.api.lifecycle.base import LifecycleView
 from runs.evaluations import services
 from runs.evaluations.api import objects
 from runs.evaluations.api.serializers import (
@@ -20,6 +19,7 @@ from runs.evaluations.api.serializers import (
 from runs.evaluations.comparison import compare
 from runs.evaluations.models import EvaluationCase, EvaluationRun, EvaluationSet
 from runs.evaluations.rendering import render_case, render_compared, render_result, render_run, render_set
+from sovereign.accounts.api.audited import AuditedView
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import EVALUATIONS_READ, EVALUATIONS_WRITE
 from sovereign.core.api.pagination import BY_CREATION, page_of, paginate
@@ -56,7 +56,7 @@ IMPORT_EXAMPLE = OpenApiExample(
 )
 
 
-class EvaluationsView(LifecycleView):
+class EvaluationsView(AuditedView):
     """Make and list evaluations."""
 
     scopes = EVERY_RIGHT
@@ -98,7 +98,7 @@ class EvaluationsView(LifecycleView):
         )
 
 
-class EvaluationView(LifecycleView):
+class EvaluationView(AuditedView):
     """Read, change and delete an evaluation."""
 
     scopes = EVERY_RIGHT
@@ -125,7 +125,7 @@ class EvaluationView(LifecycleView):
         return Response({"id": evaluation_id, "object": "evaluation.deleted", "deleted": True})
 
 
-class CasesView(LifecycleView):
+class CasesView(AuditedView):
     """Add and list the cases of an evaluation."""
 
     scopes = EVERY_RIGHT
@@ -152,7 +152,7 @@ class CasesView(LifecycleView):
         return Response(paginate(cases, page_of(request.query_params), order_by=BY_POSITION, render=render_case))
 
 
-class CaseView(LifecycleView):
+class CaseView(AuditedView):
     """Read, change and delete a case."""
 
     scopes = EVERY_RIGHT
@@ -180,7 +180,7 @@ class CaseView(LifecycleView):
         return Response({"id": case_id, "object": "evaluation.case.deleted", "deleted": True})
 
 
-class ImportView(LifecycleView):
+class ImportView(AuditedView):
     """Take the cases of a file."""
 
     scopes = {"POST": EVALUATIONS_WRITE}
@@ -212,7 +212,7 @@ class ImportView(LifecycleView):
         )
 
 
-class CaseFromRunView(LifecycleView):
+class CaseFromRunView(AuditedView):
     """Make a case of a run."""
 
     scopes = {"POST": EVALUATIONS_WRITE}
@@ -231,7 +231,7 @@ class CaseFromRunView(LifecycleView):
         return Response(render_case(made))
 
 
-class StartView(LifecycleView):
+class StartView(AuditedView):
     """Run an evaluation, and list its runs."""
 
     scopes = EVERY_RIGHT
@@ -258,7 +258,7 @@ class StartView(LifecycleView):
         return _page_of_runs(EvaluationRun.objects.visible_to(principal).filter(set=owner), request)
 
 
-class RunsView(LifecycleView):
+class RunsView(AuditedView):
     """List runs of evaluations."""
 
     scopes = {"GET": EVALUATIONS_READ}
@@ -282,7 +282,7 @@ def _page_of_runs(runs: QuerySet[Any], request: Request) -> Response:
     return Response(paginate(rows, page_of(asked), order_by=BY_CREATION, render=render_run))
 
 
-class RunView(LifecycleView):
+class RunView(AuditedView):
     """Read a run of an evaluation."""
 
     scopes = {"GET": EVALUATIONS_READ}
@@ -293,7 +293,7 @@ class RunView(LifecycleView):
         return Response(render_run(services.get_run(principal=principal_of(request), run_id=evaluation_run_id)))
 
 
-class CancelView(LifecycleView):
+class CancelView(AuditedView):
     """Call a run off."""
 
     scopes = {"POST": EVALUATIONS_WRITE}
@@ -306,7 +306,7 @@ class CancelView(LifecycleView):
         return Response(render_run(services.cancel_run(principal=principal_of(request), run_id=evaluation_run_id)))
 
 
-class ResultsView(LifecycleView):
+class ResultsView(AuditedView):
     """List what came of the cases."""
 
     scopes = {"GET": EVALUATIONS_READ}
@@ -321,7 +321,7 @@ class ResultsView(LifecycleView):
         return Response(paginate(run.results.all(), page, order_by=BY_POSITION, render=render_result))
 
 
-class ComparisonView(LifecycleView):
+class ComparisonView(AuditedView):
     """Two runs side by side."""
 
     scopes = {"GET": EVALUATIONS_READ}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from inference.chat import NOBODY, Attribution
 from sovereign.core.api.validation import StrictSerializer
@@ -39,7 +39,7 @@ class CheckError(Exception):
     """A check could not be made, which says nothing about the answer. One sentence for people."""
 
 
-class Kind(Protocol):
+class Kind:
     """A kind of check.
 
     :cvar name: the ``type`` of its entries in a case's ``checks``.
@@ -53,11 +53,11 @@ class Kind(Protocol):
 
     async def verdict(self, asked: dict[str, Any], subject: Subject) -> Verdict:
         """:raises CheckError: it could not be made. :raises InferenceError: the model that it needs did not answer."""
-        ...
+        raise NotImplementedError
 
     def needs_reference(self, asked: dict[str, Any]) -> bool:
         """Whether it compares with the case's reference."""
-        ...
+        return False
 
 
 def shown(text: str) -> str:

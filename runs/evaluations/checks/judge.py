@@ -9,7 +9,7 @@ import orjson
 
 from inference import gateway
 from inference.chat import ChatRequest, TextDelta
-from runs.evaluations.checks.base import CheckError, Subject, Verdict, shown
+from runs.evaluations.checks.base import CheckError, Kind, Subject, Verdict, shown
 from runs.evaluations.checks.structure import FENCED
 from sovereign.core.api.validation import StrictChoice, StrictNumber, StrictSerializer, StrictString
 from sovereign.core.database import in_database
@@ -52,7 +52,7 @@ class JudgeShape(StrictSerializer):
     at_least = StrictNumber(minimum=0, maximum=1, default=AT_LEAST, help_text="The score that is enough.")
 
 
-class Judge:
+class Judge(Kind):
     name = "judge"
     title = "Judged by a model"
     description = "A model finds that the answer meets a criterion. It sees the reference, where the case has one."
@@ -70,9 +70,6 @@ class Judge:
                 score = found["points"] / BEST
                 return Verdict(score >= at_least, f"{score:g}: {shown(found['reason'])}", score)
         raise CheckError(NO_VERDICT.format(shown(said)))
-
-    def needs_reference(self, asked: dict[str, Any]) -> bool:
-        return False
 
 
 def _material(criterion: str, subject: Subject) -> str:

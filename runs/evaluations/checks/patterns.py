@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from runs.evaluations.checks.base import CheckError, Subject, Verdict, shown
+from runs.evaluations.checks.base import CheckError, Kind, Subject, Verdict, shown
 from sovereign.core.api.validation import StrictBoolean, StrictChoice, StrictSerializer, StrictString
 from sovereign.core.errors import ApiError
 
@@ -51,7 +51,7 @@ class RegexShape(StrictSerializer):
     case_sensitive = StrictBoolean(default=True, help_text="Whether capitals matter.")
 
 
-class Regex:
+class Regex(Kind):
     name = "regex"
     title = "Regular expression"
     description = "A regular expression in Python's dialect is found in the answer."
@@ -65,9 +65,6 @@ class Regex:
             raise CheckError(f"The expression cannot be read: {told['error']}.")
         found = told["found"]
         return Verdict(found is not None, "It is not found." if found is None else f"It finds {shown(found)}.")
-
-    def needs_reference(self, asked: dict[str, Any]) -> bool:
-        return False
 
 
 def refuse_unreadable(checks: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from assistants.knowledge import embedding
-from runs.evaluations.checks.base import CheckError, Subject, Verdict
+from runs.evaluations.checks.base import CheckError, Kind, Subject, Verdict
 from runs.evaluations.checks.texts import VALUE_LENGTH
 from sovereign.core.api.validation import StrictChoice, StrictNumber, StrictSerializer, StrictString
 
@@ -25,7 +25,7 @@ class SimilarityShape(StrictSerializer):
     )
 
 
-class Similarity:
+class Similarity(Kind):
     name = "similarity"
     title = "Similar"
     description = "The answer means about the same as the text, or as the case's reference: by the house's embedder."

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from runs.evaluations.checks.base import Subject, Verdict
+from runs.evaluations.checks.base import Kind, Subject, Verdict
 from runs.evaluations.checks.texts import refused_at
 from sovereign.core.api.validation import StrictChoice, StrictField, StrictSerializer, is_portable, refuse_type
 from sovereign.core.json_schema import SchemaProblem, check_schema, check_value
@@ -43,7 +43,7 @@ class JsonSchemaShape(StrictSerializer):
         return attributes
 
 
-class JsonSchema:
+class JsonSchema(Kind):
     name = "json_schema"
     title = "JSON schema"
     description = "The answer is JSON, alone or in a code block, that keeps to a schema."
@@ -60,6 +60,3 @@ class JsonSchema:
         except SchemaProblem as problem:
             return Verdict(False, str(problem))
         return Verdict(True, "It keeps to the schema.")
-
-    def needs_reference(self, asked: dict[str, Any]) -> bool:
-        return False

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
-from runs.evaluations.checks.base import Subject, Verdict, shown
+from runs.evaluations.checks.base import Kind, Subject, Verdict, shown
 from sovereign.core.api.validation import (
     StrictBoolean,
     StrictChoice,
@@ -31,7 +31,7 @@ class ExactShape(StrictSerializer):
     case_sensitive = StrictBoolean(default=True, help_text="Whether capitals matter.")
 
 
-class Exact:
+class Exact(Kind):
     name = "exact"
     title = "Exactly"
     description = "The answer is exactly the text, or the case's reference, but for blanks around it."
@@ -64,7 +64,7 @@ class ContainsShape(StrictSerializer):
     case_sensitive = StrictBoolean(default=False, help_text="Whether capitals matter.")
 
 
-class Contains:
+class Contains(Kind):
     name = "contains"
     title = "Contains"
     description = "All, any or none of some texts are in the answer."
@@ -80,9 +80,6 @@ class Contains:
             case "none":
                 return Verdict(not there, f"It has {shown(there[0])}." if there else "It has none of the texts.")
         return Verdict(not missing, f"It lacks {shown(missing[0])}." if missing else "It has all of the texts.")
-
-    def needs_reference(self, asked: dict[str, Any]) -> bool:
-        return False
 
 
 def _plain(text: str, asked: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from sovereign.core import errors
 from sovereign.core.api.validation import METADATA_PAIRS
 from sovereign.core.database import only_row, service
 from threads.models import Message
+from threads.services import note_reading
 
 ANSWERED = (Status.COMPLETED, Status.INCOMPLETE)
 
@@ -99,6 +100,7 @@ def case_from_run(
     run: Run | None = only_row(runs.filter(pk=run_id))
     if run is None:
         raise errors.not_found("run", run_id)
+    note_reading(principal=principal, thread=run.thread)
     said, answer = _conversation(run)
     data = {
         "name": name,

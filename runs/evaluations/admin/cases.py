@@ -1,0 +1,133 @@
+"""A case's page: what is asked, and how its answer is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from runs.evaluations import services
+from runs.evaluations.admin.base import EvaluationPages, page_of, visible
+from runs.evaluations.checks import KINDS
+from runs.evaluations.models import EvaluationCase, EvaluationSet
+from runs.evaluations.shapes import read
+from sovereign.accounts.admin.fields import PrettyJSONField
+from sovereign.accounts.scopes import EVALUATIONS_WRITE
+from sovereign.core.errors import ApiError
+
+EXAMPLE = '[{"type": "contains", "values": ["Paris"]}, {"type": "judge", "criterion": "It is polite."}]'
+
+
+class CaseForm(forms.ModelForm):
+    input = forms.CharField(
+        required=False,
+        label="What is asked",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text="The user's message, where one is all.",
+    )
+    messages = PrettyJSONField(
+        label="Or a conversation",
+        help_text='In place of the above: [{"role": "user", "content": "…"}, {"role": "assistant", …}, …].',
+    )
+    reference = forms.CharField(
+        required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), help_text="A good answer."
+    )
+    checks = PrettyJSONField(
+        help_text=f"All have to pass; without any, the answer has to be similar to the good one. Kinds: "
+        f"{', '.join(KINDS)}. For example {EXAMPLE}.",
+    )
+    variables = PrettyJSONField(initial=dict, help_text='What prompts are filled with: {"language": "de"}.')
+
+    class Meta:
+        model = EvaluationCase
+        fields = ("set", "name", "messages", "reference", "checks", "variables")
+        help_texts = {"name": "For people; the beginning of the question where it is empty."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (asked := _only_question(self.instance.messages)) is not None and "input" in self.fields:
+            self.initial |= {"input": asked, "messages": None}
+
+    def clean(self) -> dict[str, Any]:
+        """The case as the API would take it; what it refuses is said at its field."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        given = {name: cleaned[name] for name in ("name", "input", "messages", "reference", "checks", "variables")
+                 if cleaned.get(name)}  # fmt: skip
+        if self.errors:
+            return cleaned
+        try:
+            self.case = read(given)
+        except ApiError as error:
+            field = (error.param or "").partition("[")[0].partition(".")[0]
+            self.add_error(field if field in self.fields else None, error.message)
+        else:
+            cleaned |= self.case
+        return cleaned
+
+
+def _only_question(messages: Any) -> str | None:
+    """The text of a case that is one question."""
+    if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0].get("content"), str):
+        return str(messages[0]["content"])
+    return None
+
+
+@admin.register(EvaluationCase)
+class EvaluationCaseAdmin(EvaluationPages):
+    form = CaseForm
+    project_path = "set__project"
+    add_scope = delete_scope = EVALUATIONS_WRITE
+    list_display = ("__str__", "set", "kinds", "updated_at")
+    list_select_related = ("set",)
+    search_fields = ("name", "=id", "=set__id", "reference")
+    search_help_text = "Name, id, evaluation's id or good answer"
+    ordering = ("-created_at", "-id")
+    show_full_result_count = False
+    readonly_fields = ("id", "source_run_id", "created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": (("name", "set"), "input", "messages", "reference", "checks", "variables")}),
+        ("About", {"classes": ("collapse",), "fields": (("id", "source_run_id"), ("created_at", "updated_at"))}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows.filter(set__in=visible(request, EvaluationSet.objects.all()))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets[:-1] if obj is None else self.fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if obj is None else (*fields, "set")  # a case stays where it is
+
+    @admin.display(description="checks")
+    def kinds(self, case: EvaluationCase) -> str:
+        return ", ".join(KINDS[check["type"]].title.lower() for check in case.checks)
+
+    def save_model(self, request: HttpRequest, obj: EvaluationCase, form: Any, change: bool) -> None:
+        principal, names = self.principal_for(request, obj), {"set_id": obj.set_id}
+        if change:
+            services.update_case(principal=principal, case_id=obj.pk, **names, **form.case)
+        else:
+            obj.pk = services.create_case(principal=principal, **names, **form.case).pk
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: EvaluationCase) -> None:
+        services.delete_case(principal=self.principal_for(request, obj), set_id=obj.set_id, case_id=obj.pk)
+
+    def response_add(
+        self, request: HttpRequest, obj: EvaluationCase, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """To its evaluation, unless another case is to follow."""
+        if "_addanother" in request.POST or "_continue" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(page_of(obj.set))
+
+    def response_change(self, request: HttpRequest, obj: EvaluationCase) -> HttpResponse:
+        if "_addanother" in request.POST or "_continue" in request.POST:
+            return super().response_change(request, obj)
+        return HttpResponseRedirect(page_of(obj.set))
