@@ -39,7 +39,7 @@ class AssistantPromptObject(serializers.Serializer):
     weight = serializers.IntegerField(allow_null=True)
     conditions = serializers.DictField()
     version = serializers.IntegerField(allow_null=True)
-    label = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # beside DRF\'s own
     current = MeantVersionObject(allow_null=True)
     enabled = serializers.BooleanField()
 
