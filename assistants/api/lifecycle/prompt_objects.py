@@ -11,7 +11,7 @@ from assistants.kinds import AssistantType
 from assistants.models import Assistant, LifeStatus, PromptLink
 from assistants.prompts.models import PromptVersion
 from assistants.suggestions import Suggestion
-from sovereign.core.api.schema import UnixTime, deleted, list_of
+from sovereign.core.api.schema import UnixTime, list_of
 
 
 class MeantVersionObject(serializers.Serializer):
@@ -39,9 +39,17 @@ class AssistantPromptObject(serializers.Serializer):
     weight = serializers.IntegerField(allow_null=True)
     conditions = serializers.DictField()
     version = serializers.IntegerField(allow_null=True)
-    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # beside DRF\'s own
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF's own name, too
     current = MeantVersionObject(allow_null=True)
     enabled = serializers.BooleanField()
+
+
+class DeletedAssistantPrompt(serializers.Serializer):
+    """The assistant does not have the prompt any more."""
+
+    id = serializers.CharField()
+    object = serializers.ChoiceField(choices=["assistant.prompt.deleted"])
+    deleted = serializers.BooleanField()
 
 
 class AssistantOfPromptObject(serializers.Serializer):
@@ -73,7 +81,6 @@ class PromptSuggestionObject(serializers.Serializer):
 AssistantPromptList = list_of(AssistantPromptObject)
 AssistantOfPromptList = list_of(AssistantOfPromptObject)
 PromptSuggestionList = list_of(PromptSuggestionObject)
-DeletedAssistantPrompt = deleted("assistant.prompt")
 
 
 def render_links(links: Sequence[Any]) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ class PlacingRequest(StrictSerializer):
     """
 
     version = StrictNumber(integer=True, minimum=1, maximum=2**31 - 1, required=False, allow_null=True)
-    label = StrictString(max_length=LABEL_LENGTH, required=False, allow_null=True)  # type: ignore[assignment]  # beside DRF\'s own
+    label = StrictString(max_length=LABEL_LENGTH, required=False, allow_null=True)  # type: ignore[assignment]  # DRF's own name, too
     kind = StrictChoice(choices=list(PromptLink.Kind.values), required=False)
     priority = StrictNumber(
         integer=True, minimum=-links.HIGHEST_PRIORITY, maximum=links.HIGHEST_PRIORITY, required=False
