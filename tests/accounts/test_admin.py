@@ -157,6 +157,28 @@ def test_a_key_is_made_with_the_form_and_shown_once(
         assert key.digest not in content
 
 
+def test_a_key_is_bound_to_an_environment_with_the_form(
+    alice: User, project: Project, browser: Callable[[User], Client]
+) -> None:
+    client = browser(alice)
+    form = client.get(page("apikey", "add")).content.decode()
+    assert '<option value="" selected>None: assistants as they were last written</option>' in form
+    fields = {"project": project.pk, "scopes": sorted(DEFAULT_KEY_SCOPES)}
+    for name, environment in (("Bound", "staging"), ("Free", "")):
+        answer = client.post(page("apikey", "add"), {"name": name, "environment": environment, **fields})
+        assert answer.status_code == 200
+    bound = ApiKey.objects.get(name="Bound")
+    assert (bound.environment, ApiKey.objects.get(name="Free").environment) == ("staging", None)
+    assert "Staging" in client.get(page("apikey", "change", bound.pk)).content.decode()
+    for query, shown, other in (("staging", "Bound", "Free"), ("none", "Free", "Bound")):
+        listed = client.get(f"{page('apikey')}?environment={query}").content.decode()
+        assert shown in listed
+        assert other not in listed
+    wrong = client.post(page("apikey", "add"), {"name": "Wrong", "environment": "nowhere", **fields})
+    assert "Select a valid choice" in wrong.content.decode()
+    assert not ApiKey.objects.filter(name="Wrong").exists()
+
+
 def test_a_key_takes_the_only_project_when_none_is_chosen(alice: User, project: Project, rf: RequestFactory) -> None:
     request = rf.post("/")
     request.user = alice

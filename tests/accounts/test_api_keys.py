@@ -139,3 +139,23 @@ def test_a_failed_service_leaves_nothing_in_the_audit_log(project: Project) -> N
     with pytest.raises(ApiError):
         services.create_api_key(project=project, scopes=["nonsense"])
     assert AuditEvent.objects.count() == before
+
+
+@pytest.mark.parametrize("environment", ["development", "testing", "staging", "production"])
+def test_a_key_is_bound_to_an_environment(environment: str, project: Project) -> None:
+    key, secret = services.create_api_key(project=project, environment=environment)
+    assert (key.environment, credentials.principal_of_key(secret).environment) == (environment, environment)
+    assert AuditEvent.objects.get(action="api_key.created").details["environment"] == environment
+
+
+@pytest.mark.parametrize("environment", [None, ""])
+def test_a_key_is_bound_to_nothing_unless_somebody_binds_it(environment: str | None, project: Project) -> None:
+    assert services.create_api_key(project=project, environment=environment)[0].environment is None
+
+
+@pytest.mark.parametrize("environment", ["nowhere", "Production", " staging", "x" * 500])
+def test_an_unknown_environment_is_refused(environment: str, project: Project) -> None:
+    with pytest.raises(ApiError, match="development, testing, staging, production") as refused:
+        services.create_api_key(project=project, environment=environment)
+    assert (refused.value.param, refused.value.code) == ("environment", "invalid_value")
+    assert not ApiKey.objects.exists()

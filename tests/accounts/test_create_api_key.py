@@ -37,6 +37,11 @@ def test_scopes_name_and_expiry(project: Project) -> None:
     assert abs(key.expires_at - timezone.now() - timedelta(days=7)) < timedelta(minutes=1)
 
 
+def test_an_environment(project: Project) -> None:
+    create("--environment", "staging")
+    assert ApiKey.objects.get().environment == "staging"
+
+
 def test_a_project_by_name_or_id(project: Project, charlies_project: Project) -> None:
     create("--project", project.name)
     create("--project", charlies_project.pk)
@@ -50,6 +55,10 @@ def test_a_project_by_name_or_id(project: Project, charlies_project: Project) ->
         ([], "There are several projects: say which one with --project NAME_OR_ID."),
         (["--project", "Twin"], "2 projects are called 'Twin': give the id of one with --project."),
         (["--project", "Alice's", "--scope", "all"], "Unknown scope: 'all'."),
+        (
+            ["--project", "Alice's", "--environment", "nowhere"],
+            "Unknown environment: 'nowhere'. Supported values are: development, testing, staging, production.",
+        ),
         (["--project", "Alice's", "--expires-days", "0"], "--expires-days must be between 1 and 36500."),
         (["--project", "Alice's", "--expires-days", "99999999"], "--expires-days must be between 1 and 36500."),
         (["--project", "Alice's", "--name", " "], "Invalid 'name': it must not be empty."),

@@ -15,8 +15,11 @@ from sovereign.accounts.services.guards import require_in, require_text
 from sovereign.core.database import service
 from sovereign.core.errors import ApiError, forbidden
 
-ENVIRONMENT_LENGTH = 64
 MINIMUM_LENGTH = 32  # characters of a key that the operator chose
+SHOWN = 64  # of what somebody sent that an error repeats
+
+#: What a key may be bound to, names and titles; the rooms above fill this in when they start.
+environments: dict[str, str] = {}
 
 
 @service
@@ -32,8 +35,10 @@ def create_api_key(
 ) -> tuple[ApiKey, str]:
     """A new key, and its secret: show it once, it is stored nowhere.
 
+    :param environment: whose deployments its runs use; without one it is the assistants as they were last written.
     :param secret: the operator's own key (``SOVEREIGN_API_KEY``), at least 32 characters of any form.
-    :raises ApiError: no right to, more scopes than the principal has, an expiry in the past, a short secret.
+    :raises ApiError: no right to, more scopes than the principal has, an expiry in the past, an unknown environment, a
+        short secret.
     """
     require_in(principal, project.pk, KEYS_MANAGE)
     granted = known(scopes)
@@ -49,10 +54,11 @@ def create_api_key(
         lookup=tokens.lookup_of(plain),
         digest=tokens.digest_of(plain),
         scopes=granted,
-        environment=require_text(environment, param="environment", longest=ENVIRONMENT_LENGTH) if environment else None,
+        environment=_known_environment(environment),
         expires_at=expires_at,
     )
-    audit.record(principal, "api_key.created", key, name=key.name, scopes=granted, expires_at=expires_at)
+    details = {"name": key.name, "scopes": granted, "expires_at": expires_at, "environment": key.environment}
+    audit.record(principal, "api_key.created", key, **details)
     return key, plain
 
 
@@ -64,6 +70,16 @@ def revoke_api_key(*, key: ApiKey, principal: Principal | None = None) -> ApiKey
         audit.record(principal, "api_key.revoked", key, name=key.name)
     key.refresh_from_db()
     return key
+
+
+def _known_environment(name: str | None) -> str | None:
+    if not name or name in environments:
+        return name or None
+    raise ApiError(
+        f"Unknown environment: '{name[:SHOWN]}'. Supported values are: {', '.join(environments)}.",
+        param="environment",
+        code="invalid_value",
+    )
 
 
 def _acceptable(secret: str) -> str:

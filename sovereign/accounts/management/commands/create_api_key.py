@@ -11,6 +11,7 @@ from django.utils import timezone
 from sovereign.accounts import services
 from sovereign.accounts.models import Project
 from sovereign.accounts.scopes import DEFAULT_KEY_SCOPES, DESCRIPTIONS
+from sovereign.accounts.services.keys import environments
 from sovereign.core.errors import ApiError
 
 LONGEST_LIFE = 36_500  # days
@@ -28,6 +29,11 @@ class Command(BaseCommand):
             metavar="SCOPE",
             help=f"repeat for several; one of {', '.join(DESCRIPTIONS)} (default: all of the Assistants API)",
         )
+        parser.add_argument(
+            "--environment",
+            help=f"one of {', '.join(environments)}: its runs use what is deployed there "
+            "(default: the assistants as they were last written)",
+        )
         parser.add_argument("--expires-days", type=int, help="days until the key expires (default: never)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,6 +46,7 @@ class Command(BaseCommand):
                 name=options["name"],
                 scopes=options["scope"] or DEFAULT_KEY_SCOPES,
                 expires_at=timezone.now() + timedelta(days=days) if days else None,
+                environment=options["environment"],
             )
         except ApiError as error:
             raise CommandError(error.message) from None
