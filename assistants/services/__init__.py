@@ -12,7 +12,13 @@ from assistants.services.assistants import (
     update_assistant,
 )
 from assistants.services.cloning import Lineage, clone_assistant, get_template, lineage, start_from_template
-from assistants.services.lifecycle import TRANSITIONS, change_assistant, make_assistant, remove_assistant
+from assistants.services.lifecycle import (
+    TRANSITIONS,
+    change_assistant,
+    make_assistant,
+    may_hide,
+    remove_assistant,
+)
 
 __all__ = [
     "DEFAULTS",
@@ -28,6 +34,7 @@ __all__ = [
     "lineage",
     "locked_assistant",
     "make_assistant",
+    "may_hide",
     "named_assistant",
     "names_using",
     "remove_assistant",

@@ -61,8 +61,8 @@ def change_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
     _refuse_change_of_status(before, after)
     if after in RESTING:
         _refuse_to_end_service(principal, assistant)
-    if fields.get("visibility", assistant.visibility) != assistant.visibility:
-        _refuse_to_hide(principal, assistant)
+    if fields.get("visibility", assistant.visibility) != assistant.visibility and not may_hide(principal, assistant):
+        raise errors.forbidden(ASSISTANTS_PROMOTE)
     if fields.get("parent_id") is not None:
         _refuse_unfit_parent(principal, assistant, fields["parent_id"])
     changed = update_assistant(principal=principal, assistant_id=assistant_id, **fields)
@@ -80,11 +80,6 @@ def remove_assistant(*, principal: Principal, assistant_id: str) -> None:
     principal.require(ASSISTANTS_WRITE)
     _refuse_to_end_service(principal, locked_assistant(principal=principal, assistant_id=assistant_id))
     delete_assistant(principal=principal, assistant_id=assistant_id)
-
-
-def following(status: str) -> tuple[str, ...]:
-    """What an assistant of this status may become."""
-    return TRANSITIONS[status]
 
 
 def _status_in(fields: dict[str, Any], otherwise: str) -> str:
@@ -113,15 +108,11 @@ def _refuse_to_end_service(principal: Principal, assistant: Assistant) -> None:
         raise errors.forbidden(ASSISTANTS_PROMOTE)
 
 
-def _refuse_to_hide(principal: Principal, assistant: Assistant) -> None:
+def may_hide(principal: Principal, assistant: Assistant) -> bool:
     """Who sees an assistant is said by who made it, and by administrators."""
-    if not (principal.allows(ASSISTANTS_PROMOTE) or is_maker(principal, assistant)):
-        raise errors.forbidden(ASSISTANTS_PROMOTE)
-
-
-def is_maker(principal: Principal, assistant: Assistant) -> bool:
-    is_person = principal.user_id is not None and assistant.created_by_user == principal.user_id
-    return is_person or (principal.key_id is not None and assistant.created_by_key == principal.key_id)
+    is_theirs = principal.user_id is not None and assistant.created_by_user == principal.user_id
+    is_its = principal.key_id is not None and assistant.created_by_key == principal.key_id
+    return is_theirs or is_its or principal.allows(ASSISTANTS_PROMOTE)
 
 
 def _one_lineage_at_a_time(principal: Principal) -> None:

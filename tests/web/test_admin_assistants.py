@@ -22,6 +22,7 @@ from tests.web.conftest import EVIL, EVIL_MARKS
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/assistants/assistant/"
+CAPABILITIES = ["tools", "parallel_tool_calls", "vision"]
 FUNCTION = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -33,7 +34,8 @@ def form(project: Project, **changes: Any) -> dict[str, Any]:
     return {
         "name": "Guide", "description": "", "project": project.pk, "model": "fake", "instructions": "Be brief.",
         "tools": "[]", "temperature": "1.0", "top_p": "1.0", "reasoning_effort": "", "response_format": '"auto"',
-        "metadata": "{}", "retrieval": "auto", "initial-tools": "[]", **changes,
+        "metadata": "{}", "retrieval": "auto", "initial-tools": "[]", "type": "general", "status": "draft",
+        "visibility": "project", "capabilities": CAPABILITIES, "initial-capabilities": CAPABILITIES, **changes,
     }  # fmt: skip
 
 

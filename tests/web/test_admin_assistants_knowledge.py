@@ -94,7 +94,8 @@ def test_a_form_that_was_open_meanwhile_does_not_take_the_tool_away(
     opened = {
         "name": "Renamed", "description": "Knows the way.", "project": project.pk, "model": "fake", "instructions": "",
         "tools": "[]", "initial-tools": "[]", "temperature": "1.0", "top_p": "1.0", "reasoning_effort": "",
-        "response_format": '"auto"', "metadata": "{}", "retrieval": "before",
+        "response_format": '"auto"', "metadata": "{}", "retrieval": "before", "type": "general", "status": "draft",
+        "visibility": "project",
     }  # fmt: skip
     assert 'name="initial-tools"' in client.get(page("change", assistant)).content.decode()
     give(client, assistant, "a.md")
