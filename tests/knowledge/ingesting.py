@@ -15,6 +15,7 @@ from assistants.knowledge import chunking, storage
 from assistants.knowledge.embedding import Space
 from assistants.knowledge.ingestion.worker import IngestionWorker
 from assistants.knowledge.models import Chunk, File, IngestionStatus, MemberVectors, StoreFile, VectorStore
+from assistants.knowledge.parsing import process
 from assistants.knowledge.services import files, members, stores
 from assistants.knowledge.services.filling import NewFile
 from sovereign.accounts.principals import Principal
@@ -68,9 +69,14 @@ def fresh(member: StoreFile) -> StoreFile:
     return StoreFile.objects.get(pk=member.pk)
 
 
-async def read(content: IO[bytes], filename: str, *, maximum: int, overlap: int) -> list[chunking.Chunk]:
+async def read(
+    content: IO[bytes], filename: str, *, maximum: int, overlap: int, meanwhile: process.Meanwhile | None = None
+) -> list[chunking.Chunk]:
     """As ``parsing.process`` reads a text, without a process."""
-    return list(chunking.chunks(content.read().decode(), maximum=maximum, overlap=overlap))
+    found = list(chunking.chunks(content.read().decode(), maximum=maximum, overlap=overlap))
+    if meanwhile is not None:
+        await meanwhile(found)
+    return found
 
 
 def _if_over(member: StoreFile) -> StoreFile | None:

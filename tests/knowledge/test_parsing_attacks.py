@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from assistants.knowledge.chunking import Chunk
 from assistants.knowledge.parsing import archives, forkclient, process, wire
 from assistants.knowledge.parsing.process import SENTENCES, TIME_IS_OVER, ParsingFailed
 from assistants.knowledge.parsing.reasons import Reason
+from assistants.knowledge.retrieval.packing import TooManyWords
 from tests.knowledge import documents
 from tests.knowledge.test_parsing import read
 
@@ -308,10 +310,9 @@ async def test_a_reading_that_is_cancelled_leaves_no_process(take_over: Taking, 
     assert not _runs(_number_in(written))
 
 
-def written(text: bytes, *spans: tuple[int, int, int], chunks: int = 0, size: int = 0) -> bytes:
+def written(text: bytes, *spans: tuple[int, int, int], size: int = 0) -> bytes:
     """:param spans: tokens, first character, and size of each chunk."""
-    header = wire.HEADER.pack(chunks or len(spans), size or len(text))
-    return header + b"".join(wire.SPAN.pack(*span) for span in spans) + text
+    return wire.HEADER.pack(size or len(text)) + text + b"".join(wire.SPAN.pack(*span) for span in spans)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,6 @@ def written(text: bytes, *spans: tuple[int, int, int], chunks: int = 0, size: in
         written(b"ok"),
         written(b"ok", (1, 0, 2), size=3),
         written(b"ok", (1, 0, 2), size=2**32 - 1),
-        written(b"ok", (1, 0, 2), chunks=2**32 - 1),
         written(b"ok", (1, 0, 3)),
         written(b"ok", (1, 2, 2**32 - 1)),
         written(b"x" * 1_000, (10, 0, 1_000)),
@@ -341,6 +341,46 @@ async def test_what_the_reader_writes_is_not_believed(take_over: Taking, output:
     with pytest.raises(ParsingFailed) as failure:
         await read(b"x", "a.txt")
     assert failure.value.message == SENTENCES[Reason.BROKEN]
+
+
+WHOLE_BUT_LATE = """
+import os, time
+os.write(1, {first!r})
+while not os.path.exists({told!r}):
+    time.sleep(0.01)
+os.write(1, {rest!r})
+"""
+
+
+async def test_chunks_are_given_out_while_the_next_are_cut(take_over: Taking, tmp_path: Path) -> None:
+    told, given = tmp_path / "told", []
+    output = written(b"onetwo", (1, 0, 3), (1, 3, 3))
+    cut = len(output) - wire.SPAN.size + 2  # in the middle of the second
+    take_over(WHOLE_BUT_LATE.format(first=output[:cut], rest=output[cut:], told=str(told)))
+
+    async def meanwhile(some: list[Chunk]) -> None:
+        given.append([chunk.text for chunk in some])
+        told.touch()
+
+    with tempfile.TemporaryFile() as file:
+        found = await process.read(file, "a.txt", maximum=800, overlap=0, meanwhile=meanwhile)
+    assert given == [["one"], ["two"]]
+    assert [chunk.text for chunk in found] == ["one", "two"]
+
+
+async def test_who_wants_no_more_chunks_ends_the_process(take_over: Taking, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    output = written(b"one", (1, 0, 3))
+    take_over(f"import os\nos.write(1, {output!r})\n" + WAITING.format(written=str(pid)))
+
+    async def enough(some: list[Chunk]) -> None:
+        while not _number_in(pid):
+            await asyncio.sleep(0.01)
+        raise TooManyWords
+
+    with tempfile.TemporaryFile() as file, pytest.raises(TooManyWords):
+        await process.read(file, "a.txt", maximum=800, overlap=0, meanwhile=enough)
+    assert not _runs(_number_in(pid))
 
 
 async def test_the_reader_cannot_make_more_chunks_than_there_may_be(

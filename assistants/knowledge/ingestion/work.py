@@ -7,7 +7,6 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from assistants.knowledge.ingestion import outcomes
 from assistants.knowledge.ingestion.leases import Lease
 from assistants.knowledge.models import StoreFile
 from assistants.knowledge.parsing import process
-from assistants.knowledge.retrieval.packing import Packed, TooManyWords, pack
+from assistants.knowledge.retrieval.packing import Packing, TooManyWords
 from inference.chat import Attribution, InferenceError
 from sovereign.core.database import DatabaseExecutor
 from sovereign.core.errors import ApiError
@@ -73,9 +72,10 @@ class Ingestion:
         if job is None:
             return  # deleted, or taken by another
         try:
-            chunks = await self._chunks(job)
-            # both before the transaction, in which others cannot write; words first: they may be too many
-            packed = await self._database.run(_packed, job.store_id, chunks)
+            # all of it before the transaction, in which others cannot write; words first: they may be too many
+            packing = Packing(job.store_id)
+            chunks = await self._chunks(job, packing)
+            packed = await self._database.run(packing.packed)
             vectors, space, note = await self._vectors(chunks, job)
         except process.ParsingFailed as failure:
             await self._fail(failure.code, failure.message)
@@ -87,12 +87,22 @@ class Ingestion:
             if await self._database.run(outcomes.complete, self._lease, chunks, packed, vectors, space, note):
                 log.info("file_ingested", member=self._lease.member_id, chunks=len(chunks), space=space)
 
-    async def _chunks(self, job: _Job) -> list[Chunk]:
-        """:raises ParsingFailed: the file gives none. :raises Passing: the machine or the storage is at fault."""
+    async def _chunks(self, job: _Job, packing: Packing) -> list[Chunk]:
+        """Their words are taken apart while the next ones are cut: the reader is a process of its own.
+
+        :raises ParsingFailed: the file gives none. :raises Passing: the machine or the storage is at fault.
+        :raises TooManyWords: see ``packing``.
+        """
+
+        async def pack(some: list[Chunk]) -> None:
+            await self._database.run(packing.add, [chunk.text for chunk in some], [chunk.start for chunk in some])
+
         try:
             with await self._database.run(_content, job.storage_key) as content:
                 await self._tell(FETCHED)
-                return await process.read(content, job.filename, maximum=job.chunk_tokens, overlap=job.overlap_tokens)
+                return await process.read(
+                    content, job.filename, maximum=job.chunk_tokens, overlap=job.overlap_tokens, meanwhile=pack
+                )
         except FileNotFoundError:
             raise process.ParsingFailed(outcomes.SERVER_ERROR, GONE) from None
         except (ApiError, OSError) as error:
@@ -152,10 +162,6 @@ class Ingestion:
 async def embed(texts: list[str], space: embedding.Space, project_id: str) -> np.ndarray:
     """Vectors float32 [texts][width], on the account of the project whose files they are."""
     return await embedding.embed(texts, space, Attribution(project=project_id, purpose=PURPOSE))
-
-
-def _packed(store_id: str, chunks: Sequence[Chunk]) -> Packed:
-    return pack(store_id, [chunk.text for chunk in chunks], [chunk.start for chunk in chunks])
 
 
 def delay(retries: int) -> float:

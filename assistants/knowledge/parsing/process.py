@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import IO, Any
 
 import structlog
@@ -18,7 +19,10 @@ from assistants.knowledge.parsing.reasons import MAXIMUM_CHUNKS, MAXIMUM_TEXT, M
 log = structlog.get_logger(__name__)
 
 TIMEOUT = 300.0  # seconds, on a machine that does other things too
+LOOK = 0.02  # seconds, after which it is looked whether there are more chunks
 SHOWN = 1_000  # bytes at the end of what a parser complains of: in the log only
+
+Meanwhile = Callable[[list[Chunk]], Awaitable[None]]
 
 UNSUPPORTED, INVALID = "unsupported_file", "invalid_file"
 MEGABYTES = MAXIMUM_TEXT // 1024**2
@@ -48,12 +52,16 @@ class ParsingFailed(Exception):
         self.code, self.message = code, message
 
 
-async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) -> list[Chunk]:
+async def read(
+    document: IO[Any], filename: str, *, maximum: int, overlap: int, meanwhile: Meanwhile | None = None
+) -> list[Chunk]:
     """The chunks of a document's text, one or more, without NUL and halves of characters.
 
     :param document: an open file of the system's, read from its beginning.
     :param filename: its extension decides how the document is read.
     :param maximum: tokens of a chunk; ``overlap`` of them at most are the end of the one before.
+    :param meanwhile: is given the chunks, some at a time and in order, while the next are cut; what it raises ends the
+        reading. Only when all is read it is known that the document was sound.
     :raises ParsingFailed: why there is no text.
     :raises OSError: no process can be started, the system ended it (it does when memory is short), or there is no room
         for what it writes: another time, perhaps.
@@ -64,10 +72,10 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
         raise ParsingFailed(UNSUPPORTED, f"Files {what} cannot be searched: their format is not supported.")
     os.lseek(document.fileno(), 0, os.SEEK_SET)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        status = await _run(document, output, errors, extension, maximum, overlap)
+        reading = _Reading(wire.Reading(output.fileno(), maximum), meanwhile)
+        status = await reading.until(_run(document, output, errors, extension, maximum, overlap))
         if status == 0:
-            output.seek(0)
-            return await asyncio.to_thread(_chunks, output, maximum)
+            return reading.chunks
         errors.seek(-min(SHOWN, errors.seek(0, os.SEEK_END)), os.SEEK_END)
         log.info("document_unreadable", extension=extension, status=status, errors=errors.read(SHOWN).decode("latin-1"))
     if status in (Reason.NO_ROOM, -signal.SIGKILL):
@@ -75,12 +83,39 @@ async def read(document: IO[Any], filename: str, *, maximum: int, overlap: int) 
     raise ParsingFailed(INVALID, _sentence(status))
 
 
-def _chunks(output: IO[bytes], maximum: int) -> list[Chunk]:
-    """:raises ParsingFailed: it is not what the reader writes."""
-    try:
-        return wire.read(output, maximum)
-    except ValueError:
-        raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN]) from None
+class _Reading:
+    """Takes chunks as they come."""
+
+    def __init__(self, source: wire.Reading, meanwhile: Meanwhile | None) -> None:
+        self._source, self._meanwhile = source, meanwhile
+        self.chunks: list[Chunk] = []
+
+    async def until(self, process: Coroutine[Any, Any, int | None]) -> int | None:
+        """The exit status, when all chunks are taken; where that fails nothing of the process is left.
+
+        :raises ParsingFailed: what came is not what the reader writes.
+        """
+        running = asyncio.create_task(process)
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=LOOK)
+                await self._take()
+            status = running.result()
+            if status == 0:
+                await self._take()
+                self._source.finish()
+            return status
+        except ValueError:
+            raise ParsingFailed(INVALID, SENTENCES[Reason.BROKEN]) from None
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def _take(self) -> None:
+        some = await asyncio.to_thread(self._source.more)
+        self.chunks += some
+        if some and self._meanwhile is not None:
+            await self._meanwhile(some)
 
 
 def _sentence(status: int | None) -> str:

@@ -1,10 +1,11 @@
 """What a reader writes: the text once, and which parts of it are its chunks, which repeat each other.
 
-``HEADER``, ``SPAN`` for each chunk, and the text in UTF-8.
+``HEADER``, the text in UTF-8, and ``SPAN`` for each chunk as it is cut: who reads it need not wait for the last.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from typing import IO
@@ -18,54 +19,87 @@ from assistants.knowledge.parsing.reasons import (
     Unreadable,
 )
 
-HEADER = struct.Struct("<II")  # how many chunks there are, and how many bytes of text
+PIECE = 4 * 1024**2  # bytes that are read at once
+HEADER = struct.Struct("<I")  # bytes of text
 SPAN = struct.Struct("<III")  # of a chunk: its tokens, its first character, and how many it has
 
 
 def write(target: IO[bytes], text: str, chunks: Iterable[Chunk]) -> None:
     """:raises Unreadable: there are too many chunks, or they repeat too much."""
-    spans, size = [], 0
+    data = text.encode()
+    target.write(HEADER.pack(len(data)))
+    target.write(data)
+    size = 0
     for number, chunk in enumerate(chunks):
         size += len(chunk.text)
         if number == MAXIMUM_CHUNKS:
             raise Unreadable(Reason.TOO_MANY_CHUNKS)
         if size > MAXIMUM_CHUNKED:
             raise Unreadable(Reason.TOO_MUCH_TEXT)
-        spans.append(SPAN.pack(chunk.tokens, chunk.start, len(chunk.text)))
-    data = text.encode()
-    target.write(HEADER.pack(len(spans), len(data)) + b"".join(spans))
-    target.write(data)
+        target.write(SPAN.pack(chunk.tokens, chunk.start, len(chunk.text)))
 
 
-def read(source: IO[bytes], maximum: int) -> list[Chunk]:
-    """What was written, which is not believed: a parser may have been taken over by what it read.
+class Reading:
+    """What was written so far, which is not believed: a parser may have been taken over by what it read.
 
+    :param source: a descriptor of the file, whose place is the writer's and is not moved.
     :param maximum: tokens of a chunk.
-    :raises ValueError: it is not what :func:`write` writes.
     """
-    output = source.read(MAXIMUM_OUTPUT + 1)
-    try:
-        number, size = HEADER.unpack_from(output)
-    except struct.error:
-        raise ValueError("nothing was written") from None
-    begin = HEADER.size + number * SPAN.size
-    if not 0 < number <= MAXIMUM_CHUNKS or len(output) != begin + size:
-        raise ValueError("it is cut off, or too much")
-    text = output[begin:].decode()
-    if "\0" in text:
-        raise ValueError("it is no text that databases take")
-    return list(_chunks(text, SPAN.iter_unpack(output[HEADER.size : begin]), maximum))
 
+    def __init__(self, source: int, maximum: int) -> None:
+        self._source, self._maximum = source, maximum
+        self._read, self._rest = 0, bytearray()
+        self._text: str | None = None
+        self._number = self._begun = self._ended = self._chunked = 0
 
-def _chunks(text: str, spans: Iterable[tuple[int, int, int]], maximum: int) -> Iterator[Chunk]:
-    """Each ends in the text, begins not before the one before it, and ends behind it; together they are not endless."""
-    begun = ended = chunked = 0
-    for tokens, start, size in spans:
-        chunked += size
+    def more(self) -> list[Chunk]:
+        """The chunks that were written since the last call, of which there may be none.
+
+        :raises ValueError: that is not what :func:`write` writes.
+        """
+        while data := os.pread(self._source, min(PIECE, MAXIMUM_OUTPUT + 1 - self._read), self._read):
+            self._read += len(data)
+            self._rest += data
+        if self._read > MAXIMUM_OUTPUT:
+            raise ValueError("it is too much")
+        if self._text is None:
+            self._text = self._whole_text()
+        return [] if self._text is None else [self._chunk(self._text, *span) for span in self._spans()]
+
+    def finish(self) -> None:
+        """:raises ValueError: something is missing at the end."""
+        if self._rest or not self._number:
+            raise ValueError("it is cut off")
+
+    def _whole_text(self) -> str | None:
+        """The text, once it is there to its end."""
+        if len(self._rest) < HEADER.size:
+            return None
+        end = HEADER.size + HEADER.unpack_from(self._rest)[0]
+        if len(self._rest) < end:
+            return None
+        text = self._rest[HEADER.size : end].decode()
+        if "\0" in text:
+            raise ValueError("it is no text that databases take")
+        del self._rest[:end]
+        return text
+
+    def _spans(self) -> Iterator[tuple[int, int, int]]:
+        size = len(self._rest) - len(self._rest) % SPAN.size
+        whole = bytes(self._rest[:size])
+        del self._rest[:size]
+        return SPAN.iter_unpack(whole)
+
+    def _chunk(self, text: str, tokens: int, start: int, size: int) -> Chunk:
+        """Each ends in the text, begins not before the one before it, and ends behind it; all are not endless."""
+        self._number += 1
+        self._chunked += size
         end = start + size
-        if not (0 < tokens <= maximum and 0 < size <= tokens * LONGEST_TOKEN and chunked <= MAXIMUM_CHUNKED):
+        if self._number > MAXIMUM_CHUNKS or self._chunked > MAXIMUM_CHUNKED:
+            raise ValueError("there are too many chunks")
+        if not (0 < tokens <= self._maximum and 0 < size <= tokens * LONGEST_TOKEN):
             raise ValueError("no chunk is so large, or empty")
-        if not (begun <= start and ended < end <= len(text)):
+        if not (self._begun <= start and self._ended < end <= len(text)):
             raise ValueError("chunks are in order")
-        begun, ended = start, end
-        yield Chunk(text[start:end], tokens, start)
+        self._begun, self._ended = start, end
+        return Chunk(text[start:end], tokens, start)

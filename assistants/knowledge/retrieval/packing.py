@@ -44,27 +44,48 @@ class _Numbers(dict[str, int]):
 
 
 def pack(store_id: str, texts: Sequence[str], starts: Sequence[int] | None = None) -> Packed:
-    """The words of a file's chunks.
+    """The words of a file's chunks. The parameters are those of :class:`Packing`.
 
-    :param starts: where each text begins in the one that they were cut of, none before the one before it; they have in
-        common what overlaps. Without them nothing does.
-    :returns: number and data of each word, by number, and how many words each chunk has.
-    :raises TooManyWords: a list of random words, say; seen early, before it takes much time or memory.
+    :raises TooManyWords: a list of random words, say.
     """
-    import numpy as np
+    packing = Packing(store_id)
+    packing.add(texts, starts)
+    return packing.packed()
 
-    numbers = _Numbers()
-    words, places, lengths = [], [], list[int]()
-    for begin in range(0, len(texts), AT_ONCE):
-        group = slice(begin, begin + AT_ONCE)
-        word, place, length = _pack(texts[group], starts and starts[group], numbers)
-        place["position"] += begin
-        words.append(word)
-        places.append(place)
-        lengths += length.tolist()
-    if not numbers:
-        return [], lengths
-    return list(_rows(keys_of(store_id, numbers), np.concatenate(words), np.concatenate(places))), lengths
+
+class Packing:
+    """The words of a file's chunks, which come some at a time."""
+
+    def __init__(self, store_id: str) -> None:
+        self._store_id = store_id
+        self._numbers = _Numbers()
+        self._words: list[np.ndarray] = []
+        self._places: list[np.ndarray] = []
+        self._lengths: list[int] = []
+
+    def add(self, texts: Sequence[str], starts: Sequence[int] | None = None) -> None:
+        """The next chunks.
+
+        :param starts: where each text begins in the one that they were cut of, none before the one before it; they have
+            in common what overlaps. Without them nothing does.
+        :raises TooManyWords: seen early, before it takes much time or memory.
+        """
+        for begin in range(0, len(texts), AT_ONCE):
+            group = slice(begin, begin + AT_ONCE)
+            word, place, length = _pack(texts[group], starts and starts[group], self._numbers)
+            place["position"] += len(self._lengths)
+            self._words.append(word)
+            self._places.append(place)
+            self._lengths += length.tolist()
+
+    def packed(self) -> Packed:
+        """Number and data of each word, by number, and how many words each chunk has."""
+        import numpy as np
+
+        if not self._numbers:
+            return [], self._lengths
+        keys = keys_of(self._store_id, self._numbers)
+        return list(_rows(keys, np.concatenate(self._words), np.concatenate(self._places))), self._lengths
 
 
 def _rows(keys: list[int], words: np.ndarray, places: np.ndarray) -> Iterator[tuple[int, bytes]]:
