@@ -1,0 +1,115 @@
+"""Changes as a page shows them: each line of a unified diff with its sign, and in a changed line the words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from typing import Any
+
+from assistants.differences import Change
+from sovereign.core.visible import visible
+
+LINES = 2_000  # that are shown of one change
+MOST_WORDS = 500  # of a line that is compared by its words
+MOST_PAIRS = 1_000_000  # of words that are compared for a page
+LIKE = 0.3  # of two lines: below it they have nothing in common that is worth marking
+WORD = re.compile(r"\s+|\w+|[^\w\s]")
+KINDS = {"-": "removed", "+": "added", "@": "place", " ": "same"}
+SPOKEN = {"removed": "Removed: ", "added": "Added: ", "place": "", "same": ""}
+LABELS = {"added": "success", "removed": "danger", "changed": "info"}
+Piece = tuple[bool, str]  # whether it changed, and the words
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    :ivar kind: ``removed``, ``added``, ``same`` or ``place`` (between two parts of a text).
+    :ivar spoken: the same for who does not see colours.
+    """
+
+    kind: str
+    spoken: str
+    pieces: list[Piece]
+
+
+def shown(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """For the template, which escapes it."""
+    effort = _Effort()
+    return [_shown(change, effort) for change in changes]
+
+
+class _Effort:
+    """How many pairs of words a page may still compare."""
+
+    def __init__(self) -> None:
+        self.left = MOST_PAIRS
+
+    def allows(self, old: Sequence[str], new: Sequence[str]) -> bool:
+        pairs = len(old) * len(new)
+        if max(len(old), len(new)) > MOST_WORDS or pairs > self.left:
+            return False
+        self.left -= pairs
+        return True
+
+
+def _shown(change: Change, effort: _Effort) -> dict[str, Any]:
+    return {
+        "title": visible(change.title),
+        "kind": change.kind,
+        "label": LABELS[change.kind],
+        "before": _value(change.before),
+        "after": _value(change.after),
+        "lines": list(_lines(change.lines[:LINES], effort)),
+        "left_out": max(len(change.lines) - LINES, 0),
+    }
+
+
+def _value(value: Any) -> str:
+    """Of what has no lines."""
+    if value is None or value in ("", [], {}):
+        return "nothing"
+    return visible(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _lines(lines: Sequence[str], effort: _Effort) -> Iterator[Line]:
+    runs = [(sign, [line[1:] for line in run]) for sign, run in groupby(lines, key=lambda line: line[:1])]
+    place = 0
+    while place < len(runs):
+        sign, texts = runs[place]
+        if sign == "-" and place + 1 < len(runs) and runs[place + 1][0] == "+":
+            yield from _replaced(texts, runs[place + 1][1], effort)
+            place += 1
+        else:
+            kind = KINDS[sign]
+            yield from (_line(kind, [(False, "…" if kind == "place" else text)]) for text in texts)
+        place += 1
+
+
+def _replaced(old: Sequence[str], new: Sequence[str], effort: _Effort) -> Iterator[Line]:
+    """First all that went, then all that came; of lines that are alike, the words that differ are marked."""
+    marked = [_words(a, b, effort) for a, b in zip(old, new, strict=False)]
+    for kind, texts, side in (("removed", old, 0), ("added", new, 1)):
+        for text, pair in zip_longest(texts, marked[: len(texts)]):
+            yield _line(kind, [(False, text)] if pair is None else pair[side])
+
+
+def _words(old: str, new: str, effort: _Effort) -> tuple[list[Piece], list[Piece]] | None:
+    a, b = WORD.findall(old), WORD.findall(new)
+    if not effort.allows(a, b):
+        return None
+    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
+    if matcher.ratio() < LIKE:
+        return None
+    removed: list[Piece] = []
+    added: list[Piece] = []
+    for what, a_from, a_to, b_from, b_to in matcher.get_opcodes():
+        removed.append((what != "equal", "".join(a[a_from:a_to])))
+        added.append((what != "equal", "".join(b[b_from:b_to])))
+    return removed, added
+
+
+def _line(kind: str, pieces: Sequence[Piece]) -> Line:
+    return Line(kind, SPOKEN[kind], [(is_changed, visible(text)) for is_changed, text in pieces if text])
