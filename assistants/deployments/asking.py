@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any
 
 from django.db import transaction
 
+from assistants import snapshots
 from assistants.deployments import activation, canaries, checklist, rights
 from assistants.deployments.checks import Verdict
 from assistants.kinds import Environment
@@ -112,18 +112,30 @@ def validate(
 ) -> tuple[AssistantVersion, checklist.Findings]:
     """What the checks say of a version before anybody deploys it. Nothing is begun: what has to be tried is pending.
 
-    :param version: its id or number; without it the newest.
-    :raises ApiError: 404, also where there is no version.
+    :param version: its id or number; without it the draft, as :func:`deploy` would publish it.
+    :returns: the version, which has no row where the draft is none yet.
+    :raises ApiError: 404.
     """
     assistant = get_assistant(principal=principal, assistant_id=assistant_id)
-    if version is not None:
-        chosen = versions.get_version(principal=principal, assistant_id=assistant.id, version=version)
-    elif (newest := versions.newest_version(assistant)) is not None:
-        chosen = newest
+    if version is None:
+        chosen = _of_draft(assistant)
     else:
-        message = f"No version of the assistant '{assistant.id}' has been published."
-        raise ApiError(message, status=HTTPStatus.NOT_FOUND, param="version")
+        chosen = versions.get_version(principal=principal, assistant_id=assistant.id, version=version)
     return chosen, checklist.look(_row(principal, assistant, chosen, environment, Wish()))
+
+
+def _of_draft(assistant: Assistant) -> AssistantVersion:
+    """The newest version, if the draft is still that; else the one that would come after it."""
+    newest = versions.newest_version(assistant)
+    content = snapshots.take_for_version(assistant)
+    if newest is not None and newest.digest == content.digest():
+        return newest
+    return AssistantVersion(
+        project_id=assistant.project_id,
+        assistant=assistant,
+        number=newest.number + 1 if newest is not None else 1,
+        content=content.as_json(),
+    )
 
 
 def _version(principal: Principal, assistant: Assistant, version: str | None) -> AssistantVersion:

@@ -11,10 +11,13 @@ from typing import Any
 from assistants.catalog import entries
 from assistants.catalog.models import Function, McpServer
 from assistants.deployments.checks import EVERYWHERE, Check, Finding, failed, passed, pending, register
+from assistants.kinds import Capability
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.services import stores
-from assistants.models import Deployment
+from assistants.models import Deployment, PromptLink, Retrieval
+from assistants.prompting import PlacedPrompt
 from assistants.prompts import template
+from assistants.services.links import WHOLE
 from assistants.snapshots import Content
 from inference import gateway
 from sovereign.core.errors import ApiError
@@ -61,7 +64,7 @@ class ToolsResolvable(ContentCheck):
 
     def find(self, content: Content, project_id: str) -> Finding:
         problems = [*_unavailable_tools(content), *_missing_functions(content, project_id)]
-        problems += _problems_of_servers(content, project_id)
+        problems += [*_problems_of_servers(content, project_id), *_unable_model(content, project_id)]
         if problems:
             return failed(self, _listed(problems), "Put them right, or take them from the assistant and publish again.")
         number = len(content.tools) + len(content.library_tools) + len(content.server_tools)
@@ -104,6 +107,16 @@ def _problem_of_server(server: McpServer | None, entry: dict[str, Any]) -> str:
     return "" if offered else f"No tool of the MCP server '{server.label}' is allowed."
 
 
+def _unable_model(content: Content, project_id: str) -> Iterator[str]:
+    """Files can be searched before a model is asked; all other tools are called by it."""
+    called = [tool for tool in content.tools if tool["type"] != "file_search" or content.retrieval == Retrieval.TOOL]
+    if Capability.TOOLS not in content.capabilities or not [*called, *content.library_tools, *content.server_tools]:
+        return
+    answer = gateway.availability(content.model, project_id=project_id)
+    if answer.ready and not answer.capabilities.tools:
+        yield f"The model '{content.model}' calls no tools."
+
+
 class KnowledgeIngested(ContentCheck):
     name = "knowledge"
     title = "Its knowledge can be searched"
@@ -144,16 +157,28 @@ class PromptsSound(ContentCheck):
     title = "The prompts can be filled in"
 
     def find(self, content: Content, project_id: str) -> Finding:
-        problems = []
+        problems = [*_uneven_weights(content.prompts)]
         for prompt in content.prompts:
             try:
                 template.check(prompt.template, prompt.variables)
             except ApiError as refused:
                 problems.append(f"'{prompt.prompt_name}', version {prompt.number}: {refused.message}")
         if problems:
-            return failed(self, _listed(problems), "Link a version of the prompt that is right, and publish again.")
+            return failed(self, _listed(problems), "Put the links of its prompts right, and publish again.")
         number = len(content.prompts)
         return passed(self, f"{number} of {number} can be filled in." if number else "It has none.")
+
+
+def _uneven_weights(prompts: Sequence[PlacedPrompt]) -> Iterator[str]:
+    """Of those that share the threads among them: see ``services.links.refuse_uneven_weights``."""
+    groups: dict[tuple[str, int], list[int | None]] = {}
+    for prompt in prompts:
+        if prompt.kind != PromptLink.Kind.SECONDARY:
+            groups.setdefault((prompt.kind, prompt.priority), []).append(prompt.weight)
+    for (kind, priority), weights in groups.items():
+        total = sum(weight or 0 for weight in weights)
+        if total > WHOLE or (None not in weights and total != WHOLE):
+            yield f"The weights of the {kind} prompts with priority {priority} are {total} together, and not {WHOLE}."
 
 
 def _files(members: Sequence[StoreFile]) -> str:

@@ -81,11 +81,16 @@ def render_version(version: AssistantVersion) -> dict[str, Any]:
     return {"id": version.id, "number": version.number}
 
 
+def _validated(version: AssistantVersion) -> dict[str, Any]:
+    """One that is only thought of has no id."""
+    return {"id": None if version._state.adding else version.id, "number": version.number}
+
+
 def render_validation(version: AssistantVersion, environment: str, findings: Findings) -> dict[str, Any]:
     return {
         "object": "assistant.validation",
         "assistant_id": version.assistant_id,
-        "version": render_version(version),
+        "version": _validated(version),
         "environment": environment,
         "verdict": verdict_of(findings),
         "checks": findings,

@@ -227,11 +227,27 @@ def test_another_project_finds_nothing(assistant: Assistant, analyst: Principal,
 
 
 def test_validating_tells_without_beginning(assistant: Assistant, analyst: Principal, trial: Trial) -> None:
-    none = refused(lambda: deployments.validate(principal=analyst, assistant_id=assistant.id, environment="staging"))
-    assert none.status == 404
-    deployed(analyst, assistant, "One.")
-    version, findings = deployments.validate(principal=analyst, assistant_id=assistant.id, environment="production")
-    assert version.number == 1
+    validate = partial(deployments.validate, principal=analyst, assistant_id=assistant.id, environment="production")
+    version, findings = validate()
+    assert (version.number, findings[-1]["verdict"]) == (1, "pending")
+    assert not AssistantVersion.objects.exists()
+    made = deployed(analyst, assistant, "One.")
+    version, findings = validate()
+    assert version == made.version
     assert [finding["verdict"] for finding in findings] == ["passed"] * 4 + ["pending"]
+    change(analyst, assistant, "Two.")
+    assert (validate()[0].number, validate(version="1")[0]) == (2, made.version)
+    assert refused(lambda: validate(version="2")).status == 404
     assert trial.begun == []
-    assert Deployment.objects.count() == 1
+    assert Deployment.objects.count() == AssistantVersion.objects.count() == 1
+
+
+def test_what_a_constraint_refuses_is_a_conflict(
+    assistant: Assistant, analyst: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the lock of the assistant's row there is the table itself."""
+    first = deployed(analyst, assistant, "One.")
+    monkeypatch.setattr("assistants.deployments.activation.active_in", lambda *_: None)
+    refusal = refused(lambda: deployed(analyst, assistant, "Two."))
+    assert (refusal.status, refusal.code) == (409, "deployment_conflict")
+    assert list(Deployment.objects.all()) == [first]

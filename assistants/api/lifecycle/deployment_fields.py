@@ -82,7 +82,7 @@ class RollBackRequest(StrictSerializer):
 
 
 class ValidateRequest(StrictSerializer):
-    """A version, by id or number (without it: the newest), and where it would be deployed."""
+    """A version, by id or number (without it: the draft), and where it would be deployed."""
 
     environment = EnvironmentField()
     version = StrictString(max_length=ID_LENGTH, min_length=1, required=False, allow_null=True)
@@ -135,6 +135,13 @@ class VersionReference(serializers.Serializer):
     """A version of the assistant."""
 
     id = serializers.CharField()
+    number = serializers.IntegerField()
+
+
+class ValidatedVersion(serializers.Serializer):
+    """A version of the assistant; the draft has no id before it is published."""
+
+    id = serializers.CharField(allow_null=True)
     number = serializers.IntegerField()
 
 
@@ -205,7 +212,7 @@ class ValidationObject(serializers.Serializer):
 
     object = serializers.ChoiceField(choices=["assistant.validation"])
     assistant_id = serializers.CharField()
-    version = VersionReference()
+    version = ValidatedVersion()
     environment = serializers.ChoiceField(choices=Environment.values)
     verdict = serializers.ChoiceField(choices=Verdict.values)
     checks = FindingObject(many=True)

@@ -130,7 +130,8 @@ class ValidateView(LifecycleView):
     def post(self, request: Request, assistant_id: str) -> Response:
         """Check a version without deploying it.
 
-        What has to be tried first, like a conversation, is `pending`: that begins when the version is deployed.
+        Without `version` it is the draft, which is not published by that. What has to be tried, like a first
+        conversation, is `pending`: that begins when the version is deployed.
         """
         body = self.body()
         version, findings = deployments.validate(principal=principal_of(request), assistant_id=assistant_id, **body)
