@@ -196,8 +196,8 @@ def test_a_new_assistant_of_the_only_project_has_its_tools_at_once(
     data = {
         "name": "Guide", "description": "", "project": project.pk, "model": "fake", "instructions": "", "tools": "[]",
         "temperature": "1.0", "top_p": "1.0", "reasoning_effort": "", "response_format": '"auto"', "metadata": "{}",
-        "retrieval": "auto", "built_in": ["current_time"], "functions": [function.pk], "type": "general", "status": "draft",
-        "visibility": "project",
+        "retrieval": "auto", "built_in": ["current_time"], "functions": [function.pk], "type": "general",
+        "status": "draft", "visibility": "project",
     }  # fmt: skip
     assert client.post(reverse("admin:assistants_assistant_add"), data).status_code == 302
     made = Assistant.objects.get()
