@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from assistants import services as assistants
 from assistants.models import Assistant, AssistantVersion
 from assistants.services import versions
+from inference import gateway
 from inference.chat import InferenceError
 from runs.evaluations import chores, services
 from runs.evaluations.models import EvaluationResult, EvaluationRun, EvaluationSet
@@ -66,7 +67,11 @@ async def test_a_set_is_run_against_the_draft_and_each_case_is_checked(
 
 
 async def test_what_fails_and_what_cannot_be_tried_is_told_apart(
-    model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]
+    model: Model,
+    principal: Principal,
+    evaluation: EvaluationSet,
+    add_case: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for question in ("Right?", "Wrong?", "Broken?"):
         await sync_to_async(add_case)(question)
@@ -81,10 +86,7 @@ async def test_what_fails_and_what_cannot_be_tried_is_told_apart(
                 raise InferenceError("The engine broke.")
         yield end()
 
-    model.stream = stream  # type: ignore[method-assign]
-    from inference import gateway
-
-    gateway.stream = stream  # type: ignore[assignment]  # the fixture's patch takes it back
+    monkeypatch.setattr(gateway, "stream", stream)
     begun = await start(principal, evaluation)
     async with working():
         done = await over(begun)

@@ -50,7 +50,7 @@ class CaseForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if (asked := _only_question(self.instance.messages)) is not None and "input" in self.fields:
-            self.initial |= {"input": asked, "messages": None}
+            self.initial["input"], self.initial["messages"] = asked, None
 
     def clean(self) -> dict[str, Any]:
         """The case as the API would take it; what it refuses is said at its field."""
@@ -92,6 +92,9 @@ class EvaluationCaseAdmin(EvaluationPages):
         (None, {"fields": (("name", "set"), "input", "messages", "reference", "checks", "variables")}),
         ("About", {"classes": ("collapse",), "fields": (("id", "source_run_id"), ("created_at", "updated_at"))}),
     )
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False  # cases are reached from their evaluation
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
