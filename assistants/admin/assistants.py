@@ -7,19 +7,24 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from rest_framework.exceptions import ValidationError as Refusal
-from unfold.decorators import action
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistants import services
 from assistants.admin.knowledge import KnowledgeOnPage
+from assistants.admin.life import LIFE, LIMITS, TRAITS, LifeOnForm
+from assistants.admin.starting import StartingOnPage
 from assistants.admin.tools import SECTION, ToolsOnForm
-from assistants.api.serializers import AssistantRequest
-from assistants.models import Assistant, auto
+from assistants.admin.versions import VersionsOnPage
+from assistants.admin.visible import visible_assistants
+from assistants.api.lifecycle.serializers import WholeAssistantRequest
+from assistants.models import Assistant, LifeStatus, auto
 from inference import gateway
 from sovereign.accounts.admin.base import projects_allowing
 from sovereign.accounts.admin.fields import PrettyJSONField
@@ -39,12 +44,20 @@ FIELDS = (
     "reasoning_effort",
     "response_format",
     "metadata",
+    *TRAITS,
 )
-SAVED = (*FIELDS, "retrieval", "functions", "offered_over_mcp")  # the last are our own, and unknown to the API
+SAVED = (*FIELDS, "retrieval", "functions", "offered_over_mcp")
 KEPT = (*SAVED, "server_tools")  # for which there is more than one field
+#: the colour of each status, as the theme names it
+LABELS = {
+    str(LifeStatus.DRAFT.label): "info",
+    str(LifeStatus.ACTIVE.label): "success",
+    "Inactive": "warning",
+    "Archived": "danger",
+}
 
 
-class AssistantForm(ToolsOnForm):
+class AssistantForm(LifeOnForm, ToolsOnForm):
     projects: Sequence[str | None] = (None,)  # whose models may be chosen; ``None`` for everybody's
 
     model = forms.CharField(
@@ -65,7 +78,13 @@ class AssistantForm(ToolsOnForm):
     class Meta:
         model = Assistant
         fields = (*SAVED, "project")
-        labels = {"retrieval": "How it searches", "offered_over_mcp": "A tool of MCP clients"}
+        labels = {
+            "retrieval": "How it searches",
+            "offered_over_mcp": "A tool of MCP clients",
+            "context_memory_size": "Memory, in messages",
+            "default_max_tokens": "Tokens of an answer",
+            "visibility": "Who sees it",
+        }
         help_texts = {
             "instructions": "Who the assistant is and how it answers. Every conversation begins with it.",
             "description": "One sentence for the people who choose an assistant.",
@@ -83,12 +102,12 @@ class AssistantForm(ToolsOnForm):
             self.initial["model"] = initial
 
     def clean(self) -> dict[str, Any]:
-        """Ask the serializer of ``/v1/assistants``; what it makes of the values is what is saved."""
+        """Ask the serializer of our own API; what it makes of the values is what is saved."""
         cleaned: dict[str, Any] = super().clean() or {}
         self._check_model(cleaned)
         data = {name: cleaned[name] if cleaned[name] != "" else None for name in FIELDS if name in cleaned}
         try:
-            body = AssistantRequest(data=data, partial=True)
+            body = WholeAssistantRequest(data=data, partial=True)
             body.is_valid(raise_exception=True)
         except Refusal as refusal:
             details = refusal.detail if isinstance(refusal.detail, dict) else {}
@@ -130,26 +149,29 @@ def _described(name: str, entry: gateway.ModelEntry) -> str:
 
 
 @admin.register(Assistant)
-class AssistantAdmin(KnowledgeOnPage):
+class AssistantAdmin(StartingOnPage, VersionsOnPage, KnowledgeOnPage):
     form = AssistantForm
     view_scope = ASSISTANTS_READ
     add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
-    list_display = ("name_shown", "model", "description_shown", "project", "changed", "links")
-    list_filter = ("project", "model")
+    list_display = ("name_shown", "status_shown", "model", "description_shown", "project", "changed", "links")
+    list_filter = ("project", "status", "type", "visibility", "model")
     list_select_related = ("project",)
     search_fields = ("name", "id", "description", "model")
     search_help_text = "Name, id, description or model"
     ordering = ("-updated_at", "-id")
-    readonly_fields = ("id", "created_at", "updated_at")
-    actions_detail = ("try_it", "its_runs")
+    readonly_fields = ("id", "made_from", "created_at", "updated_at")
+    actions_list = ("from_template",)
+    actions_detail = ("try_it", "its_versions", "clone", "its_runs")
     warn_unsaved_form = True
     fieldsets = (
-        (None, {"fields": ("name", "description", "project", "model", "instructions")}),
+        (None, {"fields": ("name", "description", "project", "model", "instructions", "personality")}),
+        ("Life", {"fields": (LIFE[:-1], *LIFE[-1:])}),
         (None, {"classes": ("knowledge",), "fields": ("retrieval",)}),
         ("Tools", {"classes": ("tools",), "fields": SECTION}),
+        ("What it may do, and how much", {"fields": ("capabilities", LIMITS)}),
         ("Sampling", {"fields": (("temperature", "top_p"), "reasoning_effort")}),
         ("More", {"classes": ("collapse",), "fields": ("response_format", "metadata")}),
-        ("About", {"classes": ("collapse",), "fields": ("id", "created_at", "updated_at")}),
+        ("About", {"classes": ("collapse",), "fields": ("id", "made_from", "created_at", "updated_at")}),
     )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -157,7 +179,11 @@ class AssistantAdmin(KnowledgeOnPage):
         form = super().get_form(request, obj, change, **kwargs)
         form.projects = (obj.project_id,) if obj is not None else self._projects_for_new(request)
         form.catalog_project = _only_one(form.projects)
+        form.may_hide = obj is None or services.may_hide(self.principal_for(request, obj), obj)
         return form
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return visible_assistants(request, super().get_queryset(request))
 
     def _projects_for_new(self, request: HttpRequest) -> Sequence[str | None]:
         allowed = projects_allowing(request, self.add_scope)
@@ -169,6 +195,17 @@ class AssistantAdmin(KnowledgeOnPage):
     @admin.display(description="name", ordering="name")
     def name_shown(self, assistant: Assistant) -> str:
         return str(assistant)
+
+    @display(description="status", label=LABELS, ordering="status")
+    def status_shown(self, assistant: Assistant) -> str:
+        return str(assistant.get_status_display()).partition(":")[0]
+
+    @admin.display(description="made from")
+    def made_from(self, assistant: Assistant) -> str:
+        if assistant.parent_id is None:
+            return "–"
+        address = reverse("admin:assistants_assistant_change", args=[quote(assistant.parent_id)])
+        return format_html('<a class="sv-link" href="{}">{}</a>', address, assistant.parent_id)
 
     @admin.display(description="description")
     def description_shown(self, assistant: Assistant) -> str:
@@ -204,13 +241,13 @@ class AssistantAdmin(KnowledgeOnPage):
         names = form.changed_fields() if change else KEPT
         fields = {name: form.cleaned_data[name] for name in names if name in KEPT}
         if change:
-            services.update_assistant(principal=principal, assistant_id=obj.pk, **fields)
+            services.change_assistant(principal=principal, assistant_id=obj.pk, **fields)
         else:
-            obj.pk = services.create_assistant(principal=principal, **fields).pk
+            obj.pk = services.make_assistant(principal=principal, **fields).pk
         obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Assistant) -> None:
-        services.delete_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)
+        services.remove_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)
 
 
 def _only_one(projects: Sequence[str | None]) -> str | None:
