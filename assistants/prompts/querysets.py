@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q, TextField
+from django.db.models import OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Cast
 
 if TYPE_CHECKING:
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 class PromptQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> PromptQuerySet:
         return self.filter(project_id=principal.project_id)
+
+    def with_newest_number(self) -> PromptQuerySet:
+        """Each with ``newest_number``, its newest version's."""
+        versions = self.model._meta.get_field("versions").related_model.objects.filter(prompt=OuterRef("pk"))
+        return self.annotate(newest_number=Subquery(versions.order_by("-number").values("number")[:1]))
 
     def tagged(self, tag: str) -> PromptQuerySet:
         """Those that have a tag, in capitals or not."""

@@ -17,7 +17,15 @@ from sovereign.web import engines
 
 RUNS_SHOWN = 10
 GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("Work", {"assistants.assistant": "smart_toy", "threads.thread": "forum", "runs.run": "timeline"}),
+    (
+        "Work",
+        {
+            "assistants.assistant": "smart_toy",
+            "prompts.prompt": "edit_note",
+            "threads.thread": "forum",
+            "runs.run": "timeline",
+        },
+    ),
     (
         "Evaluations",
         {"evaluations.evaluationset": "checklist", "evaluations.evaluationrun": "speed"},

@@ -48,6 +48,40 @@ def preview(*, template: str, variables: Sequence[dict[str, Any]], values: Mappi
     )
 
 
+def tried(template: str, declared: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page shows beside a text that is being written.
+
+    :returns: ``{"text", "unused"}``, or ``{"field", "message", "unknown"}`` with all names that nobody has declared.
+        What is required and not given is told by a sample.
+    """
+    unknown: list[str] = []
+    try:
+        variables = declarations.checked(declared)
+        named = language.names(template)
+        unknown = sorted(named - {variable["name"] for variable in variables} - BUILT_IN.keys())
+        known = {variable["name"] for variable in variables} | BUILT_IN.keys()
+        shown = preview(
+            template=template,
+            variables=variables,
+            values={name: value for name, value in {**values, **samples(variables, values)}.items() if name in known},
+        )
+    except ApiError as error:
+        return {"field": (error.param or "").partition("[")[0], "message": error.message, "unknown": unknown}
+    return {"text": shown.text, "unused": shown.unused}
+
+
+def samples(variables: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Something for each variable that is required and for which nothing is given."""
+    lacking = declarations.missing(variables, values)
+    return {variable["name"]: _sample_of(variable) for variable in variables if variable["name"] in lacking}
+
+
+def _sample_of(variable: Mapping[str, Any]) -> Any:
+    name = f"{{{variable['name']}}}"
+    by_type = {"number": 1, "integer": 1, "boolean": True, "list": [f"{name} 1", f"{name} 2"]}
+    return variable["choices"][0] if variable["type"] == "choice" else by_type.get(variable["type"], name)
+
+
 def _sample(name: str, value: Any) -> str:
     if not declarations.is_given(value):
         return f"{{{name}}}"
