@@ -28,6 +28,7 @@ from assistants.prompting import PlacedPrompt
 from assistants.snapshots import Content
 from inference import gateway
 from inference.chat import Availability, Capabilities
+from inference.models import RegisteredModel
 from sovereign.accounts.models import Project
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import now
@@ -61,6 +62,12 @@ def test_the_model(find: Finder, served: SimpleNamespace) -> None:
     assert is_failed(find(check, model="unheard-of"), "unheard-of", "does not exist")
     served.ready = False
     assert is_failed(find(check), "No engine serves it.")
+
+
+def test_a_model_that_no_engine_serves(project: Project) -> None:
+    """The gateway as it is: it knows the name, and nobody who answers to it."""
+    RegisteredModel.objects.create(name="tiny", created_at=now())
+    assert is_failed(ModelReachable().find(Content(model="tiny"), project.id), "tiny")
 
 
 # --------------------------------------------------------------------------------------------- tools

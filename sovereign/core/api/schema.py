@@ -41,6 +41,8 @@ _TAG_OF_FIRST = {
     "files": "Files",
     "uploads": "Files",
 } | dict.fromkeys(("completions", "embeddings", "moderations"), "Texts")
+_OF_DEPLOYMENTS = "deploy promote rollback validate scale deployments deployment-status status environments"
+_TAG_OF |= dict.fromkeys(_OF_DEPLOYMENTS.split(), "Deployments")
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
 IDENTIFIERS = {
@@ -54,6 +56,8 @@ IDENTIFIERS = {
     "file_id": "The file's id.",
     "batch_id": "The batch's id.",
     "upload_id": "The upload's id.",
+    "deployment_id": "The deployment's id.",
+    "environment": "The environment's name.",
     "model": "The model's name; it may have slashes.",
 }
 BETA = OpenApiParameter(
