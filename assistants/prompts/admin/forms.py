@@ -104,7 +104,9 @@ class PromptForm(forms.ModelForm):
         newest, seen = self.newest, cleaned.get("expected_version")
         if newest is None or seen in (None, newest.number) or not self.has_new_wording:
             return
-        self.data = {**self.data, self.add_prefix("expected_version"): str(newest.number)}
+        data: Any = copy(self.data)
+        data[self.add_prefix("expected_version")] = str(newest.number)
+        self.data = data
         self.add_error(
             "template",
             f"Version {newest.number} was added meanwhile. Your text stands here as you typed it: compare it with that "
