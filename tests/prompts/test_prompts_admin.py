@@ -154,12 +154,9 @@ def test_who_saves_second_gets_the_text_back_and_may_save_again(
     assert (newest.number, newest.template) == (4, "Mine: {{ company }}")
 
 
-def test_a_name_that_is_taken_is_told_and_audited(client: Client, desk: Prompt, project: Project) -> None:
+def test_a_name_that_is_taken_is_told(client: Client, desk: Prompt, project: Project) -> None:
     answer = client.post(page("add"), filled_in(project))
-    if answer.status_code == 302:
-        assert "There is a prompt 'Desk' already" in told(answer)
-    else:
-        assert "already" in str(answer.context["adminform"].form.errors)
+    assert "already" in str(answer.context["adminform"].form.errors)
     assert Prompt.objects.count() == 1
 
 
