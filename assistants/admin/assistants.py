@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from assistants import services
 from assistants.admin.knowledge import KnowledgeOnPage
 from assistants.admin.life import LIFE, LIMITS, TRAITS, LifeOnForm
+from assistants.admin.prompts import PromptsOnPage
 from assistants.admin.starting import StartingOnPage
 from assistants.admin.tools import SECTION, ToolsOnForm
 from assistants.admin.versions import VersionsOnPage
@@ -149,7 +150,7 @@ def _described(name: str, entry: gateway.ModelEntry) -> str:
 
 
 @admin.register(Assistant)
-class AssistantAdmin(StartingOnPage, VersionsOnPage, KnowledgeOnPage):
+class AssistantAdmin(StartingOnPage, PromptsOnPage, VersionsOnPage, KnowledgeOnPage):
     form = AssistantForm
     view_scope = ASSISTANTS_READ
     add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
@@ -161,7 +162,7 @@ class AssistantAdmin(StartingOnPage, VersionsOnPage, KnowledgeOnPage):
     ordering = ("-updated_at", "-id")
     readonly_fields = ("id", "made_from", "created_at", "updated_at")
     actions_list = ("from_template",)
-    actions_detail = ("try_it", "its_versions", "clone", "its_runs")
+    actions_detail = ("try_it", "its_prompts", "its_versions", "clone", "its_runs")
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions", "personality")}),
