@@ -16,6 +16,8 @@ NO_GATE = "No evaluation stands before this environment."
 CANCELLED = "The run of the evaluation '{}' was cancelled."
 CHANGED = "The cases of the evaluation '{}' have changed meanwhile."
 AGAIN = "Deploy the version again: the evaluation is run anew."
+MEND = "See which fail in the evaluation's run {}, and publish a version that is better."
+RETRY = "See why in the evaluation's run {}, and run the evaluation again when that is mended."
 EMPTY = "The evaluation '{}' stands before {} and has no cases."
 FILL = "Add cases to it, or take it away as a gate."
 
@@ -61,7 +63,7 @@ class EvaluationGate:
         if rate >= wanted:
             return passed(self, f"{told}.")
         more = f" {run.errored} could not be tried." if run.errored else ""
-        return failed(self, f"{told}.{more}", f"See which fail in the evaluation's run {run.id}, and publish again.")
+        return failed(self, f"{told}.{more}", (RETRY if run.errored else MEND).format(run.id))
 
     def _without_run(self, owner: EvaluationSet, deployment: Deployment) -> Finding:
         if not owner.cases.exists():
