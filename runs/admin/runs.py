@@ -18,6 +18,7 @@ from assistants.models import Assistant
 from runs.admin.cases import MakesCases
 from runs.admin.consent import Consent, WaitsFilter, requests_of, waits_for
 from runs.admin.inspection import inspection, seconds
+from runs.admin.origins import EnvironmentFilter, Origins, PromptFilter, RatingFilter, origin
 from runs.models import Run
 from runs.services import control
 from runs.states import Status
@@ -35,27 +36,40 @@ LABELS = {
     Status.EXPIRED.label: "danger",
 }
 SHOWN = (
-    "status_shown", "why", "assistant", "its_thread", "model", "project", "timing", "tokens", "begun_by", "id",
-    "created_at", "started_at", "expires_at", "lease", "metadata",
+    "status_shown", "why", "assistant", "its_thread", "its_version", "its_environment", "its_deployment", "model",
+    "project", "timing", "tokens", "begun_by", "priority", "id", "created_at", "started_at", "expires_at", "lease",
+    "metadata",
 )  # fmt: skip
+LOOKED_UP = ("assistant_id", "thread", "version_id", "deployment_id")  # what addresses of the list may name
 
 
 @admin.register(Run)
-class RunAdmin(Consent, MakesCases):
+class RunAdmin(Origins, Consent, MakesCases):
     view_scope = CONVERSATIONS_READ
-    list_display = ("begun", "status_shown", "assistant", "its_thread", "model", "timing", "tokens")
-    list_filter = ("status", WaitsFilter, "project", "model")
+    list_display = (
+        "begun", "status_shown", "assistant", "its_version", "its_environment", "its_thread", "model", "timing",
+        "tokens",
+    )  # fmt: skip
+    list_filter = ("status", WaitsFilter, EnvironmentFilter, RatingFilter, "project", "model", PromptFilter)
     list_select_related = ("thread", "project", "configuration")
-    search_fields = ("=id", "=thread__id", "=assistant_id", "thread__title", "model")
-    search_help_text = "Id of a run, thread or assistant, title or model"
+    search_fields = ("=id", "=thread__id", "=assistant_id", "=version_id", "=deployment_id", "thread__title", "model")
+    search_help_text = "Id of a run, thread, assistant, version or deployment, title or model"
     ordering = ("-created_at", "-id")
     show_full_result_count = False
     actions = ("cancel", "make_cases")
     fieldsets = (
-        (None, {"fields": (("status_shown", "timing"), "why", ("assistant", "its_thread"), ("model", "tokens"))}),
+        (None, {
+            "fields": (
+                ("status_shown", "timing"), "why", ("assistant", "its_thread"), ("its_version", "its_environment"),
+                "its_deployment", ("model", "tokens"),
+            ),
+        }),
         ("More", {
             "classes": ("collapse",),
-            "fields": ("id", "project", "begun_by", ("created_at", "started_at", "expires_at"), "lease", "metadata"),
+            "fields": (
+                "id", "project", ("begun_by", "priority"), ("created_at", "started_at", "expires_at"), "lease",
+                "metadata",
+            ),
         }),
     )  # fmt: skip
     readonly_fields = SHOWN
@@ -67,7 +81,7 @@ class RunAdmin(Consent, MakesCases):
         return super().get_queryset(request).annotate(assistant_name=Subquery(name))
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        return lookup in ("assistant_id", "thread") or bool(super().lookup_allowed(lookup, value, request))
+        return lookup in LOOKED_UP or bool(super().lookup_allowed(lookup, value, request))
 
     @staticmethod
     def label_of(run: Run) -> str:
@@ -127,7 +141,8 @@ class RunAdmin(Consent, MakesCases):
             # the tool calls of another person's chat are part of what they said
             note_reading(principal=self.principal_for(request, run), thread=run.thread)
             may_answer = self.allowed(request, RUNS_WRITE, run)
-            context |= {"run": run, "requests": requests_of(run), "may_answer": may_answer, **inspection(run)}
+            context |= {"run": run, "requests": requests_of(run), "may_answer": may_answer}
+            context |= {**inspection(run), **origin(request, run)}
             context |= self.case_choices(request, run)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
