@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from assistants.models import Assistant, AssistantVersion, LifeStatus
+from assistants.prompts import services as prompts
 from assistants.resolution import resolve
-from assistants.services import versions
+from assistants.services import links, versions
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core.errors import ApiError
 from tests.assistants.conftest import Change, Publish
 
@@ -88,3 +94,54 @@ def test_a_version_is_never_changed(publish: Publish) -> None:
     version.notes = "Other"
     with pytest.raises(TypeError):
         version.save()
+
+
+@pytest.mark.parametrize("weights", [(30, 30), (30, 60)])
+def test_weights_that_do_not_add_up_are_not_published(
+    weights: tuple[int, int], analyst: Principal, assistant: Assistant, publish: Publish
+) -> None:
+    for number, weight in enumerate(weights):
+        prompt = prompts.create_prompt(principal=analyst, name=f"Prompt {number}", template="Be kind.")
+        links.link_prompt(principal=analyst, assistant_id=assistant.id, prompt_id=prompt.id, weight=weight)
+    for attempt in (publish, lambda: versions.version_of_draft(principal=analyst, assistant=assistant)):
+        with pytest.raises(ApiError) as refused:
+            attempt()
+        assert refused.value.code == "weights_do_not_add_up"
+    assert not AssistantVersion.objects.exists()
+
+
+def test_a_label_that_moves_makes_the_draft_another(analyst: Principal, assistant: Assistant, publish: Publish) -> None:
+    prompt = prompts.create_prompt(principal=analyst, name="Tone", template="Be kind.")
+    prompts.move_label(principal=analyst, prompt_id=prompt.id, name="production", version="1")
+    links.link_prompt(principal=analyst, assistant_id=assistant.id, prompt_id=prompt.id, label="production")
+    first = publish()
+    prompts.add_version(principal=analyst, prompt_id=prompt.id, template="Be firm.")
+    with pytest.raises(ApiError) as refused:
+        publish()
+    assert refused.value.code == "nothing_to_publish"
+    prompts.move_label(principal=analyst, prompt_id=prompt.id, name="production", version="2")
+    second = publish()
+    said = [
+        resolve(assistant=assistant, environment=None, thread_id="thread_1", variables=None, version=kept).instructions
+        for kept in (first, second)
+    ]
+    assert said == ["Be kind.", "Be firm."]
+
+
+def test_who_may_only_deploy_may_not_publish_with_it(
+    analyst: Principal, assistant: Assistant, publish: Publish, change: Change
+) -> None:
+    first = publish()
+    deployer = replace(analyst, scopes=analyst.scopes - {ASSISTANTS_WRITE})
+    assert versions.version_of_draft(principal=deployer, assistant=assistant) == first
+    change(temperature=0.5)
+    with pytest.raises(ApiError) as refused:
+        versions.version_of_draft(principal=deployer, assistant=assistant)
+    assert refused.value.status == 403
+
+
+def test_publishing_asks_the_database_little(
+    analyst: Principal, assistant: Assistant, publish: Publish, django_assert_max_num_queries: Callable[[int], Any]
+) -> None:
+    with django_assert_max_num_queries(12):
+        publish()

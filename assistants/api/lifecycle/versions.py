@@ -29,6 +29,12 @@ from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.pagination import page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS, list_of
 
+TAGS = ["Versions"]
+VERSION = OpenApiParameter("version", str, OpenApiParameter.PATH, description="Its number, or its id.")
+AGAINST = OpenApiParameter(
+    "against", str, description="What it is compared with: a number, an id, or `draft`. Its parent, if nothing is said."
+)
+
 
 class VersionsView(LifecycleView):
     """Publish an assistant, or list what was published."""
@@ -69,16 +75,13 @@ class VersionView(LifecycleView):
 
     scopes = {"GET": ASSISTANTS_READ}
 
-    @extend_schema(operation_id="getAssistantVersion", responses=WholeAssistantVersionObject)
+    @extend_schema(
+        operation_id="getAssistantVersion", tags=TAGS, parameters=[VERSION], responses=WholeAssistantVersionObject
+    )
     def get(self, request: Request, assistant_id: str, version: str) -> Response:
         """A version by its number or its id, with its content."""
         found = versions.get_version(principal=principal_of(request), assistant_id=assistant_id, version=version)
         return Response(render_whole_version(found))
-
-
-AGAINST = OpenApiParameter(
-    "against", str, description="What it is compared with: a number, an id, or `draft`. Its parent, if nothing is said."
-)
 
 
 class DifferenceView(LifecycleView):
@@ -87,7 +90,10 @@ class DifferenceView(LifecycleView):
     scopes = {"GET": ASSISTANTS_READ}
 
     @extend_schema(
-        operation_id="diffAssistantVersion", parameters=[AGAINST], responses=AssistantVersionDifferenceObject
+        operation_id="diffAssistantVersion",
+        tags=TAGS,
+        parameters=[VERSION, AGAINST],
+        responses=AssistantVersionDifferenceObject,
     )
     def get(self, request: Request, assistant_id: str, version: str) -> Response:
         """What a version has in place of another one.
@@ -108,7 +114,12 @@ class LineageView(LifecycleView):
 
     scopes = {"GET": ASSISTANTS_READ}
 
-    @extend_schema(operation_id="getAssistantVersionLineage", responses=AssistantVersionLineageObject)
+    @extend_schema(
+        operation_id="getAssistantVersionLineage",
+        tags=TAGS,
+        parameters=[VERSION],
+        responses=AssistantVersionLineageObject,
+    )
     def get(self, request: Request, assistant_id: str, version: str) -> Response:
         """The versions that a version came from, and those that came of it."""
         found = versions.lineage(principal=principal_of(request), assistant_id=assistant_id, version=version)
@@ -121,7 +132,13 @@ class RestoreView(LifecycleView):
     scopes = {"POST": ASSISTANTS_WRITE}
     actions = {"POST": "assistant.restore"}
 
-    @extend_schema(operation_id="restoreAssistantVersion", request=None, responses=WholeAssistantObject)
+    @extend_schema(
+        operation_id="restoreAssistantVersion",
+        tags=TAGS,
+        parameters=[VERSION],
+        request=None,
+        responses=WholeAssistantObject,
+    )
     def post(self, request: Request, assistant_id: str, version: str) -> Response:
         """Make the draft what a version was.
 
