@@ -77,7 +77,7 @@ def render_template(template: Template) -> dict[str, Any]:
         "object": "assistant.template",
         "name": template.name,
         "about": template.about,
-        "fields": fields,
+        "assistant": fields,
     }
 
 

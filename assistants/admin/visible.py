@@ -18,6 +18,6 @@ def visible_assistants(request: HttpRequest, rows: QuerySet[Any] | None = None) 
     """Those of ``rows``, of all where none are given, that the person sees in any of their projects."""
     every: Any = Assistant.objects.all() if rows is None else rows
     if projects_allowing(request, ASSISTANTS_READ) is None:
-        return every  # type: ignore[no-any-return]
+        return every
     seeing = [principal for principal in principals_of(request).values() if principal.allows(ASSISTANTS_READ)]
     return reduce(or_, [every.visible_to(principal) for principal in seeing], every.none())

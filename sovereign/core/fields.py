@@ -77,21 +77,21 @@ class OrderedJSONField(models.JSONField):
 
 
 @models.JSONField.register_lookup
-class HasItem(models.Lookup):  # type: ignore[type-arg]
+class HasItem(models.Lookup):
     """``tags__has_item="x"``: whether a list of texts has this one. Of columns that are ``jsonb`` only."""
 
     lookup_name = "has_item"
     prepare_rhs = False
 
-    def get_db_prep_lookup(self, value: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-        return "%s", [str(value)]
+    def get_db_prep_lookup(self, value: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (str(value),)
 
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         column, of_column = self.process_lhs(compiler, connection)
         item, of_item = self.process_rhs(compiler, connection)
-        return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {item})", [*of_column, *of_item]  # noqa: S608
+        return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {item})", (*of_column, *of_item)  # noqa: S608
 
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         column, of_column = self.process_lhs(compiler, connection)
         item, of_item = self.process_rhs(compiler, connection)
-        return f"jsonb_exists({column}, {item})", [*of_column, *of_item]
+        return f"jsonb_exists({column}, {item})", (*of_column, *of_item)

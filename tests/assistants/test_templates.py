@@ -55,8 +55,8 @@ def test_they_are_listed(caller: Caller) -> None:
     assert (listed["first_id"], listed["has_more"]) == (EVERY[0].id, False)
     analyst = next(entry for entry in listed["data"] if entry["id"] == "market_analyst")
     assert analyst["object"] == "assistant.template"
-    assert analyst["fields"]["type"] == "analytical"
-    assert "name" not in analyst["fields"]
+    assert analyst["assistant"]["type"] == "analytical"
+    assert "name" not in analyst["assistant"]
 
 
 @pytest.mark.django_db

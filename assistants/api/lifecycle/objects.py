@@ -77,7 +77,7 @@ class TemplateObject(serializers.Serializer):
     object = serializers.ChoiceField(choices=["assistant.template"])
     name = serializers.CharField(help_text="What people call it.")
     about = serializers.CharField(help_text="One sentence for who chooses.")
-    fields = serializers.DictField(help_text="The fields that an assistant made from it begins with.")
+    assistant = serializers.DictField(help_text="The fields that an assistant made from it begins with.")
 
 
 class TypeObject(serializers.Serializer):
