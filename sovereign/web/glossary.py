@@ -10,6 +10,8 @@ from typing import Any
 
 TAGS = [
     {"name": "Assistants", "description": "A model with instructions and tools."},
+    {"name": "Versions", "description": "Assistants as they were published: compared, and brought back."},
+    {"name": "Deployments", "description": "Versions of assistants in service: tried, promoted, taken back."},
     {"name": "Threads", "description": "Conversations. A thread takes any number of runs, one after the other."},
     {"name": "Messages", "description": "What was said on a thread, by people and by assistants."},
     {"name": "Runs", "description": "An assistant at work on a thread: polled, or followed as a stream of events."},

@@ -18,8 +18,15 @@ LARGEST_NUMBER = 10**versions.DIGITS - 1
 
 
 class PublishAssistantRequest(StrictSerializer):
-    notes = StrictString(max_length=NOTES_LENGTH, required=False)
-    expected_version = StrictNumber(integer=True, minimum=0, maximum=LARGEST_NUMBER, required=False, allow_null=True)
+    notes = StrictString(max_length=NOTES_LENGTH, required=False, help_text="What is new in it, for people.")
+    expected_version = StrictNumber(
+        integer=True,
+        minimum=0,
+        maximum=LARGEST_NUMBER,
+        required=False,
+        allow_null=True,
+        help_text="The newest version's number as you know it; 0 for none. Nothing is published where it is another.",
+    )
 
 
 class AssistantVersionObject(serializers.Serializer):
@@ -28,7 +35,7 @@ class AssistantVersionObject(serializers.Serializer):
     id = serializers.CharField()
     object = serializers.ChoiceField(choices=[OBJECT])
     created_at = UnixTime()
-    assistant_id = serializers.CharField()
+    assistant_id = serializers.CharField(help_text="The assistant whose version it is.")
     number = serializers.IntegerField(min_value=1, help_text="1, 2, 3 … of its assistant.")
     parent_id = serializers.CharField(allow_null=True, help_text="The version that the draft had come from.")
     notes = serializers.CharField(help_text="What who published it said; may be empty.")
@@ -48,9 +55,9 @@ class AssistantVersionChangeObject(serializers.Serializer):
 
     field = serializers.CharField(help_text="Such as `model`, `tools.look_up` or `prompts.prompt_…`.")
     title = serializers.CharField(help_text="The same for people.")
-    kind = serializers.ChoiceField(choices=[ADDED, REMOVED, CHANGED])
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    kind = serializers.ChoiceField(choices=[ADDED, REMOVED, CHANGED], help_text="What happened to it.")
+    before = serializers.JSONField(allow_null=True, help_text="What it was; null where it was not there.")
+    after = serializers.JSONField(allow_null=True, help_text="What it is; null where it is no more.")
     lines = serializers.ListField(child=serializers.CharField(), help_text="A unified diff of texts and objects.")
 
 
@@ -58,10 +65,12 @@ class AssistantVersionDifferenceObject(serializers.Serializer):
     """What a version, or the draft, has in place of another one."""
 
     object = serializers.ChoiceField(choices=[f"{OBJECT}.diff"])
-    assistant_id = serializers.CharField()
+    assistant_id = serializers.CharField(help_text="The assistant whose version it is.")
     version = serializers.CharField(help_text="A number, or `draft`.")
     against = serializers.CharField(allow_null=True, help_text="The same; null for nothing at all.")
-    changes = serializers.ListField(child=AssistantVersionChangeObject())
+    changes = serializers.ListField(
+        child=AssistantVersionChangeObject(), help_text="Field by field; none where both answer alike."
+    )
 
 
 class AssistantVersionLineageObject(serializers.Serializer):
@@ -69,7 +78,7 @@ class AssistantVersionLineageObject(serializers.Serializer):
 
     id = serializers.CharField()
     object = serializers.ChoiceField(choices=[f"{OBJECT}.lineage"])
-    number = serializers.IntegerField(min_value=1)
+    number = serializers.IntegerField(min_value=1, help_text="Its number.")
     ancestors = serializers.ListField(
         child=AssistantVersionObject(), help_text="Its parent, the parent of that one, and so on."
     )
