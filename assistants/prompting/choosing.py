@@ -154,7 +154,7 @@ def _not_fitting(refused: Sequence[str]) -> str:
     if not refused:
         return ""
     more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-    return f"before it do not fit: {', '.join(refused[:NAMED])}{more}"
+    return f"passed over: {', '.join(refused[:NAMED])}{more}"
 
 
 def _problem(error: ApiError) -> str:

@@ -64,7 +64,7 @@ def test_a_fallback_is_for_where_no_primary_one_fits() -> None:
     assert names(said(*prompts, language="de")) == ["A"]
     result = said(*prompts, language="fr")
     assert (result.instructions, names(result)) == ("I am F.", ["F"])
-    assert result.used[0]["reason"] == "it has no conditions; before it do not fit: 'A' (not language de)"
+    assert result.used[0]["reason"] == "it has no conditions; passed over: 'A' (not language de)"
 
 
 def test_where_nothing_fits_the_instructions_stay() -> None:
