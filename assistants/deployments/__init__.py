@@ -6,13 +6,11 @@ from assistants.deployments.asking import deploy, promote, validate
 from assistants.deployments.decisions import get_deployment, set_status
 from assistants.deployments.limits import scale, set_policy
 from assistants.deployments.returning import roll_back
-from assistants.deployments.rights import on_behalf_of
 
 __all__ = [
     "begin_due",
     "deploy",
     "get_deployment",
-    "on_behalf_of",
     "promote",
     "roll_back",
     "roll_back_canary",

@@ -8,19 +8,7 @@ from assistants.kinds import Environment
 from assistants.models import Deployment
 from sovereign.accounts.models import ApiKey
 from sovereign.accounts.principals import Principal
-from sovereign.accounts.scopes import (
-    ASSISTANTS_DEPLOY,
-    ASSISTANTS_PROMOTE,
-    ASSISTANTS_READ,
-    EVALUATIONS_READ,
-    EVALUATIONS_WRITE,
-    FILES_READ,
-    RUNS_READ,
-    RUNS_WRITE,
-    STORES_READ,
-    THREADS_READ,
-    THREADS_WRITE,
-)
+from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_PROMOTE
 from sovereign.core.errors import ApiError
 
 SCOPE_OF: dict[str, str] = {
@@ -29,26 +17,11 @@ SCOPE_OF: dict[str, str] = {
     Environment.STAGING.value: ASSISTANTS_PROMOTE,
     Environment.PRODUCTION.value: ASSISTANTS_PROMOTE,
 }
-#: what trying a version takes; who deploys it need not have all of it
-TRYING = frozenset(
-    {ASSISTANTS_READ, ASSISTANTS_PROMOTE, THREADS_READ, THREADS_WRITE, RUNS_READ, RUNS_WRITE, FILES_READ, STORES_READ}
-    | {EVALUATIONS_READ, EVALUATIONS_WRITE}
-)
 
 
 def require(principal: Principal, environment: str) -> None:
     """:raises ApiError: 403, it is not the principal's to decide what is deployed there."""
     principal.require(SCOPE_OF[environment])
-
-
-def on_behalf_of(deployment: Deployment) -> Principal:
-    """Who asked for a deployment, as checks try its version for them: in background work nobody else is there."""
-    return Principal(
-        project_id=deployment.project_id,
-        user_id=deployment.asked_by_user,
-        key_id=deployment.asked_by_key,
-        scopes=TRYING,
-    )
 
 
 def require_second_person(principal: Principal, deployment: Deployment) -> None:

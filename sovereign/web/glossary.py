@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+OWN = "/api/"  # where the addresses begin that the contract does not know
 TAGS = [
     {"name": "Assistants", "description": "A model with instructions and tools."},
     {"name": "Versions", "description": "Assistants as they were published: compared, and brought back."},
@@ -128,6 +129,10 @@ WORDS = {
     "AssistantObject.name": "What people call it.",
     "AssistantRequest.name": "What people call it.",
     "ModifyAssistantRequest.name": "What people call it.",
+    "WholeAssistantObject.name": "What people call it.",
+    "NewAssistantRequest.name": "What people call it.",
+    "ModifyWholeAssistantRequest.name": "What people call it.",
+    "ModifyWholeAssistantRequest.model": "The name of a model of this server, or an alias.",
     "note": "What is to be known about the search: why it found less than it might.",
     "object": "The kind of object.",
     "output": "What the function gave back; null until it has.",
@@ -364,8 +369,14 @@ WORDS = {
 
 
 def describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Name the groups, and give every property its words (a postprocessing hook of drf-spectacular)."""
+    """Name the groups, and give every property its words (a postprocessing hook of drf-spectacular).
+
+    What is our own does not stand under the contract's ``/v1``, and says so.
+    """
     result["tags"] = TAGS
+    for path, item in result["paths"].items():
+        for operation in item.values() if path.startswith(OWN) else ():
+            operation["servers"] = [{"url": "/"}]
     for component, schema in result["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():
             field.pop("x-spec-enum-id", None)  # a mark for the package's own hooks
