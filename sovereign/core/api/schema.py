@@ -43,6 +43,7 @@ _TAG_OF_FIRST = {
 } | dict.fromkeys(("completions", "embeddings", "moderations"), "Texts")
 _OF_DEPLOYMENTS = "deploy promote rollback validate scale deployments deployment-status status environments"
 _TAG_OF |= dict.fromkeys(_OF_DEPLOYMENTS.split(), "Deployments")
+_TAG_OF |= dict.fromkeys(("clone", "lineage", "statuses", "templates", "types"), "Assistants")
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
 IDENTIFIERS = {
