@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 
 from assistants import services as assistants
 from assistants.models import Assistant, AssistantVersion
@@ -45,8 +44,8 @@ def results_of(run: EvaluationRun) -> list[EvaluationResult]:
 async def test_a_set_is_run_against_the_draft_and_each_case_is_checked(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], assistant: Assistant
 ) -> None:
-    await sync_to_async(add_case)("The capital of France?", variables={"language": "en"})
-    await sync_to_async(add_case)("And of Spain?")
+    await in_database(add_case, "The capital of France?", variables={"language": "en"})
+    await in_database(add_case, "And of Spain?")
     model.answers(*text("Paris"), end())
     model.answers(*text("Paris"), end())
     begun = await start(principal, evaluation)
@@ -74,7 +73,7 @@ async def test_what_fails_and_what_cannot_be_tried_is_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for question in ("Right?", "Wrong?", "Broken?"):
-        await sync_to_async(add_case)(question)
+        await in_database(add_case, question)
 
     async def stream(request: Any) -> Any:
         match request.messages[-1]["content"]:
@@ -101,7 +100,7 @@ async def test_no_more_cases_than_may_are_answered_at_once(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]
 ) -> None:
     for number in range(progress.AT_ONCE + 2):
-        await sync_to_async(add_case)(f"Question {number}?")
+        await in_database(add_case, f"Question {number}?")
     begun = await start(principal, evaluation)
     assert await in_database(progress.advance, begun.id)
     assert not await in_database(progress.advance, begun.id)  # nothing has changed
@@ -113,7 +112,7 @@ async def test_no_more_cases_than_may_are_answered_at_once(
 async def test_another_worker_goes_on_where_one_died_and_no_case_is_answered_twice(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     gate = Gate()
     model.answers(gate, *text("lost"), end())
     model.answers(*text("Paris"), end())
@@ -130,7 +129,7 @@ async def test_another_worker_goes_on_where_one_died_and_no_case_is_answered_twi
 async def test_an_answer_whose_checker_died_is_checked_by_another_one(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], version: AssistantVersion
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation)
 
     def answered() -> None:
@@ -151,7 +150,7 @@ async def test_an_answer_whose_checker_died_is_checked_by_another_one(
 async def test_what_takes_worker_after_worker_is_given_up(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], version: AssistantVersion
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation)
     poison = {"status": "checking", "answer": "Paris", "attempts": checking.MOST_ATTEMPTS, "lease_owner": "gone"}
     await in_database(lambda: begun.results.update(lease_expires_at=begun.created_at, **poison))
@@ -164,7 +163,7 @@ async def test_a_run_is_cancelled_with_the_answers_that_are_under_way(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]
 ) -> None:
     for number in range(progress.AT_ONCE + 1):
-        await sync_to_async(add_case)(f"Question {number}?")
+        await in_database(add_case, f"Question {number}?")
     gate = Gate()
     for _ in range(progress.AT_ONCE):
         model.answers(gate, *text("Paris"), end())
@@ -186,7 +185,7 @@ async def test_a_run_that_waits_for_an_application_is_ended(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], assistant: Assistant
 ) -> None:
     await in_database(assistants.update_assistant, principal=principal, assistant_id=assistant.id, tools=[WEATHER])
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     model.answers(*call(0, "weather"), end("tool_calls"))
     begun = await start(principal, evaluation)
     async with working():
@@ -199,7 +198,7 @@ async def test_a_run_that_waits_for_an_application_is_ended(
 async def test_a_run_that_was_deleted_is_told(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], version: AssistantVersion
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation)
     await in_database(progress.advance, begun.id)
     await in_database(Run.objects.all().delete)
@@ -213,7 +212,7 @@ async def test_a_case_that_no_run_can_be_made_of_keeps_no_other_from_running(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for question in ("First?", "Second?"):
-        await sync_to_async(add_case)(question)
+        await in_database(add_case, question)
     begun = await start(principal, evaluation)
     real, refusals = progress.try_version, [ApiError("No such model.", status=404)]
 
@@ -234,7 +233,7 @@ async def test_a_case_that_no_run_can_be_made_of_keeps_no_other_from_running(
 async def test_where_the_limits_are_reached_cases_wait(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation)
 
     def refuse(**_: Any) -> Any:
@@ -250,7 +249,7 @@ async def test_where_the_limits_are_reached_cases_wait(
 async def test_a_case_that_is_changed_meanwhile_is_run_as_it_was(
     model: Model, principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]
 ) -> None:
-    case = await sync_to_async(add_case)()
+    case = await in_database(add_case)
     begun = await start(principal, evaluation)
     await in_database(
         services.update_case, principal=principal, set_id=evaluation.id, case_id=case.id, input="Something else?"
@@ -268,7 +267,7 @@ async def test_the_same_run_is_not_begun_twice_and_an_empty_one_never(
 ) -> None:
     with pytest.raises(ApiError, match="no cases"):
         await start(principal, evaluation)
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation, version="1")
     with pytest.raises(ApiError, match=begun.id) as refused:
         await start(principal, evaluation)
@@ -284,7 +283,7 @@ async def test_an_older_version_is_evaluated_as_it_was_published(
     assistant: Assistant,
     version: AssistantVersion,
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     await in_database(
         assistants.update_assistant, principal=principal, assistant_id=assistant.id, instructions="Be rude."
     )
@@ -301,7 +300,7 @@ async def test_an_older_version_is_evaluated_as_it_was_published(
 async def test_a_deleted_set_ends_what_runs_of_it(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any], version: AssistantVersion
 ) -> None:
-    await sync_to_async(add_case)()
+    await in_database(add_case)
     begun = await start(principal, evaluation)
     await in_database(progress.advance, begun.id)
     await in_database(services.delete_set, principal=principal, set_id=evaluation.id)
