@@ -13,6 +13,8 @@ TAGS = [
     {"name": "Assistants", "description": "A model with instructions and tools."},
     {"name": "Versions", "description": "Assistants as they were published: compared, and brought back."},
     {"name": "Deployments", "description": "Versions of assistants in service: tried, promoted, taken back."},
+    {"name": "Evaluations", "description": "Cases with checks, run against versions; what stands before deployments."},
+    {"name": "Prompts", "description": "Texts that assistants share, with versions and labels."},
     {"name": "Threads", "description": "Conversations. A thread takes any number of runs, one after the other."},
     {"name": "Messages", "description": "What was said on a thread, by people and by assistants."},
     {"name": "Runs", "description": "An assistant at work on a thread: polled, or followed as a stream of events."},

@@ -114,7 +114,7 @@ class EvaluationView(AuditedView):
 
     @extend_schema(operation_id="updateEvaluation", request=EvaluationRequest, responses=objects.EvaluationObject)
     def put(self, request: Request, evaluation_id: str) -> Response:
-        """Change the fields that are sent."""
+        """Change an evaluation: the fields that are sent."""
         changed = services.update_set(principal=principal_of(request), set_id=evaluation_id, **self.body())
         return Response(render_set(changed))
 
@@ -169,7 +169,7 @@ class CaseView(AuditedView):
 
     @extend_schema(operation_id="updateEvaluationCase", request=CaseRequest, responses=objects.EvaluationCaseObject)
     def put(self, request: Request, evaluation_id: str, case_id: str) -> Response:
-        """Change the fields that are sent."""
+        """Change a case: the fields that are sent."""
         names = {"set_id": evaluation_id, "case_id": case_id}
         return Response(render_case(services.update_case(principal=principal_of(request), **names, **self.body())))
 

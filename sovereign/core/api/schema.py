@@ -46,7 +46,12 @@ _TAG_OF |= dict.fromkeys(_OF_DEPLOYMENTS.split(), "Deployments")
 _TAG_OF |= dict.fromkeys(("clone", "lineage", "statuses", "templates", "types"), "Assistants")
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
 
+EVALUATIONS = "evaluations"  # the group of every operation with this word in its address
+
 IDENTIFIERS = {
+    "evaluation_id": "The evaluation's id.",
+    "evaluation_run_id": "The id of the evaluation's run.",
+    "case_id": "The case's id.",
     "assistant_id": "The assistant's id.",
     "thread_id": "The thread's id.",
     "message_id": "The message's id.",
@@ -188,6 +193,8 @@ class Documentation(AutoSchema):
         words = [word for word in self.path.split("/") if word and not word.startswith("{")]
         if words[0] in _TAG_OF_FIRST:
             return [_TAG_OF_FIRST[words[0]]]
+        if EVALUATIONS in words:
+            return [EVALUATIONS.title()]
         return [_TAG_OF.get(words[-1], words[-1].title())]
 
     def _words(self) -> tuple[str, str]:
