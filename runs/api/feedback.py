@@ -20,11 +20,14 @@ from sovereign.core.api.validation import StrictChoice, StrictSerializer, Strict
 from threads.rendering import unix
 
 OBJECT = "run.feedback"
+TAGS = ["Runs"]
+RATING = "Whether the answer was good (`up`) or bad (`down`)."
+COMMENT = "What was good or bad about it."
 
 
 class FeedbackRequest(StrictSerializer):
-    rating = StrictChoice(choices=Feedback.Rating.values)
-    comment = StrictString(max_length=COMMENT_LENGTH, required=False)
+    rating = StrictChoice(choices=Feedback.Rating.values, help_text=RATING)
+    comment = StrictString(max_length=COMMENT_LENGTH, required=False, help_text=COMMENT)
 
 
 class FeedbackObject(serializers.Serializer):
@@ -33,12 +36,12 @@ class FeedbackObject(serializers.Serializer):
     id = serializers.CharField()
     object = serializers.ChoiceField(choices=[OBJECT])
     created_at = UnixTime()
-    updated_at = UnixTime()
+    updated_at = UnixTime(help_text="When it was said last.")
     run_id = serializers.CharField()
-    rating = serializers.ChoiceField(choices=Feedback.Rating.choices)
-    comment = serializers.CharField(allow_blank=True)
-    user_id = serializers.IntegerField(allow_null=True)
-    key_id = serializers.CharField(allow_null=True)
+    rating = serializers.ChoiceField(choices=Feedback.Rating.values, help_text=RATING)
+    comment = serializers.CharField(allow_blank=True, help_text=COMMENT)
+    user_id = serializers.IntegerField(allow_null=True, help_text="The person who said it.")
+    key_id = serializers.CharField(allow_null=True, help_text="The API key whose application said it.")
 
 
 class FeedbackView(LifecycleView):
@@ -49,7 +52,9 @@ class FeedbackView(LifecycleView):
     subject = "run_id"
     serializer_class = FeedbackRequest
 
-    @extend_schema(operation_id="listRunFeedback", parameters=PAGE_PARAMETERS, responses=list_of(FeedbackObject))
+    @extend_schema(
+        operation_id="listRunFeedback", tags=TAGS, parameters=PAGE_PARAMETERS, responses=list_of(FeedbackObject)
+    )
     def get(self, request: Request, run_id: str) -> Response:
         """What was said of a run, by everybody who did."""
         said = feedback.feedback_of(principal=principal_of(request), run_id=run_id)
@@ -57,6 +62,7 @@ class FeedbackView(LifecycleView):
 
     @extend_schema(
         operation_id="rateRun",
+        tags=TAGS,
         request=FeedbackRequest,
         responses=FeedbackObject,
         examples=[OpenApiExample("Not good", {"rating": "down", "comment": "The figures are last year's."})],
@@ -68,7 +74,7 @@ class FeedbackView(LifecycleView):
         """
         return Response(render_feedback(feedback.rate(principal=principal_of(request), run_id=run_id, **self.body())))
 
-    @extend_schema(operation_id="deleteRunFeedback", responses=deleted(OBJECT))
+    @extend_schema(operation_id="deleteRunFeedback", tags=TAGS, responses=deleted(OBJECT))
     def delete(self, request: Request, run_id: str) -> Response:
         """Take one's own rating back."""
         feedback.withdraw(principal=principal_of(request), run_id=run_id)
