@@ -15,7 +15,7 @@ from unfold.decorators import action
 
 from assistants import suggestions
 from assistants.admin.prompt_forms import LinkForm, TryForm, initial_of
-from assistants.models import Assistant, LifeStatus
+from assistants.models import Assistant, LifeStatus, PromptLink
 from assistants.prompting import conditions
 from assistants.prompts.models import Prompt, PromptVersion
 from assistants.resolution import resolve
@@ -30,6 +30,8 @@ OFFERED = 1_000  # prompts in the list to choose from
 ROUTE = "<path:object_id>/prompts/"
 PAGE = "admin:assistants_assistant_prompts"
 LINK_PAGE = "admin:assistants_assistant_prompt"
+
+Kind = PromptLink.Kind
 
 
 class PromptsOnPage(ProjectAdmin):
@@ -120,7 +122,7 @@ class PromptsOnPage(ProjectAdmin):
         trying = TryForm(request.GET if "try" in request.GET else None)
         return {
             "title": f"Prompts of {assistant}",
-            "rows": _rows(assistant, list(found.order_by("kind", "-priority", "created_at", "id"))),
+            "rows": _rows(assistant, sorted(found, key=_looked_at)),
             "problem": _problem(assistant),
             "form": form,
             "has_library": len(form.fields["prompt"].choices) > 1,  # type: ignore[attr-defined]
@@ -175,6 +177,12 @@ def _library_page(prompt_id: str) -> str:
         return reverse("admin:prompts_prompt_change", args=[quote(prompt_id)])
     except NoReverseMatch:
         return ""
+
+
+def _looked_at(link: Any) -> tuple[int, int, Any, str]:
+    """Links in the order in which a run looks at them."""
+    order = (Kind.PRIMARY, Kind.FALLBACK, Kind.SECONDARY)
+    return order.index(link.kind), -link.priority, link.created_at, link.pk
 
 
 def _rows(assistant: Assistant, found: Sequence[Any]) -> list[dict[str, Any]]:

@@ -170,8 +170,8 @@ def refuse_uneven_weights(assistant_id: str) -> None:
 
 def _refuse_too_much(changed: PromptLink) -> None:
     """Of a link that is about to be saved: its group may not have more than there is."""
-    others = PromptLink.objects.of(changed.assistant_id).filter(is_enabled=True).exclude(pk=changed.pk)
-    for kind, priority, group in _groups([*others, *([changed] if changed.is_enabled else [])]):
+    others = PromptLink.objects.of(changed.assistant_id).filter(is_enabled=True).select_related("prompt")
+    for kind, priority, group in _groups([*others.exclude(pk=changed.pk), *([changed] if changed.is_enabled else [])]):
         total = sum(link.weight or 0 for link in group)
         if total > WHOLE and changed in group:
             raise _uneven(kind, priority, group, total)
@@ -188,10 +188,11 @@ def _group_of(link: PromptLink) -> tuple[str, int]:
 
 
 def _uneven(kind: str, priority: int, group: list[PromptLink], total: int) -> ApiError:
-    told = ", ".join(f"{link.id} {'–' if link.weight is None else link.weight}" for link in group[:NAMED])
+    weights = {link.id: "none" if link.weight is None else f"{link.weight} %" for link in group[:NAMED]}
+    told = ", ".join(f"'{link.prompt.name}' ({link.id}) has {weights[link.id]}" for link in group[:NAMED])
     return ApiError(
         f"The weights of the {kind} prompts with priority {priority} are {total} together and have to be {WHOLE}: "
-        f"{told}. Leave one out to give it the rest, or give them different priorities.",
+        f"{told}. One without a weight gets the rest; with another priority it needs none of theirs.",
         param="weight",
         code="weights_do_not_add_up",
     )
