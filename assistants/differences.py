@@ -25,6 +25,7 @@ RESOURCES = {
 TITLES = {"top_p": "Top P", "retrieval": "How it searches", "functions": "Functions of the library"}
 #: of a prompt, what its title tells, what is only the id of its row, and what follows as text
 UNWRITTEN = frozenset({"link_id", "prompt_id", "version_id", "template", *TOLD_OF_PROMPT})
+WORDS = {"number": "version"}  # of a prompt's settings, where the field's name says less
 Described = tuple[str, str]  # a tool's name among its like, and its title
 Texts = tuple[str, str]
 
@@ -236,9 +237,15 @@ def _prompt_text(prompt: PlacedPrompt | None) -> str:
     """Its settings, one a line, and what it says."""
     if prompt is None:
         return ""
-    written = {name: value for name, value in asdict(prompt).items() if name not in UNWRITTEN}
-    settings = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in written.items()]
+    written = {
+        name: value for name, value in asdict(prompt).items() if name not in UNWRITTEN and not _is_nothing(value)
+    }
+    settings = [f"{WORDS.get(name, name)}: {_setting(value)}" for name, value in written.items()]
     return "\n".join([*settings, "", prompt.template])
+
+
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _files_text(held: dict[str, Any]) -> str:

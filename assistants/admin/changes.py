@@ -13,6 +13,7 @@ from assistants.differences import Change
 from sovereign.core.visible import visible
 
 LINES = 2_000  # that are shown of one change
+SHORT = 40  # characters of a value that needs no lines of its own
 MOST_WORDS = 500  # of a line that is compared by its words
 MOST_PAIRS = 1_000_000  # of words that are compared for a page
 LIKE = 0.3  # of two lines: below it they have nothing in common that is worth marking
@@ -56,15 +57,22 @@ class _Effort:
 
 
 def _shown(change: Change, effort: _Effort) -> dict[str, Any]:
+    lines = [] if _is_short(change.before) and _is_short(change.after) else change.lines
+    if lines and lines[0].startswith("@"):
+        lines = lines[1:]  # nothing stands before it from which it has to be kept apart
     return {
         "title": visible(change.title),
         "kind": change.kind,
         "label": LABELS[change.kind],
         "before": _value(change.before),
         "after": _value(change.after),
-        "lines": list(_lines(change.lines[:LINES], effort)),
-        "left_out": max(len(change.lines) - LINES, 0),
+        "lines": list(_lines(lines[:LINES], effort)),
+        "left_out": max(len(lines) - LINES, 0),
     }
+
+
+def _is_short(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= SHORT and len(value.splitlines()) < 2)
 
 
 def _value(value: Any) -> str:

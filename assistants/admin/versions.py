@@ -48,7 +48,7 @@ class VersionsOnPage(ProjectAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    @action(description="Versions", url_path="its-versions", icon="history")
+    @action(description="Versions", url_path="its-versions", icon="layers")
     def its_versions(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse(PAGE, args=[object_id]))
 

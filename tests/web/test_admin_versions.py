@@ -39,7 +39,7 @@ def said(answer: Any) -> list[str]:
 
 
 def lines(*given: str) -> list[tuple[str, list[tuple[bool, str]]]]:
-    change = Change(field="instructions", title="T", kind="changed", before="a", after="b", lines=list(given))
+    change = Change(field="instructions", title="T", kind="changed", before="a\nb", after="b", lines=list(given))
     return [(line.kind, line.pieces) for line in changes.shown([change])[0]["lines"]]
 
 
@@ -97,7 +97,7 @@ def test_what_the_draft_would_bring_is_shown(
     shown = client.get(page(assistant)).content.decode()
     assert "The draft has 2 changes that version 1 has not" in shown
     assert "Publish version 2" in shown
-    assert "Be long." in shown
+    assert "<del>nothing</del> → <ins>Be long.</ins>" in shown
     assert "<del>1.0</del> → <ins>0.5</ins>" in shown
 
 
@@ -121,9 +121,9 @@ def test_notes_have_a_limit(client: Client, assistant: Assistant) -> None:
 def test_a_version_shows_what_it_changed(
     client: Client, assistant: Assistant, publish: Publish, change: ChangeIt
 ) -> None:
-    change(instructions="Answer in one short sentence.")
+    change(instructions="Be kind.\nAnswer in one short sentence.")
     publish()
-    change(instructions="Answer in two short sentences.")
+    change(instructions="Be kind.\nAnswer in two short sentences.")
     publish(notes="Longer")
     shown = client.get(page(assistant, 2)).content.decode()
     assert "Longer" in shown
@@ -233,7 +233,8 @@ def test_words_are_marked_in_lines_that_are_alike() -> None:
         ("removed", [(False, "apples")]),
         ("added", [(False, "quite another thing")]),
     ]
-    assert lines("@@ -1,1 +1,1 @@", " same") == [("place", [(False, "…")]), ("same", [(False, "same")])]
+    same, between = ("same", [(False, "same")]), ("place", [(False, "…")])
+    assert lines("@@ -1,1 +1,1 @@", " same", "@@ -9,1 +9,1 @@", " same") == [same, between, same]
 
 
 def test_a_long_line_is_not_compared_by_its_words() -> None:
@@ -243,6 +244,6 @@ def test_a_long_line_is_not_compared_by_its_words() -> None:
 
 def test_very_many_lines_are_cut() -> None:
     many = [f"+line {number}" for number in range(changes.LINES + 5)]
-    change = Change(field="instructions", title="T", kind="added", before=None, after="", lines=many)
+    change = Change(field="instructions", title="T", kind="added", before=None, after="many\nlines", lines=many)
     told = changes.shown([change])[0]
     assert (len(told["lines"]), told["left_out"]) == (changes.LINES, 5)
