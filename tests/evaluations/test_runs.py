@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from assistants import services as assistants
 from assistants.models import Assistant, AssistantVersion
 from assistants.services import versions
 from inference import gateway
-from inference.chat import InferenceError
+from inference.chat import EngineUnavailable, InferenceError
 from runs.evaluations import chores, services
 from runs.evaluations.models import EvaluationResult, EvaluationRun, EvaluationSet
 from runs.evaluations.services import checking, progress
@@ -22,7 +23,7 @@ from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
 from sovereign.core.errors import ApiError
-from tests.runs.support import WEATHER, Gate, Model, call, end, text, until, working
+from tests.runs.support import WEATHER, Gate, Model, call, end, kill, text, until, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,13 +118,14 @@ async def test_another_worker_goes_on_where_one_died_and_no_case_is_answered_twi
     model.answers(gate, *text("lost"), end())
     model.answers(*text("Paris"), end())
     begun = await start(principal, evaluation)
-    async with working():
+    async with working() as worker:
         await gate.reached.wait()
-    # it was stopped in the middle of the answer: the run is another one's now
+        await kill(worker, (await in_database(results_of, begun))[0].run_id or "")
     async with working():
         done = await over(begun)
     assert done.passed == 1
-    assert await in_database(Run.objects.count) == 1
+    run = await in_database(Run.objects.get)
+    assert run.lease_epoch == 2  # two workers had it
 
 
 async def test_an_answer_whose_checker_died_is_checked_by_another_one(
@@ -145,6 +147,53 @@ async def test_an_answer_whose_checker_died_is_checked_by_another_one(
     (result,) = await in_database(results_of, begun)
     assert (result.status, result.attempts) == ("passed", 2)
     assert not await in_database(checking.conclude, lost, [{"passed": False}])  # it comes too late
+
+
+JUDGE = {"type": "judge", "criterion": "It is a capital.", "model": "tiny"}
+
+
+@pytest.fixture
+async def judged(
+    model: Model,
+    principal: Principal,
+    evaluation: EvaluationSet,
+    add_case: Callable[..., Any],
+    version: AssistantVersion,
+) -> EvaluationRun:
+    """A run whose only answer waits for its judge."""
+    await in_database(add_case, checks=[JUDGE])
+    begun = await start(principal, evaluation)
+    await in_database(lambda: begun.results.update(status="checking", answer="Paris"))
+    return begun
+
+
+async def test_a_worker_that_stops_leaves_its_answers_to_the_others_at_once(
+    model: Model, judged: EvaluationRun
+) -> None:
+    gate = Gate()
+    model.answers(gate)
+    model.answers(*text('{"reason": "It is.", "points": 10}'), end())
+    checked = asyncio.create_task(chores.check_answers())
+    await gate.reached.wait()
+    checked.cancel()
+    await asyncio.gather(checked, return_exceptions=True)
+    (result,) = await in_database(results_of, judged)
+    assert (result.status, result.attempts) == ("checking", 0)
+    await chores.check_answers()
+    (result,) = await in_database(results_of, judged)
+    assert (result.status, result.attempts, result.verdicts[0]["score"]) == ("passed", 1, 1.0)
+
+
+async def test_a_judge_who_is_not_there_is_asked_again_and_then_given_up(model: Model, judged: EvaluationRun) -> None:
+    for attempt in range(1, checking.MOST_ATTEMPTS + 1):
+        model.answers(EngineUnavailable("Nobody is there."))
+        await chores.check_answers()
+        (result,) = await in_database(results_of, judged)
+        assert (result.attempts, result.error) == (attempt, "Nobody is there.")
+        await chores.check_answers()  # not before some time has passed
+        assert len(model.requests) == attempt
+        await in_database(lambda: judged.results.update(lease_expires_at=judged.created_at))
+    assert result.status == "error"
 
 
 async def test_what_takes_worker_after_worker_is_given_up(

@@ -35,9 +35,13 @@ class Claimed:
     answer: str
 
 
-@service
 def claim(limit: int) -> list[Claimed]:
-    """Take some answers, each of which no other worker has."""
+    """Take some answers, each of which no other worker has. Where there are none, this is one small query."""
+    return _claim(limit) if EvaluationResult.objects.to_be_checked().exists() else []
+
+
+@service
+def _claim(limit: int) -> list[Claimed]:
     free = EvaluationResult.objects.to_be_checked().order_by("created_at", "id")
     claimed = []
     for result in free.select_related("evaluation_run")[:limit]:
