@@ -185,7 +185,7 @@ async def evaluate(admin: Caller, assistant: str) -> str:
 
 
 async def until_is(caller: Caller, path: str, name: str, value: str) -> Any:
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(60.0):
         while (found := await caller("get", path))[name] != value:
             await asyncio.sleep(0.02)
         return found
