@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from assistants.kinds import AssistantType
-from assistants.models import Assistant, LifeStatus
+from assistants.models import Assistant, ExternalUse, LifeStatus
 from assistants.templates import Template
 
 
@@ -92,4 +93,29 @@ def render_status(status: LifeStatus, following: tuple[str, ...], number: int) -
         "name": status.label,
         "following": list(following),
         "assistants": number,
+    }
+
+
+def render_popular(assistant: Assistant, uses: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "id": assistant.id,
+        "object": "assistant.popularity",
+        "name": assistant.name,
+        "description": assistant.description,
+        "type": assistant.type,
+        "status": assistant.status,
+        "uses": sum(uses.values()),
+        **uses,
+    }
+
+
+def render_use(use: ExternalUse) -> dict[str, Any]:
+    return {
+        "id": use.id,
+        "object": "assistant.use",
+        "created_at": int(use.created_at.timestamp()),
+        "assistant_id": use.assistant_id,
+        "count": use.count,
+        "source": use.source,
+        "external": True,
     }

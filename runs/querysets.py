@@ -30,6 +30,10 @@ class RunQuerySet(models.QuerySet[Any]):
         """Runs that hold their thread."""
         return self.filter(status__in=ACTIVE)
 
+    def of_people_and_applications(self) -> RunQuerySet:
+        """Without those of a version that nobody had deployed: evaluations, and first conversations."""
+        return self.filter(Q(version_id=None) | Q(deployment_id__isnull=False))
+
     def unheld(self) -> RunQuerySet:
         """Runs that no living worker holds."""
         return self.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now()))

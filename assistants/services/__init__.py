@@ -19,6 +19,7 @@ from assistants.services.lifecycle import (
     may_hide,
     remove_assistant,
 )
+from assistants.services.uses import tell_use
 
 __all__ = [
     "DEFAULTS",
@@ -39,5 +40,6 @@ __all__ = [
     "names_using",
     "remove_assistant",
     "start_from_template",
+    "tell_use",
     "update_assistant",
 ]
