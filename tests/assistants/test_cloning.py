@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connections
 from rest_framework.test import APIClient
 
+from assistants import services
 from assistants.models import Assistant, PromptLink
 from assistants.prompts import services as prompts
 from assistants.prompts.models import Prompt
 from assistants.services import versions
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
+from sovereign.core.errors import ApiError
 from tests.assistants.calling import Caller, caller, person, tiny
 
 __all__ = ["caller", "person", "tiny"]
@@ -214,3 +219,26 @@ def test_a_parent_has_to_be_one_that_is_seen(caller: Caller, person: Any, outsid
         for answer in (caller.put(made["id"], {"parent_id": parent}), caller.post("", model="tiny", parent_id=parent)):
             assert (answer.status_code, answer.json()["error"]["param"]) == (404, "parent_id")
     assert caller.get(made["id"])["parent_id"] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_parents_at_once_close_no_circle(caller: Caller) -> None:
+    """Each of them alone would be right."""
+    one, other = caller.made(name="One"), caller.made(name="Other")
+    pairs = [(one["id"], other["id"]), (other["id"], one["id"])]
+    together = threading.Barrier(len(pairs))
+
+    def descend(child: str, parent: str) -> str:
+        together.wait()
+        try:
+            services.change_assistant(principal=caller.principal, assistant_id=child, parent_id=parent)
+        except ApiError as error:
+            return str(error.code)
+        finally:
+            connections.close_all()
+        return ""
+
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        codes = list(pool.map(lambda pair: descend(*pair), pairs))
+    assert sorted(codes) == ["", "circular_lineage"]
+    assert Assistant.objects.filter(parent_id__isnull=False).count() == 1
