@@ -65,7 +65,7 @@ def publish(
     if expected_version is not None and expected_version != number:
         raise _conflict(assistant, expected_version, number)
     content = snapshots.take_for_version(assistant)
-    if newest is not None and newest.digest == content.digest():
+    if newest is not None and _holds(newest, content):
         raise errors.ApiError(
             f"Nothing has changed since version {number} was published.",
             param="assistant_id",
@@ -83,7 +83,7 @@ def version_of_draft(*, principal: Principal, assistant: Assistant) -> Assistant
     assistant = locked_assistant(principal=principal, assistant_id=assistant.id)
     newest = newest_version(assistant)
     content = snapshots.take_for_version(assistant)
-    if newest is not None and newest.digest == content.digest():
+    if newest is not None and _holds(newest, content):
         return newest
     principal.require(ASSISTANTS_WRITE)
     return _published(principal, assistant, content, number=newest.number + 1 if newest else 1, notes="")
@@ -174,6 +174,12 @@ def parent_of_draft(assistant: Assistant) -> AssistantVersion | None:
         return None
     parent: AssistantVersion | None = AssistantVersion.objects.of(assistant.id).filter(pk=assistant.based_on).first()
     return parent
+
+
+def _holds(version: AssistantVersion, content: Content) -> bool:
+    """Whether the version is this content; also one that was published before contents had all of their fields."""
+    digest = content.digest()
+    return version.digest == digest or Content.of_json(version.content).digest() == digest
 
 
 def _parent(assistant: Assistant, of: AssistantVersion | str) -> AssistantVersion | None:

@@ -74,6 +74,16 @@ def test_the_version_of_the_draft_is_the_newest_or_a_new_one(
     assert (second.number, second.content["temperature"]) == (2, 0.5)
 
 
+def test_a_field_that_contents_did_not_have_yet_is_no_change(
+    assistant: Assistant, publish: Publish, analyst: Principal
+) -> None:
+    version = publish()
+    older = {name: value for name, value in version.content.items() if name != "personality"}
+    AssistantVersion.objects.update(content=older, digest="0" * 64)
+    assert versions.version_of_draft(principal=analyst, assistant=assistant) == version
+    assert versions.compare(principal=analyst, assistant_id=assistant.id, version="draft").changes == []
+
+
 def test_a_version_is_found_by_its_number_and_by_its_id(
     assistant: Assistant, publish: Publish, analyst: Principal, charlies: Principal
 ) -> None:
