@@ -11,6 +11,8 @@ from assistants import deployments, services
 from assistants.deployments.checks import Verdict
 from assistants.models import Assistant, AssistantVersion, Deployment
 from assistants.resolution import resolve
+from runs.evaluations.models import EvaluationCase, EvaluationSet
+from runs.models import Run
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
 from tests.deployments.support import Trial, acting, change, deployed, refused
@@ -251,3 +253,14 @@ def test_what_a_constraint_refuses_is_a_conflict(
     refusal = refused(lambda: deployed(analyst, assistant, "Two."))
     assert (refusal.status, refusal.code) == (409, "deployment_conflict")
     assert list(Deployment.objects.all()) == [first]
+
+
+def test_the_draft_is_validated_by_the_checks_of_the_rooms_above_too(assistant: Assistant, analyst: Principal) -> None:
+    """What has to be tried is pending for a version that no row has, and nothing is begun for it."""
+    gate = EvaluationSet.objects.create(project_id=assistant.project_id, name="Gate", gates={"production": 1.0})
+    EvaluationCase.objects.create(set=gate, position=1, messages=[{"role": "user", "content": "Hello?"}])
+    version, findings = deployments.validate(principal=analyst, assistant_id=assistant.id, environment="production")
+    found = {finding["name"]: finding["verdict"] for finding in findings}
+    assert (found["smoke_conversation"], found["evaluation"]) == ("pending", "pending")
+    assert not Run.objects.exists()
+    assert not AssistantVersion.objects.filter(pk=version.pk).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -252,6 +253,20 @@ def test_an_approved_one_is_tried_like_any_other(
     assert settled.status == Status.ACTIVE
 
 
+def test_what_is_not_ready_when_it_is_approved_goes_on_waiting(
+    four_eyes: None, assistant: Assistant, admin: Principal, owner: Principal, served: SimpleNamespace
+) -> None:
+    asked = deployed(admin, assistant, "One.", "testing")
+    approve = partial(deployments.set_status, principal=owner, deployment_id=asked.id, status="approved")
+    served.ready = False
+    assert refused(approve).code == "not_ready"
+    asked.refresh_from_db()
+    assert (asked.status, asked.approved_by_user) == (Status.AWAITING_APPROVAL, None)
+    assert not AuditEvent.objects.filter(action="deployment.approved").exists()
+    served.ready = True
+    assert approve().status == Status.ACTIVE
+
+
 def test_a_rejected_one_never_comes(four_eyes: None, assistant: Assistant, admin: Principal, owner: Principal) -> None:
     asked = deployed(admin, assistant, "One.", "testing")
     rejected = deployments.set_status(principal=owner, deployment_id=asked.id, status="rejected", reason="Too rude.")
@@ -307,11 +322,11 @@ def test_a_scheduled_one_waits_for_what_is_in_the_way(assistant: Assistant, admi
 
 
 def test_a_scheduled_one_that_is_not_ready_any_more_fails(
-    assistant: Assistant, analyst: Principal, served: object
+    assistant: Assistant, analyst: Principal, served: SimpleNamespace
 ) -> None:
     asked = deployed(analyst, assistant, "One.", scheduled_at=now() + timedelta(hours=1))
     pass_time(asked)
-    served.ready = False  # type: ignore[attr-defined]
+    served.ready = False
     assert deployments.begin_due() == [asked.id]
     asked.refresh_from_db()
     assert asked.status == Status.FAILED
