@@ -19,7 +19,7 @@ from assistants.knowledge.services import files, members, stores, uploads
 from assistants.models import Assistant
 from inference.models import RegisteredModel, StoredCompletion
 from inference.services import completions
-from runs.models import Run, RunEvent, RunStep
+from runs.models import Feedback, Run, RunEvent, RunStep
 from runs.services import creation
 from sovereign.accounts import credentials, services
 from sovereign.accounts.models import Project
@@ -38,6 +38,7 @@ FILE = "files/<str:file_id>"
 UPLOAD = "uploads/<str:upload_id>"
 STORE = "vector_stores/<str:vector_store_id>"
 BATCH = f"{STORE}/file_batches/<str:batch_id>"
+FEEDBACK = "api/v1/runs/<str:run_id>/feedback"
 CHAT = {"model": "tiny", "messages": [MESSAGE]}
 ANSWER = {"object": "chat.completion", "model": "tiny", "choices": []}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
@@ -89,6 +90,9 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("GET", BATCH): None,
     ("POST", f"{BATCH}/cancel"): None,
     ("GET", f"{BATCH}/files"): None,
+    ("GET", FEEDBACK): None,
+    ("POST", FEEDBACK): {"rating": "up"},
+    ("DELETE", FEEDBACK): None,
 }
 #: Routes that name no object of a project.
 WITHOUT_ID = {
@@ -213,7 +217,7 @@ def snapshot(project: Project) -> list[Any]:
     tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in owned]
     rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
     held = list(StoreFile.objects.filter(store__project=project).order_by("pk").values())
-    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent), held]
+    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent), runs_of(Feedback), held]
 
 
 def named(route: str, body: Any) -> list[str]:
