@@ -1,7 +1,7 @@
-"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [sandbox] [engine]``, with
-the machine's load.
+"""``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [sandbox] [assistants]
+[engine]``, with the machine's load.
 
-They are P1b, P8, P3, P5, P2 with P4 and P9, P6, a call of the code interpreter, and P1.
+They are P1b, P8, P3, P5, P2 with P4 and P9, P6, a call of the code interpreter, 10,000 assistants, and P1.
 
 ``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
 """
@@ -14,7 +14,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import completions, crud, engine, ingestion, listing, sandbox, searching, starting, streaming
+from tests.bench import (
+    assistants,
+    completions,
+    crud,
+    engine,
+    ingestion,
+    listing,
+    sandbox,
+    searching,
+    starting,
+    streaming,
+)
 from tests.support.fixtures import POSTGRES, REDIS
 
 
@@ -94,6 +105,16 @@ def sandbox_report(folder: Path) -> None:
         print(f"    {line}", flush=True)
 
 
+def assistants_report(folder: Path) -> None:
+    print("     among 10,000 assistants, on one API process; the client on the same cores")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in assistants.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
 def engine_report(folder: Path) -> None:
     print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, one process")
     for line in engine.measure(folder):
@@ -117,6 +138,7 @@ REPORTS = {
     "completions": completions_report,
     "knowledge": knowledge_report,
     "sandbox": sandbox_report,
+    "assistants": assistants_report,
     "engine": engine_report,
 }
 

@@ -100,7 +100,7 @@ class Connection:
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = LENGTH.search(answer)
         content = await self._reader.readexactly(int(length[1])) if length else b""
-        if not answer.startswith(b"HTTP/1.1 200") or b'"id":' not in content:
+        if not answer.startswith(b"HTTP/1.1 200") or b'"object":' not in content:
             raise Wrong(f"{request}: {answer.decode()}{content.decode()}")
         return content
 
