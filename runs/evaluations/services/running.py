@@ -51,19 +51,7 @@ def start_run(
     owner: EvaluationSet | None = only_row(EvaluationSet.objects.visible_to(principal).filter(pk=set_id))
     if owner is None:
         raise errors.not_found("evaluation", set_id)
-    named = assistant_id or owner.assistant_id
-    if named is None:
-        raise errors.ApiError(
-            "This evaluation is for every assistant: say in 'assistant_id' which one is meant.",
-            param="assistant_id",
-            code="missing_required_parameter",
-        )
-    assistant = get_assistant(principal=principal, assistant_id=named)
-    meant = (
-        versions.version_of_draft(principal=principal, assistant=assistant)
-        if version == DRAFT
-        else versions.get_version(principal=principal, assistant_id=named, version=version)
-    )
+    meant = _meant(principal, assistant_id or owner.assistant_id, version)
     locked = EvaluationSet.objects.select_for_update(no_key=True).get(pk=owner.pk)
     if (active := usable_run(locked, meant, only_active=True)) is not None:
         raise errors.ApiError(
@@ -74,6 +62,20 @@ def start_run(
     made = queue(locked, meant, principal)
     audit.record(principal, "evaluation.run_started", locked, run=made.id, version=meant.number)
     return made
+
+
+def _meant(principal: Principal, assistant_id: str | None, version: str) -> AssistantVersion:
+    """:raises ApiError: 400, no assistant is named; 404."""
+    if assistant_id is None:
+        raise errors.ApiError(
+            "This evaluation is for every assistant: say in 'assistant_id' which one is meant.",
+            param="assistant_id",
+            code="missing_required_parameter",
+        )
+    if version != DRAFT:
+        return versions.get_version(principal=principal, assistant_id=assistant_id, version=version)
+    assistant = get_assistant(principal=principal, assistant_id=assistant_id)
+    return versions.version_of_draft(principal=principal, assistant=assistant)
 
 
 def usable_run(owner: EvaluationSet, version: AssistantVersion, *, only_active: bool = False) -> EvaluationRun | None:
