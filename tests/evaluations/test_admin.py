@@ -97,13 +97,20 @@ def test_a_set_is_made_changed_and_deleted(client: Client, alice: User, project:
     assert not EvaluationSet.objects.exists()
 
 
-def test_an_analyst_cannot_open_a_gate(bobs: Client, principal: Principal, evaluation: EvaluationSet) -> None:
+def test_an_analyst_cannot_open_a_gate(
+    bobs: Client, alice: User, principal: Principal, evaluation: EvaluationSet
+) -> None:
+    alices = visitor(alice)
     services.update_set(principal=principal, set_id=evaluation.id, gates={"production": 0.9})
     address = page("evaluationset", "change", evaluation.pk)
     form = {"name": "Mine", "assistant": evaluation.assistant_id, "description": "", "gate_production": "0"}
     assert bobs.post(address, form).status_code == 302
     evaluation.refresh_from_db()
     assert (evaluation.name, evaluation.gates) == ("Mine", {"production": 0.9})
+    form["project"] = evaluation.project_id
+    assert alices.post(address, {**form, "gate_production": "50"}).status_code == 302  # whoever came before
+    evaluation.refresh_from_db()
+    assert evaluation.gates == {"production": 0.5}
     assert "Missing scopes" in told(bobs.post(page("evaluationset", "delete", evaluation.pk), {"post": "yes"}))
     assert EvaluationSet.objects.exists()
 

@@ -33,6 +33,8 @@ NO_TEXT = "The file is not text in UTF-8."
 
 
 class SetForm(forms.ModelForm):
+    may_promote = False  # who may not sees the gates only
+
     class Meta:
         model = EvaluationSet
         fields = ("name", "project", "assistant", "description")
@@ -40,7 +42,10 @@ class SetForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field, environment in GATES.items():
-            if field in self.fields and (rate := self.instance.gates.get(environment)) is not None:
+            if field not in self.fields:
+                continue
+            self.fields[field].disabled = not self.may_promote
+            if (rate := self.instance.gates.get(environment)) is not None:
                 self.fields[field].initial = round(rate * 100)
 
     def gates(self) -> dict[str, float]:
@@ -96,10 +101,7 @@ class EvaluationSetAdmin(EvaluationPages):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        if not self.allowed(request, ASSISTANTS_PROMOTE, obj):
-            for field in GATES:
-                if field in form.base_fields:
-                    form.base_fields[field].disabled = True
+        form.may_promote = self.allowed(request, ASSISTANTS_PROMOTE, obj)
         return form
 
     def get_urls(self) -> list[URLPattern]:
