@@ -42,6 +42,10 @@ from sovereign.core.api.validation import (
 ID_LENGTH = 64
 TAGS = ["Prompts"]
 ORDER = ("created_at", "id")
+LINK = OpenApiParameter(
+    "prompt_id", str, OpenApiParameter.PATH, description="The prompt's id, or that of how the assistant has it."
+)
+PROMPT = OpenApiParameter("prompt_id", str, OpenApiParameter.PATH, description="The prompt's id.")
 
 
 class ConditionsField(StrictField):
@@ -158,7 +162,7 @@ class PromptView(LifecycleView):
     serializer_class = PlacingRequest
     partial_body = True
 
-    @extend_schema(operation_id="getAssistantPrompt", tags=TAGS, responses=AssistantPromptObject)
+    @extend_schema(operation_id="getAssistantPrompt", tags=TAGS, parameters=[LINK], responses=AssistantPromptObject)
     def get(self, request: Request, assistant_id: str, prompt_id: str) -> Response:
         """Read how an assistant has a prompt."""
         principal = principal_of(request)
@@ -167,6 +171,7 @@ class PromptView(LifecycleView):
     @extend_schema(
         operation_id="modifyAssistantPrompt",
         tags=TAGS,
+        parameters=[LINK],
         request=PlacingRequest(partial=True),
         examples=[OpenApiExample("A smaller share", {"weight": 20}, request_only=True)],
         responses=AssistantPromptObject,
@@ -181,7 +186,7 @@ class PromptView(LifecycleView):
         link = links.update_link(principal=principal, assistant_id=assistant_id, name=prompt_id, **placing)
         return Response(render_link(link))
 
-    @extend_schema(operation_id="deleteAssistantPrompt", tags=TAGS, responses=DeletedAssistantPrompt)
+    @extend_schema(operation_id="deleteAssistantPrompt", tags=TAGS, parameters=[LINK], responses=DeletedAssistantPrompt)
     def delete(self, request: Request, assistant_id: str, prompt_id: str) -> Response:
         """Take a prompt away from an assistant.
 
@@ -228,7 +233,10 @@ class AssistantsOfPromptView(LifecycleView):
     subject = "prompt_id"
 
     @extend_schema(
-        operation_id="listAssistantsOfPrompt", tags=TAGS, parameters=PAGE_PARAMETERS, responses=AssistantOfPromptList
+        operation_id="listAssistantsOfPrompt",
+        tags=TAGS,
+        parameters=[PROMPT, *PAGE_PARAMETERS],
+        responses=AssistantOfPromptList,
     )
     def get(self, request: Request, prompt_id: str) -> Response:
         """The assistants that have a prompt, and how."""

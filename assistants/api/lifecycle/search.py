@@ -28,7 +28,11 @@ from sovereign.core.api.validation import StrictNumber, StrictSerializer, Strict
 from sovereign.core.errors import ApiError
 
 RANKED_PAGE = [
-    OpenApiParameter("limit", {"type": "integer", "minimum": 0, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT}),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 0, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT},
+        description="How many objects a page has at most.",
+    ),
     OpenApiParameter("after", str, description="Only what follows the assistant with this id, in the same order."),
 ]
 
@@ -109,7 +113,11 @@ class PopularView(LifecycleView):
     @extend_schema(
         operation_id="listPopularAssistants",
         parameters=[
-            OpenApiParameter("days", {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": USUAL_DAYS}),
+            OpenApiParameter(
+                "days",
+                {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": USUAL_DAYS},
+                description="How far back it is looked.",
+            ),
             OpenApiParameter("type", str, enum=CHOICES["type"], description="Only those of this type."),
             *RANKED_PAGE,
         ],
