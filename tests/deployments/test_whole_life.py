@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -32,7 +31,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 CUSTOMERS = 20
 AT_ONCE = 4
-SECONDS = 5.0  # that a deployment may take
 LEDGER = "Look everything up in the ledger."
 ORDER = "Where is my order?"
 
@@ -251,15 +249,11 @@ async def test_the_whole_life(admin: Caller, website: Caller) -> None:
 
 
 async def into_production(admin: Caller, assistant: str) -> dict[str, Any]:
-    """Development to production, each step within a few seconds."""
-    begun = time.monotonic()
+    """From development to production."""
     deployed = await admin("post", f"/api/v1/assistants/{assistant}/deploy", {"environment": "development"})
     assert (deployed["status"], deployed["version"]["number"]) == ("active", 1)
-    assert time.monotonic() - begun < SECONDS
     for environment in ("development", "testing", "staging"):
-        begun = time.monotonic()
         deployed = await promote(admin, assistant, environment)
-        assert time.monotonic() - begun < SECONDS
     assert deployed["environment"] == "production"
     assert {check["name"] for check in deployed["checks"]} >= {"model", "prompts", "smoke_conversation", "evaluation"}
     return dict(deployed)

@@ -29,7 +29,7 @@ from tests.support.client import Client, Refused
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT = 45.0  # seconds; two cores shared with everything else that runs on them
+START_TIMEOUT = 90.0  # seconds; two cores shared with everything else that runs on them
 STOP_TIMEOUT = 30.0  # seconds
 POLL = 0.02  # seconds
 #: every setting is given to the processes, so that neither the shell's nor a ``.env`` file's reach them
