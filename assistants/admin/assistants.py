@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistants import services
+from assistants.admin.deployments import DeploymentsOnPage
 from assistants.admin.knowledge import KnowledgeOnPage
 from assistants.admin.life import LIFE, LIMITS, TRAITS, LifeOnForm
 from assistants.admin.prompts import PromptsOnPage
@@ -150,7 +151,7 @@ def _described(name: str, entry: gateway.ModelEntry) -> str:
 
 
 @admin.register(Assistant)
-class AssistantAdmin(StartingOnPage, PromptsOnPage, VersionsOnPage, KnowledgeOnPage):
+class AssistantAdmin(StartingOnPage, PromptsOnPage, DeploymentsOnPage, VersionsOnPage, KnowledgeOnPage):
     form = AssistantForm
     view_scope = ASSISTANTS_READ
     add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
@@ -162,7 +163,7 @@ class AssistantAdmin(StartingOnPage, PromptsOnPage, VersionsOnPage, KnowledgeOnP
     ordering = ("-updated_at", "-id")
     readonly_fields = ("id", "made_from", "created_at", "updated_at")
     actions_list = ("from_template",)
-    actions_detail = ("try_it", "its_prompts", "its_versions", "clone", "its_runs")
+    actions_detail = ("try_it", "its_prompts", "its_versions", "its_deployments", "clone", "its_runs")
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions", "personality")}),

@@ -21,6 +21,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
         "Work",
         {
             "assistants.assistant": "smart_toy",
+            "assistants.deployment": "rocket_launch",
             "prompts.prompt": "edit_note",
             "threads.thread": "forum",
             "runs.run": "timeline",
