@@ -110,7 +110,12 @@ class Assistant(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
-        indexes = [models.Index(fields=("project", "created_at", "id"), name="assistant_list")]
+        indexes = [
+            models.Index(fields=("project", "created_at", "id"), name="assistant_list"),
+            models.Index(
+                fields=("project", "parent_id"), condition=Q(parent_id__isnull=False), name="assistant_children"
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(temperature__gte=0, temperature__lte=2), name="assistant_temperature"),
             models.CheckConstraint(condition=Q(top_p__gte=0, top_p__lte=1), name="assistant_top_p"),

@@ -106,7 +106,8 @@ def lineage(*, principal: Principal, assistant_id: str) -> Lineage:
     descendants: list[Assistant] = []
     generation = [assistant.id]
     while generation and len(descendants) <= MOST_DESCENDANTS:
-        children = list(visible.filter(parent_id__in=generation).order_by("created_at", "id")[: MOST_DESCENDANTS + 1])
+        found = visible.filter(parent_id__in=generation).order_by()  # sorted, SQLite would read all of the project
+        children = sorted(found[: MOST_DESCENDANTS + 1], key=lambda child: (child.created_at, child.id))
         generation = [child.id for child in children]
         descendants += children
     is_whole = len(ancestors) < MOST_GENERATIONS and len(descendants) <= MOST_DESCENDANTS

@@ -126,7 +126,7 @@ def _refuse_unfit_parent(principal: Principal, assistant: Assistant | None, pare
         raise errors.ApiError(
             f"No assistant found with id '{parent_id[: errors.SHOWN_ID]}'.", status=404, param="parent_id"
         )
-    made_from_others = Assistant.objects.filter(project_id=principal.project_id, parent_id__isnull=False)
+    made_from_others = Assistant.objects.filter(project_id=principal.project_id, parent_id__isnull=False).order_by()
     parents, ancestor = dict(made_from_others.values_list("id", "parent_id")), parent_id
     for _ in range(MOST_ANCESTORS):
         if assistant is not None and ancestor == assistant.id:
