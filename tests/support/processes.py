@@ -243,6 +243,11 @@ class Database:
         """As if the leases of a file that is ingested had run out."""
         self._write("UPDATE knowledge_storefile SET lease_expires_at = '2020-01-01 00:00:00' WHERE file_id = ?", file)
 
+    def age_checks(self, evaluation_run: str) -> None:
+        """As if the leases of the answers of an evaluation that are checked had run out."""
+        expired = "lease_expires_at = '2020-01-01 00:00:00' WHERE status = 'checking' AND evaluation_run_id = ?"
+        self._write(f"UPDATE evaluations_evaluationresult SET {expired}", evaluation_run)
+
     def _age(self, column: str, run: str) -> None:
         self._write(f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?", run)
 

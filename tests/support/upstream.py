@@ -5,13 +5,14 @@ answer is the numbered tokens " t0 t1 t2 …", so whoever reads it can tell what
 last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]``.
 
     tokens=N     how many (10)                      rate=N    tokens a second (0: as fast as can be)
-    delay=S      seconds before the first token     hold=N    stop before token N until ``POST /release?key=…``
+    delay=S      seconds before the first token     hold=N    stop before token N until ``POST /release?key=…``;
+                                                              a ``text`` waits before all of it
     tool=NAME    call that tool instead             calls=N   so many calls at once (1)
     error=CODE   answer with that HTTP status       drop=N    cut the connection before token N
     hang=N       say nothing more before token N    key=NAME  under which ``GET /stats`` counts the request
     rounds=N     call the tool that many times (1)  say=N     so many tokens of text before a call (0)
     keep=1       keep the request's body: ``GET /kept?key=…`` gives those of a key
-    text=T       say T, which has no space and no bracket, in pieces of four characters
+    text=T       say T, or what ``POST /lines`` taught that T stands for, in pieces of four characters
     with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second; a value that
                  ``POST /lines`` taught stands for what it taught
     beside=NAME  call that tool too, in the same turn
@@ -221,7 +222,10 @@ class Connection:
         self._writer.write(b"%x\r\n%s\r\n" % (len(events), events))
 
     async def _say(self, body: dict[str, Any], script: Script, served: Served) -> str | None:
-        if text := script.text or (script.cite and _cited(body["messages"], script.cite)):
+        given = self._engine.lines.get(script.text, script.text)
+        if text := given or (script.cite and _cited(body["messages"], script.cite)):
+            if script.hold != -1:
+                await self._engine.gate(script.key).wait()
             pieces = [text[start : start + 4] for start in range(0, len(text), 4)]
             self._send(b"".join(_chunk({"content": piece}) for piece in pieces))
             served.sent += len(pieces)
