@@ -13,17 +13,21 @@ from django.test import AsyncClient
 from rest_framework.test import APIClient
 
 from assistants.models import Assistant
+from inference import gateway
+from inference.chat import Availability
 from inference.models import RegisteredModel
 from runs.models import Run, RunEvent
 from runs.services import control, creation
+from sovereign.accounts import services
 from sovereign.accounts.models import AuditEvent, IdempotencyRecord, Project
 from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import ALL_SCOPES
 from sovereign.core import bus
 from sovereign.core.database import in_database
 from tests.runs.support import Model, age_run, call, end, ended, outputs_for, text, until, within, working
 from tests.runs.test_readers import parsed
-from tests.runs.test_tenancy import ALL, BY_ID, ROOTS, belongings, snapshot
-from threads.models import Thread
+from tests.runs.test_tenancy import ALL, BY_ID, belongings, request_of, snapshot
+from threads.models import Message, Thread
 
 RECORDED = [(route, view) for method, route, view in ALL if method == "POST" and view.is_recorded]
 #: those that store a content have tests of their own (tests/knowledge): their bodies are forms, or about parts
@@ -32,12 +36,14 @@ POSTS = sorted({route for route, view in RECORDED if not hasattr(view, "keep")})
 BODIES: dict[str, dict[str, Any]] = {
     "assistants": {"model": "tiny"},
     "uploads": {"purpose": "assistants", "filename": "a.txt", "bytes": 1, "mime_type": "text/plain"},
+    "api/v1/prompts": {"name": "Farewell", "template": "Say goodbye."},
 }
 #: what calls a model and changes nothing is done as often as it is asked for
 UNRECORDED = {
     *(f"{root}chat/completions{rest}" for root, rest in (("", ""), ("api/v1/", ""), ("api/v1/", "/stream"))),
     *("completions", "embeddings", "moderations"),
     "vector_stores/<str:vector_store_id>/search",
+    "api/v1/prompts/<str:prompt_id>/preview",
     "mcp",  # whose calls have ids of their own
 }
 HEADERS = {"OpenAI-Beta": "assistants=v2"}
@@ -54,8 +60,15 @@ async def no_connection_stays() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def alices(api_key: str) -> dict[str, str]:
+def api_key(project: Project) -> str:
+    """A key that may call every route."""
+    return services.create_api_key(project=project, name="test", scopes=sorted(ALL_SCOPES))[1]
+
+
+@pytest.fixture
+def alices(api_key: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     RegisteredModel.objects.create(name="tiny", created_at="2026-01-01T00:00:00Z")
+    monkeypatch.setattr(gateway, "availability", lambda *_, **__: Availability(ready=True))  # what is deployed has one
     return belongings(api_key)
 
 
@@ -67,6 +80,17 @@ def waits_for_output(ids: dict[str, str]) -> None:
         status="in_progress", step_details={"type": "tool_calls", "tool_calls": calls}
     )
     Run.objects.filter(pk=run.pk).update(status="requires_action")
+
+
+def is_over(ids: dict[str, str]) -> None:
+    """What can be rated, and made a case of; its thread takes messages and runs again."""
+    run = Run.objects.get(pk=ids["run_id"])
+    content = [{"type": "text", "text": {"value": "Bob.", "annotations": []}}]
+    Message.objects.create(
+        project_id=run.project_id, thread_id=run.thread_id, run_id=run.pk, role="assistant", position=2, content=content
+    )
+    Run.objects.filter(pk=run.pk).update(status="completed")
+    Thread.objects.filter(pk=run.thread_id).update(active_run_id=None, last_position=2)
 
 
 def test_only_calls_of_models_are_not_recorded() -> None:
@@ -82,16 +106,11 @@ def test_every_route_answers_twice_and_does_it_once(
     """Generated from the URL table: a route that forgot it fails."""
     if route.endswith("/submit_tool_outputs"):
         waits_for_output(alices)
-    elif route.endswith(("/messages", "/runs", "/feedback")):  # which are not for a run that is still at it
-        Run.objects.filter(pk=alices["run_id"]).update(status="completed")
-        Thread.objects.update(active_run_id=None)
-    path, filled = route, json.dumps(BY_ID.get(("POST", route)) or BODIES.get(route, {}))
-    for name, identifier in alices.items():
-        path = path.replace(f"<str:{name}>", identifier)
-        filled = filled.replace(f'"<{name}>"', f'"{identifier}"')
+    elif route.endswith(("/messages", "/runs", "/feedback", "/from_run")):  # not for a run that is still at it
+        is_over(alices)
+    address, filled = request_of(route, BY_ID.get(("POST", route)) or BODIES.get(route, {}), alices)
     body = json.loads(filled)
 
-    address = f"/{path}" if path.startswith(ROOTS[1:]) else f"/v1/{path}"
     first = api.post(address, body, format="json", **{header: "1"})
     assert first.status_code == 200, first.content
     before, audited = snapshot(project), AuditEvent.objects.count()

@@ -25,6 +25,15 @@ from sovereign.accounts import credentials, services
 from sovereign.accounts.models import Project
 from sovereign.accounts.scopes import ALL_SCOPES
 from sovereign.core.ids import new_id
+from tests.runs.life_routes import (
+    LIFE_BY_ID,
+    LIFE_LISTS,
+    LIFE_PREFIXES,
+    LIFE_WITHOUT_ID,
+    MEANINGS,
+    life_in,
+    life_of,
+)
 from threads import services as threads
 from threads.models import Message, Thread
 
@@ -93,6 +102,7 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("GET", FEEDBACK): None,
     ("POST", FEEDBACK): {"rating": "up"},
     ("DELETE", FEEDBACK): None,
+    **LIFE_BY_ID,
 }
 #: Routes that name no object of a project.
 WITHOUT_ID = {
@@ -117,6 +127,7 @@ WITHOUT_ID = {
     ("GET", "api/v1/models"),
     ("GET", "api/v1/models/<str:provider>"),
     ("POST", "mcp"),  # what its calls name: tests/mcp
+    *LIFE_WITHOUT_ID,
 }
 PREFIXES = {
     "assistant_id": "asst_",
@@ -129,6 +140,7 @@ PREFIXES = {
     "upload_id": "upload_",
     "vector_store_id": "vs_",
     "batch_id": "vsfb_",
+    **LIFE_PREFIXES,
 }
 ROOTS = ("v1/", "api/v1/", "mcp")
 
@@ -184,7 +196,19 @@ def belongings(secret: str) -> dict[str, str]:
         "run_id": run.id,
         "step_id": step.id,
         "message_id": message.id,
+        **life_of(principal, assistant),
     }
+
+
+@pytest.fixture
+def api_key(project: Project) -> str:
+    """A key that may do everything: what it is refused is not its own."""
+    return services.create_api_key(project=project, name="test", scopes=sorted(ALL_SCOPES))[1]
+
+
+@pytest.fixture
+def charlies_key(charlies_project: Project) -> str:
+    return services.create_api_key(project=charlies_project, name="test", scopes=sorted(ALL_SCOPES))[1]
 
 
 @pytest.fixture
@@ -193,16 +217,19 @@ def alices(api_key: str) -> dict[str, str]:
     return belongings(api_key)
 
 
-def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, str]) -> tuple[int, str]:
-    """Status and body of the answer, with the ids that were sent named instead of shown."""
-    path = route
+def request_of(route: str, body: Any, ids: dict[str, str]) -> tuple[str, str]:
+    """Address and body of a request about these objects."""
+    path, filled = MEANINGS.get(route, route), "" if body is None else json.dumps(body)
     for name, identifier in ids.items():
         path = path.replace(f"<str:{name}>", identifier)
-    filled = "" if body is None else json.dumps(body)
-    for name, identifier in ids.items():
         filled = filled.replace(f'"<{name}>"', f'"{identifier}"')
-    root = "" if path.startswith(ROOTS[1:]) else "v1/"
-    answer = client.generic(method, f"/{root}{path}", filled, "application/json")
+    return (f"/{path}" if path.startswith(ROOTS[1:]) else f"/v1/{path}"), filled
+
+
+def ask(client: APIClient, method: str, route: str, body: Any, ids: dict[str, str]) -> tuple[int, str]:
+    """Status and body of the answer, with the ids that were sent named instead of shown."""
+    path, filled = request_of(route, body, ids)
+    answer = client.generic(method, path, filled, "application/json")
     text = answer.content.decode()
     for name, identifier in ids.items():
         text = text.replace(identifier, f"<{name}>")
@@ -217,11 +244,13 @@ def snapshot(project: Project) -> list[Any]:
     tenants = [list(model.objects.filter(project=project).order_by("pk").values()) for model in owned]
     rest = [list(model.objects.filter(project=project).order_by("pk").values()) for model in (Message, Run)]
     held = list(StoreFile.objects.filter(store__project=project).order_by("pk").values())
-    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent), runs_of(Feedback), held]
+    life = [list(rows.order_by("pk").values()) for rows in life_in(project)]
+    return [*tenants, *rest, runs_of(RunStep), runs_of(RunEvent), runs_of(Feedback), held, *life]
 
 
 def named(route: str, body: Any) -> list[str]:
     """The ids that a route and its body name."""
+    route = MEANINGS.get(route, route)
     return [name for name in PREFIXES if f"<str:{name}>" in route or f'"<{name}>"' in json.dumps(body)]
 
 
@@ -243,31 +272,35 @@ def test_another_tenants_ids_are_unknown_ones(
     assert snapshot(project) == before
 
 
-@pytest.mark.parametrize(
-    "route",
-    [
-        "assistants",
-        "chat/completions",
-        "files",
-        "vector_stores",
-        f"{STORE}/files",
-        f"{BATCH}/files",
-        f"{COMPLETION}/messages",
-        f"{THREAD}/messages",
-        f"{THREAD}/runs",
-        f"{RUN}/steps",
-    ],
-)
-@pytest.mark.parametrize("parameter", ["after", "before", "run_id"])
+LISTS = [
+    "assistants",
+    "chat/completions",
+    "files",
+    "vector_stores",
+    f"{STORE}/files",
+    f"{BATCH}/files",
+    f"{COMPLETION}/messages",
+    f"{THREAD}/messages",
+    f"{THREAD}/runs",
+    f"{RUN}/steps",
+]
+ASKED = [
+    *((route, parameter) for route in LISTS for parameter in ("after", "before", "run_id")),
+    *((route, parameter) for route, more in LIFE_LISTS.items() for parameter in ("after", *more)),
+]
+
+
+@pytest.mark.parametrize(("route", "parameter"), ASKED)
 def test_lists_show_nothing_of_another_tenant(
     outsider: APIClient, charlies_key: str, alices: dict[str, str], route: str, parameter: str
 ) -> None:
     charlies = belongings(charlies_key)
-    for identifier in alices.values():
+    foreign = [alices[name] for name in PREFIXES]
+    for identifier in foreign:
         status, text = ask(outsider, "GET", f"{route}?{parameter}={identifier}", None, charlies)
-        assert status in (200, 400)
-        shown = text.replace(identifier, "") if status == 400 else text  # an error repeats what was sent
-        assert not any(own in shown for own in alices.values())
+        assert status in (200, 400, 404), text
+        shown = text if status == 200 else text.replace(identifier, "")  # an error repeats what was sent
+        assert not any(own in shown for own in foreign)
 
 
 def test_a_stream_of_another_tenants_run_is_a_404(outsider: APIClient, alices: dict[str, str]) -> None:

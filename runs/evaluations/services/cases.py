@@ -96,6 +96,7 @@ def case_from_run(
     :raises ApiError: 404 for the set or the run; 400, the run has no answer, or its thread is too long.
     """
     principal.require(RUNS_READ)
+    locked_set(principal=principal, set_id=set_id)  # whose set this is not learns nothing of the run either
     runs = Run.objects.visible_to(principal).select_related("thread", "configuration")
     run: Run | None = only_row(runs.filter(pk=run_id))
     if run is None:
