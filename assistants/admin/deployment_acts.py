@@ -27,6 +27,7 @@ from sovereign.accounts.scopes import ASSISTANTS_PROMOTE
 from sovereign.core.errors import ApiError
 
 Status = Deployment.Status
+NOTHING = "There is nothing yet to promote or to roll back."
 ARCHIVED = "The assistant is archived: bring it back first."
 WHO = {
     True: "Admins and owners of the project decide about {place}.",
@@ -183,13 +184,13 @@ def _archived(asked: Asked) -> str:
 
 
 def _not_to_promote(asked: Asked) -> str:
-    return _archived(asked) or ("" if asked.active() else "Nothing is in service here that could be promoted.")
+    return _archived(asked) or ("" if asked.active() else NOTHING)
 
 
 def _not_to_roll_back(asked: Asked) -> str:
     active = asked.active()
     if active is None:
-        return "Nothing is in service here that could be rolled back."
+        return NOTHING
     if active.replaces is None and activation.canary_in(asked.assistant.pk, asked.environment.value) is None:
         return "There is nothing to roll back to: nothing was in service before."
     return ""

@@ -99,7 +99,7 @@ def bobs(bob: User, visit: Callable[[User], Client]) -> Client:
 @pytest.fixture
 def adas(admin: Principal, visit: Callable[[User], Client]) -> Client:
     """An admin's."""
-    return visit(User.objects.get(pk=admin.user_id))
+    return visit(User.objects.get(username="ada"))
 
 
 @pytest.fixture
