@@ -31,7 +31,8 @@ class Contract:
         for name, schema in self.document["components"]["schemas"].items():
             if "properties" in schema:
                 schema.setdefault("additionalProperties", False)
-            assert not any("properties" in inner for inner in schema.get("properties", {}).values()), name
+            inner = [each for each in schema.get("properties", {}).values() if "properties" in each]
+            assert all("additionalProperties" in each for each in inner), name  # those that nothing closes here
         self.seen: set[tuple[str, str]] = set()  # operations and what they answered
 
     def check(self, method: str, template: str, answer: Response) -> Any:
