@@ -31,7 +31,7 @@ from inference import gateway
 from sovereign.accounts.admin.base import projects_allowing
 from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.accounts.models import Project
-from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
+from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.api.validation import validation_error
 from sovereign.core.errors import ApiError
 
@@ -163,11 +163,13 @@ class AssistantAdmin(StartingOnPage, PromptsOnPage, DeploymentsOnPage, VersionsO
     ordering = ("-updated_at", "-id")
     readonly_fields = ("id", "made_from", "created_at", "updated_at")
     actions_list = ("from_template",)
-    actions_detail = ("try_it", "its_prompts", "its_versions", "its_deployments", "clone", "its_runs")
+    actions_detail = (
+        "try_it", "try_draft", "its_prompts", "its_versions", "its_deployments", {"title": "More", "items": ["clone", "its_runs"]},
+    )  # fmt: skip
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions", "personality")}),
-        ("Life", {"fields": (LIFE[:-1], *LIFE[-1:])}),
+        ("Life", {"fields": (LIFE[:2], *LIFE[2:])}),
         (None, {"classes": ("knowledge",), "fields": ("retrieval",)}),
         ("Tools", {"classes": ("tools",), "fields": SECTION}),
         ("What it may do, and how much", {"fields": ("capabilities", LIMITS)}),
@@ -229,11 +231,20 @@ class AssistantAdmin(StartingOnPage, PromptsOnPage, DeploymentsOnPage, VersionsO
             assistant.pk,
         )
 
-    @action(description="Try it in the chat", url_path="try", icon="forum")
+    @action(description="Try it", url_path="try", icon="forum")
     def try_it(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('chat')}?assistant={unquote(object_id)}")
 
-    @action(description="Its runs", url_path="runs", icon="timeline")
+    @action(description="Try the draft", url_path="try-draft", icon="edit_note", permissions=["try_draft"])
+    def try_draft(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('chat')}?assistant={unquote(object_id)}&environment=draft")
+
+    def has_try_draft_permission(self, request: HttpRequest, object_id: str) -> bool:
+        """Who deploys may choose in the chat what answers; the others talk to what is in production."""
+        assistant = self.get_object(request, unquote(object_id))
+        return assistant is not None and self.allowed(request, ASSISTANTS_DEPLOY, assistant)
+
+    @action(description="Runs", url_path="runs", icon="timeline")
     def its_runs(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:runs_run_changelist')}?assistant_id={unquote(object_id)}")
 

@@ -21,7 +21,7 @@ from assistants.services import versions
 from assistants.services.versions import DRAFT
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin
-from sovereign.accounts.models import User
+from sovereign.accounts.models import ApiKey, User
 from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core.errors import ApiError
 from sovereign.core.visible import visible
@@ -179,6 +179,7 @@ def _listed(assistant: Assistant, below: str) -> tuple[list[AssistantVersion], b
 def _rows(assistant: Assistant, listed: Iterable[AssistantVersion]) -> list[dict[str, Any]]:
     listed = list(listed)
     people = User.objects.in_bulk({version.published_by_user for version in listed if version.published_by_user})
+    keys = ApiKey.objects.in_bulk({version.published_by_key for version in listed if version.published_by_key})
     serving = Deployment.objects.of(assistant.pk).filter(status__in=("active", "canary"))
     places: dict[str, list[str]] = {}
     for version_id, environment, status in serving.values_list("version_id", "environment", "status"):
@@ -188,9 +189,17 @@ def _rows(assistant: Assistant, listed: Iterable[AssistantVersion]) -> list[dict
             "version": version,
             "address": reverse(VERSION_PAGE, args=[quote(assistant.pk), version.number]),
             "restore_address": reverse(RESTORE, args=[quote(assistant.pk), version.number]),
-            "by": str(people.get(version.published_by_user or 0) or version.published_by_key or "–"),
+            "by": _publisher(version, people, keys),
             "places": ", ".join(places.get(version.pk, [])),
             "is_base": version.pk == assistant.based_on,
         }
         for version in listed
     ]
+
+
+def _publisher(version: AssistantVersion, people: dict[int, User], keys: dict[str, ApiKey]) -> str:
+    if version.published_by_user is not None:
+        return str(people.get(version.published_by_user, "somebody who is gone"))
+    if version.published_by_key is None:
+        return "–"
+    return f"key {keys[version.published_by_key].name}" if version.published_by_key in keys else "a key that is gone"

@@ -34,7 +34,10 @@ class CaseForm(forms.ModelForm):
         help_text='In place of the above: [{"role": "user", "content": "…"}, {"role": "assistant", …}, …].',
     )
     reference = forms.CharField(
-        required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), help_text="A good answer."
+        required=False,
+        label="A good answer",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text="What answers are compared with, and what a judge sees.",
     )
     checks = PrettyJSONField(
         help_text=f"All have to pass; without any, the answer has to be similar to the good one. Kinds: "
@@ -45,6 +48,7 @@ class CaseForm(forms.ModelForm):
     class Meta:
         model = EvaluationCase
         fields = ("set", "name", "messages", "reference", "checks", "variables")
+        labels = {"set": "Evaluation"}
         help_texts = {"name": "For people; the beginning of the question where it is empty."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -89,7 +93,7 @@ class EvaluationCaseAdmin(EvaluationPages):
     show_full_result_count = False
     readonly_fields = ("id", "source_run_id", "created_at", "updated_at")
     fieldsets = (
-        (None, {"fields": (("name", "set"), "input", "messages", "reference", "checks", "variables")}),
+        (None, {"fields": ("set", "name", "input", "messages", "reference", "checks", "variables")}),
         ("About", {"classes": ("collapse",), "fields": (("id", "source_run_id"), ("created_at", "updated_at"))}),
     )
 

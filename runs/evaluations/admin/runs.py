@@ -51,7 +51,7 @@ class EvaluationRunAdmin(EvaluationPages):
         "project", "deployment_id", "created_at", "started_at", "ended_at",
     )  # fmt: skip
     fieldsets = (
-        (None, {"fields": (("set", "assistant", "version_shown"), ("status_shown", "passed_shown", "rate"))}),
+        (None, {"fields": (("set", "assistant"), ("version_shown", "status_shown"), ("passed_shown", "rate"))}),
         ("About", {"classes": ("collapse",), "fields": (
             ("id", "project", "deployment_id"), ("failed", "errored"), ("created_at", "started_at", "ended_at"))}),
     )  # fmt: skip
@@ -146,7 +146,7 @@ def _row(comparison: Comparison, result: EvaluationResult) -> dict[str, Any]:
         "name": str(result),
         "asked": _said(result.case.get("messages", [])),
         "reference": result.case.get("reference", ""),
-        "change": changed.label if comparison.against is not None else "",
+        "change": changed.label if comparison.against is not None and changed != Change.SAME else "",
         "change_label": CHANGE_LABELS.get(changed, "default"),
         "sides": [_side(each) for each in (before, result) if each is not None],
         "is_open": changed in ORDER or result.status in (EvaluationResult.Status.FAILED, EvaluationResult.Status.ERROR),

@@ -61,7 +61,7 @@ for _field, _environment in GATES.items():
         min_value=0,
         max_value=100,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Per cent of the cases; empty: it does not stand there.",
+        help_text="Per cent of the cases.",
     )
 
 
@@ -82,9 +82,9 @@ class EvaluationSetAdmin(EvaluationPages):
     fieldsets = (
         ("Settings", {"fields": (("name", "project"), "assistant", "description")}),
         ("Stands before deployments to", {
-            "fields": (tuple(GATES),),
-            "description": "Before a version is deployed there, it is run against these cases, and so many have to "
-            "pass. Set by those who may promote.",
+            "fields": (tuple(GATES)[:2], tuple(GATES)[2:]),
+            "description": "Before a version is deployed there, it is run against these cases, and so many per cent "
+            "of them have to pass. An empty field is no gate. Set by those who may promote.",
         }),
         ("About", {"classes": ("collapse",), "fields": (("id", "revision"), ("created_at", "updated_at"))}),
     )  # fmt: skip

@@ -23,6 +23,8 @@ class PrettyJSONField(forms.JSONField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, InvalidJSONInput):  # what was typed and could not be read
             return value
+        if value is None:
+            return ""
         return json.dumps(value, indent=2, ensure_ascii=False)
 
 
