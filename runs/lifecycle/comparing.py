@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from assistants.deployments.measures import Measure
 from assistants.models import Deployment
@@ -27,7 +28,7 @@ def compared(canary: Deployment, beside: Deployment) -> list[Measure]:
             title="Failed",
             canary=_part(here.failed, here.ended),
             beside=_part(there.failed, there.ended),
-            limit=_most(limits.get("error_rate")),
+            limit=_most(limits.get("error_rate")) + _once_comparable(there.ended, limits),
         ),
         Measure(
             title="95 % of the answers took up to",
@@ -42,6 +43,12 @@ def compared(canary: Deployment, beside: Deployment) -> list[Measure]:
             limit=_most(limits.get("thumbs_down_rate")),
         ),
     ]
+
+
+def _once_comparable(ended: int, limits: dict[str, Any]) -> str:
+    """What a failure of the engine would look like cannot be told apart without the other one's runs."""
+    is_known = limits.get("error_rate") is None or ended >= (limits.get("minimum_runs") or 1)
+    return "" if is_known else "; until the other one has had as many runs, only what no engine would answer counts"
 
 
 def _part(some: int, every: int) -> str:

@@ -30,7 +30,8 @@ class Judgement:
 def judge(canary: Signals, beside: Signals, usual: Sequence[float], thresholds: Thresholds) -> Judgement | None:
     """What speaks against a canary; ``None`` as long as nothing does, or too little is known.
 
-    What happens to the version beside it too is nobody's fault: an engine that is away takes no canary back.
+    What happens to the version beside it too is nobody's fault: an engine that is away takes no canary back. So where
+    the other one had too few runs to tell, only those failures count that no engine can be blamed for.
 
     :param beside: how the other version did in the same time.
     :param usual: seconds that the other's answers took, whenever that was; sorted.
@@ -44,7 +45,12 @@ def judge(canary: Signals, beside: Signals, usual: Sequence[float], thresholds: 
 
 
 def _of_errors(canary: Signals, beside: Signals, most: float | None, least: int) -> Judgement | None:
-    if most is None or canary.ended < least or canary.failed_share <= max(most, beside.failed_share):
+    """Of a version that had no traffic nobody knows whether the engine would have answered it."""
+    if most is None or canary.ended < least:
+        return None
+    if beside.ended < least:
+        return _of_refusals(canary, beside, most)
+    if canary.failed_share <= max(most, beside.failed_share):
         return None
     return Judgement(
         "errors",
@@ -53,14 +59,31 @@ def _of_errors(canary: Signals, beside: Signals, most: float | None, least: int)
     )
 
 
-def _of_thumbs(canary: Signals, beside: Signals, most: float | None, least: int) -> Judgement | None:
-    enough = canary.ended >= least and canary.rated >= min(RATINGS, least)
-    if most is None or not enough or canary.disliked_share <= max(most, beside.disliked_share):
+def _of_refusals(canary: Signals, beside: Signals, most: float) -> Judgement | None:
+    share = canary.refused / canary.ended
+    if share <= most:
         return None
     return Judgement(
+        "errors",
+        f"{canary.refused} of {canary.ended} runs failed because of what they asked of the model ({_percent(share)}); "
+        f"at most {_percent(most)} may. The version beside it had {beside.ended or 'no'} runs to compare with.",
+    )
+
+
+def _of_thumbs(canary: Signals, beside: Signals, most: float | None, least: int) -> Judgement | None:
+    """Where too few have rated the version beside it, the threshold alone decides: no engine gets thumbs."""
+    needed = min(RATINGS, least)
+    if most is None or canary.ended < least or canary.rated < needed:
+        return None
+    is_known = beside.rated >= needed
+    if canary.disliked_share <= max(most, beside.disliked_share if is_known else 0.0):
+        return None
+    other = f", and {_percent(beside.disliked_share)} of the version beside it" if is_known else ""
+    unknown = "" if is_known else f" The version beside it had {beside.rated or 'no'} ratings to compare with."
+    return Judgement(
         "thumbs",
-        f"{canary.disliked} of {canary.rated} ratings were thumbs down ({_percent(canary.disliked_share)}), and "
-        f"{_percent(beside.disliked_share)} of the version beside it; at most {_percent(most)} may be.",
+        f"{canary.disliked} of {canary.rated} ratings were thumbs down ({_percent(canary.disliked_share)}){other}; "
+        f"at most {_percent(most)} may be.{unknown}",
     )
 
 

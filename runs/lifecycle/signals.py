@@ -15,6 +15,7 @@ from sovereign.core.database import now
 
 WINDOW = 500  # runs of a deployment that are looked at: what was long ago neither excuses nor accuses it
 BUSY = "rate_limit_exceeded"  # the code of what a limit refused, which is no version's fault
+REFUSED = "invalid_prompt"  # of what no engine would answer: an engine that is away fails with another code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Signals:
     :ivar ended: those that were answered or failed. Not among them: what was cancelled or refused by a limit, and
         what expired, which is mostly an application that never gave a tool's output.
     :ivar failed: of these.
+    :ivar refused: of the failed, those that no engine's fault explains: what was asked of the model is wrong.
     :ivar seconds: that answers took, from the last claim of a worker to the end, the quickest first.
     :ivar running: seconds that those in the making have taken so far.
     :ivar rated: thumbs, of either direction.
@@ -32,6 +34,7 @@ class Signals:
 
     ended: int = 0
     failed: int = 0
+    refused: int = 0
     seconds: Sequence[float] = ()
     running: Sequence[float] = ()
     rated: int = 0
@@ -62,6 +65,7 @@ def signals_of(deployment_id: str, *, since: datetime | None = None) -> Signals:
     return Signals(
         ended=len(answered) + len(failed),
         failed=len(failed),
+        refused=sum(_code_of(row) == REFUSED for row in failed),
         seconds=sorted(_seconds(row, row["completed_at"]) for row in answered),
         running=[_seconds(row, instant) for row in rows if row["status"] == Status.IN_PROGRESS],
         rated=rated,

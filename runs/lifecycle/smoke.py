@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
-from assistants.deployments.checks import GUARDED, Finding, failed, passed, pending
+from assistants.deployments.checks import Finding, failed, passed, pending
+from assistants.kinds import GUARDED
 from assistants.models import Assistant, Deployment
 from runs.models import Run
 from runs.querysets import MAXIMUM_CRASHES
@@ -35,7 +36,7 @@ class SmokeConversation:
     """One question, asked as anybody would, but without tools: what they do in the world is not done for a test."""
 
     name = "smoke_conversation"
-    title = "A first conversation"
+    title = "First conversation"
     environments = GUARDED
 
     def begin(self, deployment: Deployment) -> Finding:

@@ -129,8 +129,21 @@ def test_what_the_version_beside_did_before_excuses_no_errors(
     canary: Deployment, stable: Deployment, answers: Answers
 ) -> None:
     answers(stable, 40, created_at=now() - timedelta(hours=1), **failing())
+    answers(stable, 20)
     answers(canary, 20, **failing())
     assert watched(canary) == "rolled_back"
+
+
+def test_an_engine_that_goes_away_where_only_the_canary_is_asked_takes_it_not_back(
+    canary: Deployment, stable: Deployment, answers: Answers
+) -> None:
+    """What answered before the canary came says nothing about the engine now."""
+    answers(stable, 40, created_at=now() - timedelta(hours=1))
+    answers(canary, 20, **failing())
+    assert watched(canary) == "canary"
+    answers(canary, 20, **failing("invalid_prompt"))
+    assert watched(canary) == "rolled_back"
+    assert canary.reason.startswith("20 of 40 runs failed because of what they asked of the model (50 %)")
 
 
 def test_thumbs_down_take_it_back(canary: Deployment, stable: Deployment, answers: Answers) -> None:
@@ -168,9 +181,10 @@ def test_answers_that_hang_take_it_back_before_they_end(
 
 
 def test_only_the_newest_runs_are_looked_at(
-    canary: Deployment, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    canary: Deployment, stable: Deployment, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signals, "WINDOW", 30)
+    answers(stable, 20)
     answers(canary, 30, created_at=now() - timedelta(minutes=5), **failing())
     answers(canary, 30)
     assert watched(canary) == "canary", "it has got well since"
@@ -178,7 +192,8 @@ def test_only_the_newest_runs_are_looked_at(
     assert watched(canary) == "rolled_back"
 
 
-def test_its_own_thresholds_hold(canary: Deployment, answers: Answers) -> None:
+def test_its_own_thresholds_hold(canary: Deployment, stable: Deployment, answers: Answers) -> None:
+    answers(stable, 30)
     Deployment.objects.filter(pk=canary.pk).update(thresholds={**canary.thresholds, "error_rate": None})
     answers(canary, 20, **failing())
     assert watched(canary) == "canary"
@@ -195,7 +210,8 @@ def test_another_versions_runs_are_none_of_it(canary: Deployment, stable: Deploy
 # ------------------------------------------------------------------------------------------------ who does it
 
 
-def test_it_is_told_who_did_it_and_why(canary: Deployment, answers: Answers) -> None:
+def test_it_is_told_who_did_it_and_why(canary: Deployment, stable: Deployment, answers: Answers) -> None:
+    answers(stable, 20)
     answers(canary, 20, **failing())
     watched(canary)
     event = AuditEvent.objects.get(action="deployment.rolled_back")
@@ -203,8 +219,9 @@ def test_it_is_told_who_did_it_and_why(canary: Deployment, answers: Answers) -> 
     assert "20 of 20 runs failed" in event.details["reason"]
 
 
-async def test_of_many_workers_one_takes_it_back(canary: Deployment, answers: Answers) -> None:
+async def test_of_many_workers_one_takes_it_back(canary: Deployment, stable: Deployment, answers: Answers) -> None:
     before = CANARIES_TAKEN_BACK.labels(cause="errors")._value.get()
+    await in_database(lambda: answers(stable, 20))
     await in_database(lambda: answers(canary, 20, **failing()))
     await asyncio.gather(*(in_database(chores.watch) for _ in range(4)))
     await in_database(canary.refresh_from_db)

@@ -16,10 +16,11 @@ THRESHOLDS: dict[str, Any] = {
     "minimum_runs": 10,
 }
 USUAL = [1.0] * 20
+WELL = Signals(ended=100)  # beside it nothing fails
 
 
 def judged(canary: Signals, beside: Signals | None = None, usual: Any = USUAL, **thresholds: Any) -> Judgement | None:
-    return judge(canary, beside or Signals(), usual, {**THRESHOLDS, **thresholds})
+    return judge(canary, beside or WELL, usual, {**THRESHOLDS, **thresholds})
 
 
 def causes(*judgements: Judgement | None) -> list[str | None]:
@@ -45,6 +46,33 @@ def test_errors_that_the_version_beside_has_too_are_not_the_canarys() -> None:
     canary = Signals(ended=10, failed=5)
     assert judged(canary, Signals(ended=40, failed=20)) is None
     assert causes(judged(canary, Signals(ended=40, failed=19))) == ["errors"]
+
+
+@pytest.mark.parametrize("beside", [Signals(), Signals(ended=9), Signals(ended=9, failed=9)])
+def test_without_traffic_beside_it_an_engine_that_is_away_is_not_its_fault(beside: Signals) -> None:
+    assert judged(Signals(ended=10, failed=10), beside) is None
+    assert causes(judged(Signals(ended=10, failed=10), Signals(ended=10))) == ["errors"]
+
+
+def test_without_traffic_beside_it_what_no_engine_takes_is_its_fault() -> None:
+    assert judged(Signals(ended=10, failed=9, refused=1), Signals()) is None
+    judgement = judged(Signals(ended=10, failed=9, refused=2), Signals())
+    assert judgement is not None
+    assert judgement.reason == (
+        "2 of 10 runs failed because of what they asked of the model (20 %); at most 10 % may. "
+        "The version beside it had no runs to compare with."
+    )
+
+
+@pytest.mark.parametrize("beside", [Signals(ended=20), Signals(ended=20, rated=4, disliked=4)])
+def test_where_nobody_rates_the_other_one_the_threshold_decides_and_says_so(beside: Signals) -> None:
+    judgement = judged(Signals(ended=10, rated=10, disliked=5), beside)
+    assert judgement is not None
+    assert judgement.reason == (
+        "5 of 10 ratings were thumbs down (50 %); at most 30 % may be. "
+        f"The version beside it had {beside.rated or 'no'} ratings to compare with."
+    )
+    assert judged(Signals(ended=10, rated=10, disliked=3), beside) is None
 
 
 @pytest.mark.parametrize(
