@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.test import Client
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from assistants.models import Assistant, AssistantVersion, Deployment
@@ -15,7 +17,7 @@ from runs.models import Run
 from sovereign.accounts import services
 from sovereign.accounts.models import Project, User
 from sovereign.accounts.principals import Principal
-from sovereign.accounts.scopes import Role
+from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ROLE_SCOPES, Role
 from tests.web.test_chat import page_data
 
 pytestmark = pytest.mark.django_db
@@ -147,3 +149,31 @@ def test_a_thread_goes_on_with_what_answered_last(
     thread_id = ask(bob, environment).json()["thread_id"]
     assert chosen(visit(bob), f"/chat/{thread_id}") == environment
     assert chosen(visit(bob), f"/chat/{thread_id}?environment=testing") == "testing"
+
+
+def test_an_assistants_page_leads_to_its_draft(
+    assistant: Assistant, version: AssistantVersion, bob: User, charlie: User, visit: Callable[[User], Client]
+) -> None:
+    page, button = (
+        reverse(f"admin:assistants_assistant_{view}", args=[quote(assistant.pk)]) for view in ("change", "try_draft")
+    )
+    client = visit(bob)
+    assert button in client.get(page).content.decode()
+    chat = client.get(button)["Location"]
+    assert chat == f"/chat/?assistant={assistant.pk}&environment=draft"
+    assert chosen(client, chat) == "draft"
+    assert visit(charlie).get(button).status_code == 403
+
+
+def test_who_may_not_choose_is_not_led_there(
+    assistant: Assistant, bob: User, visit: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Today all who get into the admin may deploy: the button asks for the right itself, and not for the page."""
+    monkeypatch.setitem(ROLE_SCOPES, Role.ANALYST.value, ROLE_SCOPES[Role.ANALYST.value] - {ASSISTANTS_DEPLOY})
+    page, button = (
+        reverse(f"admin:assistants_assistant_{view}", args=[quote(assistant.pk)]) for view in ("change", "try_draft")
+    )
+    client = visit(bob)
+    shown = client.get(page)
+    assert (shown.status_code, button in shown.content.decode()) == (200, False)
+    assert client.get(button).status_code == 403
