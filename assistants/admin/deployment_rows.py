@@ -92,6 +92,12 @@ def _place(asked: Asked, rows: list[dict[str, Any]], four_eyes: bool, scale: Sca
     }
 
 
+def history(found: Sequence[Deployment]) -> list[dict[str, Any]]:
+    """Deployments as they are only looked at."""
+    names = Names(found)
+    return [shown(deployment, names) for deployment in found]
+
+
 def rows_of(principal: Principal, assistant: Assistant, found: Sequence[Deployment]) -> list[dict[str, Any]]:
     """Deployments of one assistant, with their versions; people and keys are asked for once."""
     names = Names(found)

@@ -16,7 +16,7 @@ from unfold.decorators import action
 from assistants import deployments
 from assistants.admin.deployment_acts import DECISION_ACTS, DECISIONS_OF, PLACE_ACTS, Act, Asked, why_not
 from assistants.admin.deployment_forms import ActForm
-from assistants.admin.deployment_rows import fill, findings, places, rows_of
+from assistants.admin.deployment_rows import fill, findings, history, places
 from assistants.kinds import Environment
 from assistants.models import Assistant, Deployment
 from sovereign.accounts import audit
@@ -50,13 +50,12 @@ class DeploymentsOnPage(ProjectAdmin):
     def deployments_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What of the assistant is where, and the newest of its history."""
         assistant = self._deployed(request, object_id)
-        principal = self.principal_for(request, assistant)
         found = Deployment.objects.of(assistant.pk).select_related("version").order_by("-created_at", "-id")
         listed = list(found[: LISTED + 1])
         context = {
             "title": f"Deployments of {assistant}",
-            "places": places(principal, assistant),
-            "rows": rows_of(principal, assistant, listed[:LISTED]),
+            "places": places(self.principal_for(request, assistant), assistant),
+            "rows": history(listed[:LISTED]),
             "has_older": len(listed) > LISTED,
             "list_address": f"{reverse('admin:assistants_deployment_changelist')}?assistant={quote(assistant.pk)}",
         }
