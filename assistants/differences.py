@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,10 +12,9 @@ import orjson
 from assistants.catalog.entries import BUILT_IN, MCP
 from assistants.prompting import PlacedPrompt
 from assistants.snapshots import TOLD_OF_PROMPT, Content
+from sovereign.core.comparing import Effort, opcodes, unified
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-CONTEXT = 3  # lines around what changed
-LARGEST_COMPARISON = 500_000  # pairs of lines that are compared in all; about a second
 CONTRACT_TITLES = {"file_search": "File search", "code_interpreter": "Code interpreter"}
 RESOURCES = {
     "file_search": ("vector_store_ids", "Vector stores"),
@@ -55,14 +53,15 @@ def difference(before: Content, after: Content, names: Mapping[str, str] | None 
 
 
 class _Comparison:
-    """:ivar effort: pairs of lines that may still be compared: what takes more is shown as a whole."""
+    """:ivar effort: that may still go into comparing lines: what takes more is shown as a whole."""
 
     def __init__(self, before: Content, after: Content, names: Mapping[str, str]) -> None:
         self.before, self.after, self.names = before, after, names
-        self.effort = LARGEST_COMPARISON
+        self.effort = Effort()
 
     def changes(self) -> Iterator[Change]:
         special: dict[str, Callable[[], Iterator[Change]]] = {
+            "name": self._name,
             "tools": lambda: self._listed("tools", _tool),
             "library_tools": lambda: self._listed("library_tools", _tool),
             "server_tools": lambda: self._listed("server_tools", self._entry),
@@ -77,6 +76,11 @@ class _Comparison:
     def _plain(self, name: str) -> Iterator[Change]:
         title = TITLES.get(name, name.replace("_", " ").capitalize())
         yield from self._compared(name, title, getattr(self.before, name), getattr(self.after, name))
+
+    def _name(self) -> Iterator[Change]:
+        """Where a prompt may say it: else no answer depends on it."""
+        if self.before.says_name or self.after.says_name:
+            yield from self._compared("name", "Name", self.before.name or "", self.after.name or "")
 
     def _compared(self, name: str, title: str, before: Any, after: Any, texts: Texts | None = None) -> Iterator[Change]:
         """:param texts: what the lines are those of, where it is not the values."""
@@ -147,35 +151,9 @@ class _Comparison:
     # ------------------------------------------------------------------------------------- lines
 
     def _lines(self, before: str, after: str) -> list[str]:
-        """A unified diff without the two lines about files: only what stands between equal ends is compared."""
+        """A unified diff without the two lines about files."""
         old, new = before.splitlines(), after.splitlines()
-        start = _equal(old, new)
-        end = _equal(old[start:][::-1], new[start:][::-1])
-        was, is_now = old[start : len(old) - end], new[start : len(new) - end]
-        if (pairs := len(was) * len(is_now)) > self.effort:
-            return [*(f"-{line}" for line in was), *(f"+{line}" for line in is_now)]
-        self.effort -= pairs
-        first = max(start - CONTEXT, 0)
-        return list(_hunks(old[first : len(old) - end + CONTEXT], new[first : len(new) - end + CONTEXT], first + 1))
-
-
-def _hunks(old: Sequence[str], new: Sequence[str], first: int) -> Iterator[str]:
-    """:param first: the number of both texts' first line."""
-    for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT):
-        (_, old_from, _, new_from, _), (_, _, old_to, _, new_to) = group[0], group[-1]
-        yield f"@@ -{first + old_from},{old_to - old_from} +{first + new_from},{new_to - new_from} @@"
-        for what, a, b, c, d in group:
-            if what == "equal":
-                yield from (f" {line}" for line in old[a:b])
-                continue
-            yield from (f"-{line}" for line in old[a:b])
-            yield from (f"+{line}" for line in new[c:d])
-
-
-def _equal(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many lines at the beginning are the same."""
-    places = range(min(len(old), len(new)))
-    return next((place for place in places if old[place] != new[place]), len(places))
+        return list(unified(old, new, opcodes(old, new, self.effort)))
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Finding assistants by words: in their names, descriptions, instructions and tags, the best first.
+"""Finding assistants by words: in their names, descriptions, instructions, tags and types, the best first.
 
 The database ranks: Postgres by a ``tsvector`` that the row keeps of itself, SQLite by an FTS5 table that triggers keep
 (``migrations.0012_search``). Words are taken as they are, in any language and order; the last letters may be missing.
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import Q
 
 from assistants.models import Assistant
 from assistants.querysets import AssistantQuerySet
@@ -24,16 +26,24 @@ MOST_FOUND = 1_000  # assistants that are ranked: who wants more says more
 QUERY_LENGTH = 1_000
 WORD = re.compile(r"[^\W_]+")
 
-NAME, TAGS, DESCRIPTION, INSTRUCTIONS = 1.0, 0.6, 0.4, 0.1  # how much a word counts there
+NAME, TAGS, DESCRIPTION, INSTRUCTIONS = 1.0, 0.6, 0.4, 0.1  # how much a word counts there; the type as a tag
 POSTGRES = """
 SELECT id, ts_rank(%s::float4[], search_vector, asked.words) AS relevance
 FROM assistants_assistant, to_tsquery('simple', %s) AS asked(words)
 WHERE search_vector @@ asked.words AND id IN ({among}) ORDER BY relevance DESC, id DESC LIMIT %s
 """
 SQLITE = """
-SELECT id, -bm25(assistants_search, 0, %s, %s, %s, %s) AS relevance
+SELECT id, -bm25(assistants_search, 0, %s, %s, %s, %s, %s) AS relevance
 FROM assistants_search WHERE assistants_search MATCH %s AND id IN ({among}) ORDER BY relevance DESC, id DESC LIMIT %s
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The person or the key that made an assistant; neither is nobody."""
+
+    user: int | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +51,12 @@ class Wanted:
     """What is asked for besides words; what is empty asks nothing.
 
     :ivar tags: all of them.
-    :ivar owner: the person who made it.
     """
 
     types: Sequence[str] = ()
     statuses: Sequence[str] = ()
     tags: Sequence[str] = ()
-    owner: int | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +92,16 @@ def _among(principal: Principal, wanted: Wanted) -> AssistantQuerySet:
     if wanted.statuses:
         rows = rows.filter(status__in=wanted.statuses)
     if wanted.owner is not None:
-        rows = rows.filter(created_by_user=wanted.owner)
+        rows = rows.filter(_made_by(wanted.owner))
     for tag in wanted.tags:
         rows = rows.filter(tags__has_item=tag)
     return rows
+
+
+def _made_by(owner: Owner) -> Q:
+    if owner.user is not None:
+        return Q(created_by_user=owner.user)
+    return Q(pk__in=[]) if owner.key is None else Q(created_by_key=owner.key)
 
 
 def _by_age(among: AssistantQuerySet) -> dict[str, float | None]:
@@ -94,14 +109,17 @@ def _by_age(among: AssistantQuerySet) -> dict[str, float | None]:
 
 
 def _by_relevance(words: Sequence[str], among: AssistantQuerySet) -> dict[str, float | None]:
-    sql, parameters = among.values("pk").query.sql_with_params()
+    try:
+        sql, parameters = among.values("pk").query.sql_with_params()
+    except EmptyResultSet:  # nobody's
+        return {}
     asked: list[Any]
     if connection.vendor == "postgresql":
         query = POSTGRES
         asked = [[INSTRUCTIONS, DESCRIPTION, TAGS, NAME], " & ".join(f"{word}:*" for word in words)]
     else:
         query = SQLITE
-        asked = [NAME, TAGS, DESCRIPTION, INSTRUCTIONS, " AND ".join(f'"{word}"*' for word in words)]
+        asked = [NAME, TAGS, TAGS, DESCRIPTION, INSTRUCTIONS, " AND ".join(f'"{word}"*' for word in words)]
     with connection.cursor() as cursor:
         cursor.execute(query.format(among=sql), [*asked, *parameters, MOST_FOUND])
         rows = cursor.fetchall()

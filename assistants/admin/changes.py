@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from itertools import groupby, zip_longest
 from typing import Any
 
 from assistants.differences import Change
+from sovereign.core.comparing import Effort, opcodes
 from sovereign.core.visible import visible
 
 LINES = 2_000  # that are shown of one change
 SHORT = 40  # characters of a value that needs no lines of its own
-MOST_WORDS = 500  # of a line that is compared by its words
-MOST_PAIRS = 1_000_000  # of words that are compared for a page
+MOST_STEPS = 500_000  # that go into comparing words
 LIKE = 0.3  # of two lines: below it they have nothing in common that is worth marking
 WORD = re.compile(r"\s+|\w+|[^\w\s]")
 KINDS = {"-": "removed", "+": "added", "@": "place", " ": "same"}
@@ -38,25 +37,11 @@ class Line:
 
 def shown(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """For the template, which escapes it."""
-    effort = _Effort()
+    effort = Effort(MOST_STEPS)
     return [_shown(change, effort) for change in changes]
 
 
-class _Effort:
-    """How many pairs of words a page may still compare."""
-
-    def __init__(self) -> None:
-        self.left = MOST_PAIRS
-
-    def allows(self, old: Sequence[str], new: Sequence[str]) -> bool:
-        pairs = len(old) * len(new)
-        if max(len(old), len(new)) > MOST_WORDS or pairs > self.left:
-            return False
-        self.left -= pairs
-        return True
-
-
-def _shown(change: Change, effort: _Effort) -> dict[str, Any]:
+def _shown(change: Change, effort: Effort) -> dict[str, Any]:
     lines = [] if _is_short(change.before) and _is_short(change.after) else change.lines
     if lines and lines[0].startswith("@"):
         lines = lines[1:]  # nothing stands before it from which it has to be kept apart
@@ -82,7 +67,7 @@ def _value(value: Any) -> str:
     return visible(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
-def _lines(lines: Sequence[str], effort: _Effort) -> Iterator[Line]:
+def _lines(lines: Sequence[str], effort: Effort) -> Iterator[Line]:
     runs = [(sign, [line[1:] for line in run]) for sign, run in groupby(lines, key=lambda line: line[:1])]
     place = 0
     while place < len(runs):
@@ -96,7 +81,7 @@ def _lines(lines: Sequence[str], effort: _Effort) -> Iterator[Line]:
         place += 1
 
 
-def _replaced(old: Sequence[str], new: Sequence[str], effort: _Effort) -> Iterator[Line]:
+def _replaced(old: Sequence[str], new: Sequence[str], effort: Effort) -> Iterator[Line]:
     """First all that went, then all that came; of lines that are alike, the words that differ are marked."""
     marked = [_words(a, b, effort) for a, b in zip(old, new, strict=False)]
     for kind, texts, side in (("removed", old, 0), ("added", new, 1)):
@@ -104,16 +89,15 @@ def _replaced(old: Sequence[str], new: Sequence[str], effort: _Effort) -> Iterat
             yield _line(kind, [(False, text)] if pair is None else pair[side])
 
 
-def _words(old: str, new: str, effort: _Effort) -> tuple[list[Piece], list[Piece]] | None:
+def _words(old: str, new: str, effort: Effort) -> tuple[list[Piece], list[Piece]] | None:
     a, b = WORD.findall(old), WORD.findall(new)
-    if not effort.allows(a, b):
-        return None
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    if matcher.ratio() < LIKE:
+    codes = opcodes(a, b, effort)
+    same = sum(a_to - a_from for what, a_from, a_to, _, _ in codes if what == "equal")
+    if 2 * same < LIKE * (len(a) + len(b)):
         return None
     removed: list[Piece] = []
     added: list[Piece] = []
-    for what, a_from, a_to, b_from, b_to in matcher.get_opcodes():
+    for what, a_from, a_to, b_from, b_to in codes:
         removed.append((what != "equal", "".join(a[a_from:a_to])))
         added.append((what != "equal", "".join(b[b_from:b_to])))
     return removed, added

@@ -3,7 +3,7 @@ again (``tests/assistants/test_search.py`` says so)."""
 
 from django.db import migrations
 
-COLUMNS = "name, tags, description, instructions"
+COLUMNS = "name, tags, type, description, instructions"
 LONGEST = 100_000  # characters of instructions: a tsvector has at most a megabyte
 
 
@@ -15,7 +15,7 @@ def _weighed(text, weight):
 VECTOR = " || ".join(
     (
         _weighed("coalesce(name, '')", "A"),
-        _weighed("coalesce(tags::text, '')", "B"),
+        _weighed("coalesce(tags::text, '') || ' ' || replace(type, '_', ' ')", "B"),
         _weighed("coalesce(description, '')", "C"),
         _weighed(f"left(coalesce(instructions, ''), {LONGEST})", "D"),
     )
@@ -45,7 +45,7 @@ SQLITE = (
     CREATE TRIGGER assistants_search_insert AFTER INSERT ON assistants_assistant BEGIN
         INSERT INTO assistants_search_place (id) VALUES (new.id);
         INSERT INTO assistants_search (rowid, id, {COLUMNS})
-        SELECT place, new.id, new.name, new.tags, new.description, new.instructions
+        SELECT place, new.id, new.name, new.tags, new.type, new.description, new.instructions
         FROM assistants_search_place WHERE id = new.id;
     END
     """,
@@ -57,7 +57,7 @@ SQLITE = (
     """,
     f"""
     CREATE TRIGGER assistants_search_update AFTER UPDATE OF {COLUMNS} ON assistants_assistant BEGIN
-        UPDATE assistants_search SET name = new.name, tags = new.tags, description = new.description,
+        UPDATE assistants_search SET name = new.name, tags = new.tags, type = new.type, description = new.description,
             instructions = new.instructions
         WHERE rowid = (SELECT place FROM assistants_search_place WHERE id = new.id);
     END

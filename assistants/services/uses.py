@@ -6,7 +6,7 @@ from assistants.models import ExternalUse
 from assistants.services.assistants import get_assistant
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
-from sovereign.accounts.scopes import RUNS_WRITE
+from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core.database import service
 
 MOST_AT_ONCE = 1_000_000
@@ -19,7 +19,7 @@ def tell_use(*, principal: Principal, assistant_id: str, count: int = 1, source:
     :param source: what used it, in the application's words.
     :raises ApiError: 404, 403.
     """
-    principal.require(RUNS_WRITE)
+    principal.require(ASSISTANTS_WRITE)
     assistant = get_assistant(principal=principal, assistant_id=assistant_id)
     use = ExternalUse.objects.create(
         project_id=principal.project_id,

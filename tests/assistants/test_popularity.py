@@ -72,6 +72,7 @@ def test_only_what_one_sees_and_of_the_type_that_is_asked_for(caller: Caller, pe
     assert [one["name"] for one in caller.get("popular")["data"]] == ["Ours"]
     assert [one["name"] for one in maker.get("popular", type="creative")["data"]] == ["Mine"]
     assert caller.post(f"{mine}/usage").status_code == 404
+    assert person("viewer").post(f"{ours}/usage").status_code == 403
 
 
 @pytest.mark.parametrize("body", [{"count": 0}, {"count": 10**9}, {"count": "x"}, {"source": "x" * 65}, {"more": 1}])

@@ -8,22 +8,23 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
 
 from assistants import services
 from assistants.models import Assistant
-from assistants.search import Wanted, search
+from assistants.search import Owner, Wanted, search
 from inference.models import RegisteredModel
 from sovereign.accounts.models import User
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
+from tests.assistants.calling import Caller, caller, tiny
+
+__all__ = ["caller", "tiny"]
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def principal(analyst: Principal) -> Principal:
-    RegisteredModel.objects.create(name="tiny", created_at=timezone.now())
+def principal(analyst: Principal, tiny: RegisteredModel) -> Principal:
     return analyst
 
 
@@ -100,9 +101,17 @@ def test_what_else_is_asked_for_has_to_be_true_too(principal: Principal, make: C
     make("Poet three", type="general", status="active")
     assert names(principal, "poet", types=["creative"], tags=["verse", "rhyme"]) == ["Poet one"]
     assert names(principal, "poet", statuses=["active"]) == ["Poet three"]
-    assert names(principal, "poet", owner=principal.user_id) == ["Poet three", "Poet two", "Poet one"]
-    assert names(principal, "poet", owner=4711) == []
+    assert names(principal, "poet", owner=Owner(user=principal.user_id)) == ["Poet three", "Poet two", "Poet one"]
+    for nobody in (Owner(user=4711), Owner(key="key_none"), Owner()):
+        assert names(principal, "poet", owner=nobody) == []
     assert names(principal, types=["creative"]) == ["Poet two", "Poet one"]
+
+
+def test_a_type_is_a_word_too(principal: Principal, make: Callable[..., Assistant]) -> None:
+    make("Bookkeeper", type="task_oriented")
+    make("Poet", type="creative")
+    assert names(principal, "oriented task") == ["Bookkeeper"]
+    assert names(principal, "creative") == ["Poet"]
 
 
 def test_pages_follow_each_other(principal: Principal, make: Callable[..., Assistant]) -> None:
@@ -133,6 +142,27 @@ def test_over_the_api(make: Callable[..., Assistant], bob: User, browser_of: Cal
     assert (len(first["data"]), first["has_more"], first["data"][0]["relevance"]) == (2, True, 1.0)
     rest = browser.get(f"/api/v1/assistants/search?q=engineer&limit=2&after={first['last_id']}").json()
     assert ([one["name"] for one in rest["data"]], rest["has_more"]) == (["Engineer 0"], False)
-    for query, param in (("type=none", "type"), ("owner=x", "owner"), ("limit=x", "limit")):
+    for query, param in (("type=none", "type"), ("status=x", "status"), ("limit=x", "limit")):
         refused = browser.get(f"/api/v1/assistants/search?{query}")
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+def test_owners_have_names_and_keys_are_owners(
+    make: Callable[..., Assistant],
+    principal: Principal,
+    caller: Caller,
+    bob: User,
+    browser_of: Callable[[User], Client],
+) -> None:
+    make("Of Bob")
+    caller.made(name="Of a key")
+
+    def found(client: Any, owner: str) -> list[str]:
+        answer = client.get("/api/v1/assistants/search", {"owner": owner})
+        assert answer.status_code == 200
+        return [one["name"] for one in answer.json()["data"]]
+
+    browser, key = browser_of(bob), str(caller.principal.key_id)
+    assert found(browser, "me") == found(browser, bob.username) == found(browser, str(bob.pk)) == ["Of Bob"]
+    assert found(caller.client, "me") == found(browser, key) == ["Of a key"]
+    assert found(browser, "nobody-of-that-name") == []

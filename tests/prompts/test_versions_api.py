@@ -228,7 +228,7 @@ def test_two_versions_are_compared_by_lines_words_and_variables(analyst: APIClie
         "+In a {{ tone }} tone.",
     ]
     words = told["words"]
-    assert words[0] == {"kind": "same", "text": "Answer"}
+    assert words[0] == {"kind": "same", "text": "Answer "}
     assert "".join(piece["text"] for piece in words if piece["kind"] != "added") == TEMPLATE
     assert "".join(piece["text"] for piece in words if piece["kind"] != "removed").startswith("Answer kindly for")
     assert words[1]["kind"] == "added"

@@ -237,9 +237,11 @@ def test_words_are_marked_in_lines_that_are_alike() -> None:
     assert lines("@@ -1,1 +1,1 @@", " same", "@@ -9,1 +9,1 @@", " same") == [same, between, same]
 
 
-def test_a_long_line_is_not_compared_by_its_words() -> None:
-    long = "word " * changes.MOST_WORDS
-    assert lines(f"-{long}", f"+{long}more") == [("removed", [(False, long)]), ("added", [(False, f"{long}more")])]
+def test_lines_whose_comparison_takes_too_long_are_told_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = "one two three four five", "1 two three four 5"
+    assert len(lines(f"-{before}", f"+{after}")[0][1]) > 1
+    monkeypatch.setattr(changes, "MOST_STEPS", 0)
+    assert lines(f"-{before}", f"+{after}") == [("removed", [(False, before)]), ("added", [(False, after)])]
 
 
 def test_very_many_lines_are_cut() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, QuerySet
+from django.http import QueryDict
 from django.urls import URLPattern, path
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -36,10 +37,9 @@ from assistants.rendering import (
 from assistants.templates import templates
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
-from sovereign.core.api.pagination import page_of, paginate
+from sovereign.core.api.filters import chosen
+from sovereign.core.api.pagination import enveloped, page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS
-from sovereign.core.api.validation import supported
-from sovereign.core.errors import ApiError
 
 CHOICES: dict[str, list[str]] = {
     "type": AssistantType.values,
@@ -197,7 +197,7 @@ class TypesView(LifecycleView):
     def get(self, request: Request) -> Response:
         """What assistants may be for."""
         numbers = _numbers(request, "type")
-        return _listed([render_type(kind, numbers.get(kind, 0)) for kind in AssistantType])
+        return Response(enveloped([render_type(kind, numbers.get(kind, 0)) for kind in AssistantType]))
 
 
 class StatusesView(LifecycleView):
@@ -208,7 +208,7 @@ class StatusesView(LifecycleView):
         """Where assistants may be in their life, and what may follow."""
         numbers = _numbers(request, "status")
         rows = [render_status(status, services.TRANSITIONS[status], numbers.get(status, 0)) for status in LifeStatus]
-        return _listed(rows)
+        return Response(enveloped(rows))
 
 
 class TemplatesView(LifecycleView):
@@ -217,22 +217,16 @@ class TemplatesView(LifecycleView):
     @extend_schema(operation_id="listAssistantTemplates", responses=TemplateList)
     def get(self, request: Request) -> Response:
         """What assistants may be started from."""
-        return _listed([render_template(template) for template in templates().values()])
+        return Response(enveloped([render_template(template) for template in templates().values()]))
 
 
-def filtered(assistants: QuerySet[Any], query: Mapping[str, Any]) -> QuerySet[Any]:
+def filtered(assistants: QuerySet[Any], query: QueryDict) -> QuerySet[Any]:
     """Those that a list's parameters ask for.
 
     :raises ApiError: a parameter has a value that it cannot have.
     """
     for name, choices in CHOICES.items():
-        if (value := query.get(name)) is not None:
-            if value not in choices:
-                raise ApiError(
-                    f"Invalid value: '{value[:64]}'. Supported values are: {supported(choices)}.",
-                    param=name,
-                    code="invalid_value",
-                )
+        if (value := chosen(query, name, choices)) is not None:
             assistants = assistants.filter(**{name: value})
     for name in ("model", "parent_id"):
         if (value := query.get(name)) is not None:
@@ -247,19 +241,6 @@ def _numbers(request: Request, field: str) -> dict[str, int]:
     """How many of the visible assistants there are of each value."""
     visible = Assistant.objects.visible_to(principal_of(request))
     return dict(visible.order_by().values(field).annotate(number=Count("pk")).values_list(field, "number"))
-
-
-def _listed(objects: list[dict[str, Any]]) -> Response:
-    """A list that is always whole."""
-    return Response(
-        {
-            "object": "list",
-            "data": objects,
-            "first_id": objects[0]["id"],
-            "last_id": objects[-1]["id"],
-            "has_more": False,
-        }
-    )
 
 
 fixed: list[URLPattern] = [

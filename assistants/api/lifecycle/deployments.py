@@ -32,10 +32,10 @@ from assistants.kinds import Environment
 from assistants.models import Deployment
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_PROMOTE, ASSISTANTS_READ
-from sovereign.core.api.pagination import BY_CREATION, page_of, paginate_together
+from sovereign.core.api.filters import chosen
+from sovereign.core.api.pagination import BY_CREATION, enveloped, page_of, paginate_together
 from sovereign.core.api.schema import PAGE_PARAMETERS
-from sovereign.core.api.validation import supported
-from sovereign.core.errors import ApiError, not_found
+from sovereign.core.errors import not_found
 
 IN_USE = ("active", "canary", *rendering.WAITING)
 
@@ -250,15 +250,7 @@ class EnvironmentsView(LifecycleView):
         """The environments, from the first to the last, and what a deployment there takes."""
         policies = limits.policies_of(principal_of(request))
         data = [rendering.render_environment(each, four_eyes=policies[each]) for each in Environment]
-        return Response(
-            {
-                "object": "list",
-                "data": data,
-                "first_id": data[0]["id"],
-                "last_id": data[-1]["id"],
-                "has_more": False,
-            }
-        )
+        return Response(enveloped(data))
 
 
 class EnvironmentView(LifecycleView):
@@ -298,18 +290,11 @@ def _environment(name: str) -> Environment:
 
 def _filters(request: Request) -> dict[str, str]:
     """:raises ApiError: 400, a filter has a value that nothing has."""
-    filters: dict[str, str] = {}
-    for name, known in (("environment", Environment.values), ("status", Deployment.Status.values)):
-        if (value := request.query_params.get(name)) is None:
-            continue
-        if value not in known:
-            raise ApiError(
-                f"Invalid value: '{value[:64]}'. Supported values are: {supported(list(known))}.",
-                param=name,
-                code="invalid_value",
-            )
-        filters[name] = value
-    return filters
+    asked = {
+        name: chosen(request.query_params, name, known)
+        for name, known in (("environment", Environment.values), ("status", Deployment.Status.values))
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 fixed = [

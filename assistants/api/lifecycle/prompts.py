@@ -27,7 +27,7 @@ from assistants.prompts.models import LABEL_LENGTH
 from assistants.services import links
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
-from sovereign.core.api.pagination import page_of, paginate_together
+from sovereign.core.api.pagination import enveloped, page_of, paginate_together
 from sovereign.core.api.schema import PAGE_PARAMETERS
 from sovereign.core.api.validation import (
     StrictBoolean,
@@ -222,8 +222,7 @@ class SuggestionsView(LifecycleView):
         limit = page_of(request.query_params, default=suggestions.USUAL, maximum=suggestions.MOST).limit
         found = suggestions.suggest(principal=principal_of(request), assistant_id=assistant_id)
         data = [render_suggestion(suggestion) for suggestion in found[:limit]]
-        ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
-        return Response({"object": "list", "data": data, **ends, "has_more": len(found) > limit})
+        return Response(enveloped(data, has_more=len(found) > limit))
 
 
 class AssistantsOfPromptView(LifecycleView):

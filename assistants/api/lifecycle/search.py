@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.urls import path
@@ -18,13 +17,15 @@ from assistants.api.lifecycle.objects import WholeAssistantObject
 from assistants.models.uses import SOURCE_LENGTH
 from assistants.popularity import MOST_DAYS, USUAL_DAYS, Popular
 from assistants.rendering import render_popular, render_use, render_whole
-from assistants.search import QUERY_LENGTH, Match, Wanted, search
+from assistants.search import QUERY_LENGTH, Match, Owner, Wanted, search
 from assistants.services.uses import MOST_AT_ONCE
 from sovereign.accounts.api.authentication import principal_of
-from sovereign.accounts.scopes import ASSISTANTS_READ, RUNS_WRITE
-from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT, page_of
+from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
+from sovereign.accounts.services import member_named
+from sovereign.core.api.filters import all_chosen, chosen
+from sovereign.core.api.pagination import DEFAULT_LIMIT, MAXIMUM_LIMIT, enveloped, page_of
 from sovereign.core.api.schema import UnixTime, list_of
-from sovereign.core.api.validation import StrictNumber, StrictSerializer, StrictString, supported
+from sovereign.core.api.validation import StrictNumber, StrictSerializer, StrictString
 from sovereign.core.errors import ApiError
 
 RANKED_PAGE = [
@@ -82,7 +83,7 @@ class SearchView(LifecycleView):
                 for name in ("type", "status")
             ),
             OpenApiParameter("tag", str, many=True, description="Only those with all of these tags."),
-            OpenApiParameter("owner", str, description="Only those that this person made: an id, or `me`."),
+            OpenApiParameter("owner", str, description="Only those of a person (name or id) or a key (id), or `me`."),
             *RANKED_PAGE,
         ],
         responses=list_of(FoundAssistantObject),
@@ -94,15 +95,15 @@ class SearchView(LifecycleView):
             principal=principal_of(request),
             query=query.get("q", "")[:QUERY_LENGTH],
             wanted=Wanted(
-                types=_chosen(request, "type"),
-                statuses=_chosen(request, "status"),
+                types=all_chosen(query, "type", CHOICES["type"]),
+                statuses=all_chosen(query, "status", CHOICES["status"]),
                 tags=query.getlist("tag"),
                 owner=_owner(request),
             ),
             limit=page.limit + 1,
             after=page.after,
         )
-        return Response(_listed([_render_match(match) for match in found], page.limit))
+        return Response(_ranked_page([_render_match(match) for match in found], page.limit))
 
 
 class PopularView(LifecycleView):
@@ -125,21 +126,21 @@ class PopularView(LifecycleView):
     )
     def get(self, request: Request) -> Response:
         """The assistants that were used in the last days, most used first."""
-        page, kinds = page_of(request.query_params), _chosen(request, "type")
+        page = page_of(request.query_params)
         found = popularity.popular(
             principal=principal_of(request),
             limit=page.limit + 1,
             days=_days(request),
-            kind=kinds[0] if kinds else None,
+            kind=chosen(request.query_params, "type", CHOICES["type"]),
             after=page.after,
         )
-        return Response(_listed([_render_popular(one) for one in found], page.limit))
+        return Response(_ranked_page([_render_popular(one) for one in found], page.limit))
 
 
 class UsageView(LifecycleView):
     """Tell of use elsewhere."""
 
-    scopes = {"POST": RUNS_WRITE}
+    scopes = {"POST": ASSISTANTS_WRITE}
     actions = {"POST": "assistant.tell_use"}
     serializer_class = UseRequest
 
@@ -158,16 +159,9 @@ class UsageView(LifecycleView):
         return Response(render_use(use))
 
 
-def _listed(data: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """The envelope; one more than ``limit`` says that there are more."""
-    page = data[:limit]
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": len(data) > limit,
-    }
+def _ranked_page(found: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """One more than ``limit`` says that there are more."""
+    return enveloped(found[:limit], has_more=len(found) > limit)
 
 
 def _render_match(match: Match) -> dict[str, Any]:
@@ -178,29 +172,17 @@ def _render_popular(one: Popular) -> dict[str, Any]:
     return render_popular(one.assistant, one.uses)
 
 
-def _chosen(request: Request, name: str) -> Sequence[str]:
-    """:raises ApiError: 400, nothing has this value."""
-    values = request.query_params.getlist(name)
-    for value in values:
-        if value not in CHOICES[name]:
-            raise ApiError(
-                f"Invalid value: '{value[:64]}'. Supported values are: {supported(CHOICES[name])}.",
-                param=name,
-                code="invalid_value",
-            )
-    return values
-
-
-def _owner(request: Request) -> int | None:
-    """:raises ApiError: 400, nobody can have this id."""
+def _owner(request: Request) -> Owner | None:
+    """Whose assistants are asked for: ``me``, the id of a key, or the name or id of a person."""
     text = request.query_params.get("owner")
     if text is None:
         return None
+    principal = principal_of(request)
     if text == "me":
-        return principal_of(request).user_id or 0  # a key is nobody
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ApiError("Invalid 'owner': expected the id of a person, or 'me'.", param="owner", code="invalid_value")
-    return int(text)
+        return Owner(user=principal.user_id, key=principal.key_id)
+    if text.startswith("key_"):
+        return Owner(key=text)
+    return Owner(user=member_named(principal=principal, name=text))
 
 
 def _days(request: Request) -> int:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from assistants.prompts.models import PromptVersion
+from sovereign.core.comparing import Effort, Opcode, opcodes, unified
 
-MAXIMUM_LINES = 4_000  # of either text: comparing takes time by their product
-MAXIMUM_WORDS = 1_000  # of a changed passage; longer ones are told as a whole
-MAXIMUM_COMPARED = 4_000_000  # pairs of words of all of them; those that come after are told as a whole
 MAXIMUM_SHOWN = 5_000  # lines of a difference
 WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -36,52 +34,37 @@ class Difference:
 
 def difference(before: PromptVersion, after: PromptVersion) -> Difference:
     """What it takes from one version to the other, of the same prompt or of two."""
-    old, new = _lines(before.template), _lines(after.template)
+    old, new = before.template.splitlines(keepends=True), after.template.splitlines(keepends=True)
+    effort = Effort()
+    codes = opcodes(old, new, effort)
+    told = islice(unified(old, new, codes), MAXIMUM_SHOWN) if before.template != after.template else ()
     return Difference(
         before=before,
         after=after,
-        lines=_unified(old, new),
-        words=_pieces(old, new),
+        lines=[line.rstrip("\r\n") for line in told],
+        words=_joined(list(_pieces(old, new, codes, effort))),
         variables=_variables(before.variables, after.variables),
     )
 
 
-def _lines(text: str) -> list[str]:
-    """Its lines, ends included. What has more of them than can be compared is one block from there on."""
-    lines = text.splitlines(keepends=True)
-    head, rest = lines[:MAXIMUM_LINES], "".join(lines[MAXIMUM_LINES:])
-    return [*head, rest] if rest else head
-
-
-def _unified(old: list[str], new: list[str]) -> list[str]:
-    told = difflib.unified_diff(old, new)
-    return [line.rstrip("\r\n") for line in islice(told, 2, MAXIMUM_SHOWN + 2)]
-
-
-def _pieces(old: list[str], new: list[str]) -> list[Piece]:
-    pieces: list[Piece] = []
-    compared = 0
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new).get_opcodes():
+def _pieces(old: list[str], new: list[str], codes: Iterable[Opcode], effort: Effort) -> Iterator[Piece]:
+    """Lines that are the same as they are, and changed passages word by word, as far as the effort goes."""
+    for kind, a, b, c, d in codes:
         before, after = "".join(old[a:b]), "".join(new[c:d])
         if kind == "equal":
-            pieces.append(("same", before))
-            continue
-        words, others = WORD.findall(before), WORD.findall(after)
-        compared += len(words) * len(others)
-        is_too_much = max(len(words), len(others)) > MAXIMUM_WORDS or compared > MAXIMUM_COMPARED
-        pieces += [("removed", before), ("added", after)] if is_too_much else _words(words, others)
-    return _joined(pieces)
-
-
-def _words(old: list[str], new: list[str]) -> list[Piece]:
-    """A changed passage word by word."""
-    pieces: list[Piece] = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            pieces.append(("same", "".join(old[a:b])))
+            yield "same", before
+        elif effort.left > 0:
+            yield from _words(WORD.findall(before), WORD.findall(after), effort)
         else:
-            pieces += [("removed", "".join(old[a:b])), ("added", "".join(new[c:d]))]
-    return pieces
+            yield from (("removed", before), ("added", after))
+
+
+def _words(old: list[str], new: list[str], effort: Effort) -> Iterator[Piece]:
+    for kind, a, b, c, d in opcodes(old, new, effort):
+        if kind == "equal":
+            yield "same", "".join(old[a:b])
+        else:
+            yield from (("removed", "".join(old[a:b])), ("added", "".join(new[c:d])))
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:

@@ -3,7 +3,7 @@
 from sovereign.accounts.services.idempotency import forget_answers
 from sovereign.accounts.services.keys import create_api_key, revoke_api_key
 from sovereign.accounts.services.limits import set_key_limits, set_project_limits
-from sovereign.accounts.services.memberships import add_member, remove_member, set_role
+from sovereign.accounts.services.memberships import add_member, member_named, remove_member, set_role
 from sovereign.accounts.services.people import save_user, set_password
 from sovereign.accounts.services.projects import archive_project, create_project, rename_project, restore_project
 from sovereign.accounts.services.tickets import issue_ticket, redeem_ticket
@@ -15,6 +15,7 @@ __all__ = [
     "create_project",
     "forget_answers",
     "issue_ticket",
+    "member_named",
     "redeem_ticket",
     "remove_member",
     "rename_project",

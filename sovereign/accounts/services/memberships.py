@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
+
 from sovereign.accounts import audit, scopes
 from sovereign.accounts.models import Membership, Project, User
 from sovereign.accounts.principals import Principal
@@ -60,6 +62,13 @@ def remove_member(*, membership: Membership, principal: Principal | None = None)
     audit.record(principal, "membership.removed", current, user=current.user_id, role=current.role)
     current.delete()
     keep_staff_in_step(current.user_id)
+
+
+def member_named(*, principal: Principal, name: str) -> int | None:
+    """The id of the person of the principal's project who has this user name, or this id; ``None`` for nobody."""
+    members = Membership.objects.visible_to(principal)
+    by_id = Q(user_id=int(name)) if name.isascii() and name.isdigit() and len(name) < 19 else Q(pk__in=[])
+    return members.filter(Q(user__username=name) | by_id).values_list("user_id", flat=True).first()
 
 
 def _known_role(role: str) -> str:

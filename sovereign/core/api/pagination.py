@@ -100,13 +100,17 @@ def paginate_together(
         models that have ``key`` and ``order_by``, the first that knows the cursor being believed.
     """
     rows = rows_of(queryset, page, order_by, key=key, places=places)
-    data = render(rows[: page.limit])
+    return enveloped(render(rows[: page.limit]), has_more=len(rows) > page.limit)
+
+
+def enveloped(data: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:
+    """The contract's list envelope around a page that is there, or a list that is always whole."""
     return {
         "object": "list",
         "data": data,
         "first_id": data[0]["id"] if data else None,
         "last_id": data[-1]["id"] if data else None,
-        "has_more": len(rows) > page.limit,
+        "has_more": has_more,
     }
 
 
