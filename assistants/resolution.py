@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from assistants.kinds import every_capability
-from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus, Retrieval
+from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus
 from assistants.prompting import Occasion, Prompted, prompted
 from assistants.snapshots import Content, take
 from sovereign.core.errors import ApiError
@@ -24,30 +23,20 @@ BUCKETS = 10_000  # a canary's share is told in hundredths of a per cent
 class ResolvedConfiguration:
     """An assistant's settings with everything looked up, before a run's own overrides.
 
+    :ivar content: of the draft, or of the version; for all settings that are not beside it here.
     :ivar instructions: its own, or what its prompts say; then its personality.
     :ivar tools: its own, and after them the functions that it has of the project's library.
-    :ivar server_tools: entries as ``assistants.catalog.entries`` describes them, which ``/v1`` does not know.
     :ivar prompts: those that were used; see :class:`assistants.prompting.Prompted`.
     """
 
     assistant_id: str
-    model: str
+    content: Content
     instructions: str
     tools: list[dict[str, Any]]
-    tool_resources: dict[str, Any]
-    temperature: float
-    top_p: float
-    reasoning_effort: str | None
-    response_format: Any
-    retrieval: str = Retrieval.AUTO
-    server_tools: list[dict[str, Any]] = field(default_factory=list)
-    context_memory_size: int | None = None
-    default_max_tokens: int | None = None
-    capabilities: list[str] = field(default_factory=every_capability)
-    prompts: list[dict[str, Any]] = field(default_factory=list)
-    version_id: str | None = None
-    deployment_id: str | None = None
-    environment: str | None = None
+    prompts: list[dict[str, Any]]
+    version_id: str | None
+    deployment_id: str | None
+    environment: str | None
 
 
 def resolve(
@@ -73,35 +62,33 @@ def resolve(
     """
     deployment = None
     if environment is not None and version is None:
-        _refuse_inactive(assistant)
-        deployment = deployed(assistant.id, environment, thread_id)
-        if deployment is None and must_be_deployed:
-            raise not_deployed(assistant, environment)
+        deployment = _in_service(assistant, environment, thread_id, must_be_deployed)
     if deployment is not None:
         version = deployment.version
     content = take(assistant) if version is None else Content.of_json(version.content)
+    name = assistant.name if content.name is None else content.name
     occasion = Occasion(thread_id=thread_id, instant=timezone.now(), variables=variables or {}, user_groups=user_groups)
-    said = prompted(content.instructions or "", content.prompts, occasion, name=assistant.name or "")
+    said = prompted(content.instructions or "", content.prompts, occasion, name=name or "")
     return ResolvedConfiguration(
         assistant_id=assistant.id,
-        model=content.model,
+        content=content,
         instructions=_with_personality(said, content),
         tools=[*content.tools, *content.library_tools],
-        tool_resources=content.tool_resources,
-        temperature=content.temperature,
-        top_p=content.top_p,
-        reasoning_effort=content.reasoning_effort,
-        response_format=content.response_format,
-        retrieval=content.retrieval,
-        server_tools=content.server_tools,
-        context_memory_size=content.context_memory_size,
-        default_max_tokens=content.default_max_tokens,
-        capabilities=content.capabilities,
         prompts=said.used,
         version_id=version.id if version is not None else None,
         deployment_id=deployment.id if deployment is not None else None,
         environment=environment,
     )
+
+
+def _in_service(
+    assistant: Assistant, environment: str, thread_id: str | None, must_be_deployed: bool
+) -> Deployment | None:
+    _refuse_inactive(assistant)
+    deployment = deployed(assistant.id, environment, thread_id)
+    if deployment is None and must_be_deployed:
+        raise not_deployed(assistant, environment)
+    return deployment
 
 
 def deployed(assistant_id: str, environment: str, thread_id: str | None) -> Deployment | None:

@@ -35,12 +35,14 @@ COLUMNS = (
 
 #: of a prompt, what only tells where it came from: it may change while all answers stay the same
 TOLD_OF_PROMPT = ("prompt_name", "label")
+NAME_VARIABLE = "assistant_name"  # by which a prompt says it, which only then shapes answers
 NAMED_FILES = 500  # of a store in a version, which is read for every run: of a larger one, the rest is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """
+    :ivar name: the assistant's, which prompts may say; ``None`` where it was kept before contents had it.
     :ivar library_tools: the library's functions that it has, as tools, in its order; those that its own tools have
         the names of are not among them.
     :ivar prompts: its prompts, each with the text that its link meant.
@@ -50,6 +52,7 @@ class Content:
     """
 
     model: str
+    name: str | None = None
     instructions: str | None = None
     tools: list[dict[str, Any]] = field(default_factory=list)
     tool_resources: dict[str, Any] = field(default_factory=dict)
@@ -77,12 +80,20 @@ class Content:
         known = {item.name: data[item.name] for item in fields(cls) if item.name in data}
         return cls(**{**known, "prompts": [PlacedPrompt(**prompt) for prompt in known.get("prompts", [])]})
 
+    @property
+    def says_name(self) -> bool:
+        """Whether a prompt may say the assistant's name."""
+        return any(NAME_VARIABLE in prompt.template for prompt in self.prompts)
+
     def digest(self) -> str:
         """SHA-256 of what shapes answers, in hexadecimal: names of files, stores and prompts do not.
 
         The order of a schema's properties is content too.
         """
         data = self.as_json()
+        name = data.pop("name") or ""
+        if self.says_name:
+            data["name"] = name
         for prompt in data["prompts"]:
             for name in TOLD_OF_PROMPT:
                 del prompt[name]
@@ -94,6 +105,7 @@ def take(assistant: Assistant) -> Content:
     """The draft's content at the moment, without what is only told of its knowledge."""
     return Content(
         **{name: getattr(assistant, name) for name in COLUMNS},
+        name=assistant.name or "",
         library_tools=_library_functions(assistant),
         prompts=placed_prompts(assistant.id),
     )

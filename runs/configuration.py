@@ -53,26 +53,28 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
     ``instructions`` replace the assistant's, ``additional_instructions`` follow them; ``tool_resources`` replace those
     of the tools that they name. ``tools`` are all tools of the run: who gives them gets no others of the assistant's.
     """
-    base = {name: getattr(resolved, name) for name in OVERRIDES}
+    content = resolved.content
+    base = {name: getattr(content, name) for name in OVERRIDES}
+    base |= {"instructions": resolved.instructions, "tools": resolved.tools}
     base.update({name: overrides[name] for name in OVERRIDES if overrides.get(name) is not None})
     if extra := overrides.get("additional_instructions"):
         base["instructions"] = f"{base['instructions']}\n\n{extra}" if base["instructions"] else extra
     own_resources = overrides.get("tool_resources") or {}
     parallel = overrides.get("parallel_tool_calls")
-    truncation = overrides.get("truncation_strategy") or _memory(resolved.context_memory_size)
+    truncation = overrides.get("truncation_strategy") or _memory(content.context_memory_size)
     most = overrides.get("max_completion_tokens")
     return FrozenConfiguration(
         **base,
-        tool_resources={**resolved.tool_resources, **own_resources},
+        tool_resources={**content.tool_resources, **own_resources},
         own_resources=own_resources,
         tool_choice=overrides.get("tool_choice") or "auto",
-        parallel_tool_calls=Capability.PARALLEL_TOOL_CALLS in resolved.capabilities and parallel is not False,
+        parallel_tool_calls=Capability.PARALLEL_TOOL_CALLS in content.capabilities and parallel is not False,
         truncation_strategy={"type": truncation["type"], "last_messages": truncation.get("last_messages")},
         max_prompt_tokens=overrides.get("max_prompt_tokens"),
-        max_completion_tokens=resolved.default_max_tokens if most is None else most,
-        retrieval=resolved.retrieval,
-        server_tools=resolved.server_tools if overrides.get("tools") is None else [],
-        capabilities=resolved.capabilities,
+        max_completion_tokens=content.default_max_tokens if most is None else most,
+        retrieval=content.retrieval,
+        server_tools=content.server_tools if overrides.get("tools") is None else [],
+        capabilities=content.capabilities,
         prompts=resolved.prompts if overrides.get("instructions") is None else [],
     )
 

@@ -40,15 +40,18 @@ class LifeOnForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "tags" not in self.fields:
-            return
+        self._offer_traits()
+        if (status := cast(Any, self.fields.get("status"))) is not None:  # who only reads has none of the model's
+            status.choices = [(after.value, after.label) for after in LifeStatus if after in self._within_reach()]
+        if (visibility := self.fields.get("visibility")) is not None:
+            visibility.disabled = not self.may_hide
+
+    def _offer_traits(self) -> None:
+        """Of the declared fields, which the form has for everybody."""
         self.initial["tags"] = ", ".join(self.instance.tags)
         offered = [(item.value, Offer(item.label, NOTES[item])) for item in Capability]
         cast(OffersField, self.fields["capabilities"]).offer(offered, "")
         self.initial.setdefault("capabilities", every_capability())
-        status: Any = self.fields["status"]
-        status.choices = [(after.value, after.label) for after in LifeStatus if after in self._within_reach()]
-        self.fields["visibility"].disabled = not self.may_hide
 
     def _within_reach(self) -> tuple[str, ...]:
         """The status it has, and those that it may get."""

@@ -156,6 +156,8 @@ def restore(*, principal: Principal, assistant_id: str, version: str) -> Assista
     missing.refuse(principal, wanted, content)
     for name in snapshots.COLUMNS:
         setattr(assistant, name, getattr(content, name))
+    if content.says_name and content.name is not None:
+        assistant.name = content.name or None
     assistant.based_on = wanted.id
     assistant.save()
     _restore_links(assistant, content)

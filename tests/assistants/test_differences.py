@@ -165,13 +165,14 @@ PROMPTS = st.lists(
         link_id=st.sampled_from(["link_1", "link_2"]),
         priority=st.integers(0, 1),
         prompt_name=st.sampled_from(["Tone", "Voice"]),
-        template=st.sampled_from(["Be kind.", "Be\nfirm."]),
+        template=st.sampled_from(["Be kind.", "Be\nfirm.", "You are {{ assistant_name }}."]),
     ),
     max_size=3,
 )
 CONTENTS = st.builds(
     Content,
     model=st.sampled_from(["tiny", "large"]),
+    name=st.sampled_from([None, "", "Guide", "Desk"]),
     instructions=st.sampled_from([None, "", "One", "One\nTwo", "One\nTwo\n"]),
     tools=TOOLS,
     library_tools=TOOLS,

@@ -60,6 +60,19 @@ def test_the_draft_is_what_the_version_was(
     assert told.details == {"version": first.id, "number": 1}
 
 
+def test_a_name_that_a_prompt_says_comes_back(
+    analyst: Principal, assistant: Assistant, change: Change, publish: Publish
+) -> None:
+    prompt = prompts.create_prompt(principal=analyst, name="Who", template="You are {{ assistant_name }}.")
+    links.link_prompt(principal=analyst, assistant_id=assistant.id, prompt_id=prompt.id)
+    first = publish()
+    change(name="Desk")
+    publish()
+    back = restored(analyst, assistant, 1)
+    assert (back.name, instructions_of(back)) == ("Guide", "You are Guide.")
+    assert snapshots.take_for_version(back).digest() == first.digest
+
+
 def test_what_was_restored_is_published_as_a_child_of_that_version(
     analyst: Principal, assistant: Assistant, change: Change, publish: Publish
 ) -> None:

@@ -78,10 +78,40 @@ def test_a_field_that_contents_did_not_have_yet_is_no_change(
     assistant: Assistant, publish: Publish, analyst: Principal
 ) -> None:
     version = publish()
-    older = {name: value for name, value in version.content.items() if name != "personality"}
+    since = ("personality", "name")
+    older = {name: value for name, value in version.content.items() if name not in since}
     AssistantVersion.objects.update(content=older, digest="0" * 64)
     assert versions.version_of_draft(principal=analyst, assistant=assistant) == version
     assert versions.compare(principal=analyst, assistant_id=assistant.id, version="draft").changes == []
+
+
+def test_a_version_keeps_the_name_that_its_prompts_say(
+    assistant: Assistant, change: Change, publish: Publish, analyst: Principal
+) -> None:
+    prompt = prompts.create_prompt(principal=analyst, name="Who", template="You are {{ assistant_name }}.")
+    links.link_prompt(principal=analyst, assistant_id=assistant.id, prompt_id=prompt.id)
+    first = publish()
+    change(name="Desk")
+    told = versions.compare(principal=analyst, assistant_id=assistant.id, version="draft").changes
+    assert [(one.field, one.before, one.after) for one in told] == [("name", "Guide", "Desk")]
+    second = publish()
+
+    def said(version: AssistantVersion | None) -> str:
+        return resolve(
+            assistant=assistant, environment=None, thread_id="thread_1", variables=None, version=version
+        ).instructions
+
+    assert [said(version) for version in (first, second, None)] == [
+        "You are Guide.", "You are Desk.", "You are Desk."
+    ]  # fmt: skip
+
+
+def test_a_name_that_no_prompt_says_makes_no_version(change: Change, publish: Publish) -> None:
+    publish()
+    change(name="Desk")
+    with pytest.raises(ApiError) as refused:
+        publish()
+    assert refused.value.code == "nothing_to_publish"
 
 
 def test_a_version_is_found_by_its_number_and_by_its_id(

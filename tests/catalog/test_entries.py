@@ -48,13 +48,13 @@ def test_entries_are_kept_in_their_normal_form(alice: User, project: object) -> 
         {"type": "mcp", "server_id": server.pk, "tools": ["look", "look"]},
     ]  # fmt: skip
     assistant = made(alice, server_tools=given)
-    assert resolved(assistant).server_tools == [
+    assert resolved(assistant).content.server_tools == [
         CALCULATOR,
         {"type": "fetch", "addresses": ["https://api.example.org/", "https://b.example/v1"]},
         {"type": "mcp", "server_id": server.pk, "tools": ["look"]},
     ]
     update_assistant(principal=person(alice), assistant_id=assistant.pk, server_tools=None)
-    assert resolved(assistant).server_tools == []
+    assert resolved(assistant).content.server_tools == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_v1_neither_shows_nor_changes_them(alice: User, api: APIClient) -> None:
     assert body["tools"] == []
     assert not {"server_tools", "functions", "offered_over_mcp"} & set(body)
     assert api.post(path, {"tools": body["tools"], "name": "Renamed"}, format="json").status_code == 200
-    assert resolved(assistant).server_tools == [CALCULATOR]
+    assert resolved(assistant).content.server_tools == [CALCULATOR]
     assert assistant.functions == [function.pk]
     for field, value in (("server_tools", []), ("functions", []), ("offered_over_mcp", True)):
         answer = api.post(path, {field: value}, format="json")
