@@ -103,10 +103,11 @@ def why_not(act: Act, asked: Asked) -> str:
 
 
 def told(deployment: Deployment) -> str:
-    return TOLD[Status(deployment.status)].format(
+    return TOLD.get(Status(deployment.status), "{version} does not come to {place}: {reason}").format(
         version=str(deployment.version).capitalize(),
         place=Environment(deployment.environment).label,
         percent=share_of(deployment),
+        reason=deployment.reason,
         time=f"{deployment.scheduled_at:%Y-%m-%d %H:%M}" if deployment.scheduled_at else "",
     )
 
