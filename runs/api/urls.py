@@ -1,6 +1,7 @@
 from django.urls import path
 
 from runs.api.feedback import FeedbackView
+from runs.api.origins import RunOriginView
 from runs.api.views import (
     CancelView,
     RunsView,
@@ -24,4 +25,7 @@ urlpatterns = [
 ]
 
 #: what the contract does not know
-own_patterns = [path("runs/<str:run_id>/feedback", FeedbackView.as_view(), name="run-feedback")]
+own_patterns = [
+    path("runs/<str:run_id>", RunOriginView.as_view(), name="run-origin"),
+    path("runs/<str:run_id>/feedback", FeedbackView.as_view(), name="run-feedback"),
+]

@@ -105,12 +105,10 @@ class Customers:
     async def heard(self) -> set[tuple[int | None, int, str]]:
         """What everybody is told now: of which version of the assistant and of the prompt, and in which words."""
         await self.ask_all()
-
-        def look() -> set[tuple[int | None, int, str]]:
-            newest = [runs[-1] for runs in self.asked.values()]
-            return {(made_by(run_id)[0], made_by(run_id)[1][0], said(run_id)) for run_id in newest}
-
-        return await in_database(look)
+        newest = [runs[-1] for runs in self.asked.values()]
+        made = [await made_by(self.call, run_id) for run_id in newest]
+        words = [await in_database(said, run_id) for run_id in newest]
+        return {(number, prompts[0], text) for (number, prompts, *_), text in zip(made, words, strict=True)}
 
     @contextlib.asynccontextmanager
     async def talking(self) -> AsyncIterator[None]:
@@ -204,14 +202,12 @@ async def deploy_to_staging(admin: Caller, assistant: str) -> dict[str, Any]:
     return await promote(admin, assistant, "testing")
 
 
-def made_by(run_id: str) -> tuple[int | None, list[int], str, str | None]:
-    """Of a run: the version's number, those of the prompts' versions, its status, and the deployment."""
-    run = Run.objects.select_related("configuration").get(pk=run_id)
-    deployment = Deployment.objects.filter(pk=run.deployment_id).select_related("version").first()
-    assert deployment is None or run.version_id == deployment.version_id
-    prompts = [used["number"] for used in run.configuration.data["prompts"]]
-    number = deployment.version.number if deployment is not None else None
-    return number, prompts, run.status, run.deployment_id
+async def made_by(caller: Caller, run_id: str) -> tuple[int, list[int], str, str]:
+    """As the API tells it of a run: the version's number, those of the prompts' versions, status, deployment."""
+    origin = await caller("get", f"/api/v1/runs/{run_id}")
+    assert origin["environment"] == "production"
+    prompts = [used["number"] for used in origin["prompts"]]
+    return origin["version"]["number"], prompts, origin["status"], origin["deployment"]["id"]
 
 
 def said(run_id: str) -> str:
@@ -243,7 +239,7 @@ async def test_the_whole_life(admin: Caller, website: Caller) -> None:
         await customers.ask_all()
         assert "runs failed" in over["reason"]
         assert (over["asked_by"]["name"], over["ended_by"]) == ("admin", None)
-        await in_database(assert_each_was_made_by_one, customers, first["id"], canary["id"])
+        await assert_each_was_made_by_one(customers, first["id"], canary["id"])
         await assert_told(admin, assistant, first["id"], canary["id"])
         await mend_and_go_back(admin, customers, assistant, prompt)
 
@@ -280,17 +276,17 @@ async def mend_and_go_back(admin: Caller, customers: Customers, assistant: str, 
     assert await customers.heard() == {(1, 1, "You sell books. Be brief.")}
 
 
-def assert_each_was_made_by_one(customers: Customers, first: str, canary: str) -> None:
+async def assert_each_was_made_by_one(customers: Customers, first: str, canary: str) -> None:
     """Every run says what made it; threads stay with what they have, and come back from the canary."""
     served = set()
     for runs in customers.asked.values():
-        made = [made_by(run_id) for run_id in runs]
+        made = [await made_by(customers.call, run_id) for run_id in runs]
         for run_id, (number, prompts, status, deployment) in zip(runs, made, strict=True):
             if deployment == canary:
                 assert (number, prompts, status) == (2, [2], "failed")
             else:
                 assert (number, prompts, status, deployment) == (1, [1], "completed", first)
-                assert said(run_id) == "You sell books. Be brief."
+                assert await in_database(said, run_id) == "You sell books. Be brief."
         turns = [deployment for deployment, _ in groupby(deployment for *_, deployment in made)]
         assert turns in ([first], [first, canary, first], [canary, first]), "a thread is not thrown to and fro"
         served.add(canary in turns)

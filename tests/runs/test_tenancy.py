@@ -47,7 +47,8 @@ FILE = "files/<str:file_id>"
 UPLOAD = "uploads/<str:upload_id>"
 STORE = "vector_stores/<str:vector_store_id>"
 BATCH = f"{STORE}/file_batches/<str:batch_id>"
-FEEDBACK = "api/v1/runs/<str:run_id>/feedback"
+ORIGIN = "api/v1/runs/<str:run_id>"
+FEEDBACK = f"{ORIGIN}/feedback"
 CHAT = {"model": "tiny", "messages": [MESSAGE]}
 ANSWER = {"object": "chat.completion", "model": "tiny", "choices": []}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_x", "output": "x"}]}
@@ -99,6 +100,7 @@ BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("GET", BATCH): None,
     ("POST", f"{BATCH}/cancel"): None,
     ("GET", f"{BATCH}/files"): None,
+    ("GET", ORIGIN): None,
     ("GET", FEEDBACK): None,
     ("POST", FEEDBACK): {"rating": "up"},
     ("DELETE", FEEDBACK): None,

@@ -1,0 +1,70 @@
+"""What made an answer: the version, where it was deployed, the prompts, and what was said of it since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assistants.kinds import Environment
+from assistants.models import AssistantVersion, Deployment
+from runs.models import Feedback, Run
+from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import RUNS_READ
+from sovereign.core import errors
+from sovereign.core.database import only_row
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    :ivar number: of the run's version; ``None`` for a draft, and where the version was deleted since.
+    :ivar deployment: ``None`` where it served no run of one, and where it was deleted since.
+    :ivar feedback: of everybody, the newest first.
+    """
+
+    run: Run
+    number: int | None
+    deployment: Deployment | None
+    feedback: Sequence[Feedback]
+
+    @property
+    def prompts(self) -> list[dict[str, Any]]:
+        """As they are frozen: see ``assistants.prompting.Prompted.used``."""
+        return list(self.run.configuration.data.get("prompts") or [])
+
+
+def origin_of(*, principal: Principal, run_id: str) -> Origin:
+    """:raises ApiError: 404, there is no such run for the principal."""
+    principal.require(RUNS_READ)
+    runs = Run.objects.visible_to(principal).select_related("configuration", "thread")
+    run: Run | None = only_row(runs.filter(pk=run_id))
+    if run is None:
+        raise errors.not_found("run", run_id)
+    return Origin(
+        run,
+        numbers([run]).get(run.version_id or ""),
+        only_row(Deployment.objects.filter(pk=run.deployment_id)) if run.deployment_id else None,
+        list(Feedback.objects.filter(run=run)),
+    )
+
+
+def numbers(runs: Iterable[Run]) -> dict[str, int]:
+    """Of the versions of these runs, by their ids; deleted ones have none."""
+    versions = {run.version_id for run in runs if run.version_id}
+    return dict(AssistantVersion.objects.filter(pk__in=versions).values_list("pk", "number")) if versions else {}
+
+
+def in_words(runs: Sequence[Run]) -> dict[str, str]:
+    """By the runs' ids: ``Version 3, Production`` or ``Draft``."""
+    known = numbers(runs)
+    return {run.id: _worded(run, known) for run in runs}
+
+
+def _worded(run: Run, known: dict[str, int]) -> str:
+    place = str(Environment(run.environment).label) if run.environment else ""
+    if run.version_id is None:
+        return f"Draft: nothing was deployed in {place}" if place else "Draft"
+    number = known.get(run.version_id)
+    version = "A version that was deleted" if number is None else f"Version {number}"
+    return f"{version}, {place}" if place else version
