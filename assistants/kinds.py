@@ -42,3 +42,7 @@ class Environment(models.TextChoices):
         order = list(Environment)
         place = order.index(self) + 1
         return order[place] if place < len(order) else None
+
+
+#: where people are answered, or nearly: versions are tried before they get there, and administrators decide
+GUARDED: frozenset[str] = frozenset({Environment.STAGING.value, Environment.PRODUCTION.value})

@@ -7,11 +7,13 @@ of it; the unique constraints of the table are behind that.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
-from assistants.deployments import checklist
+from assistants.deployments import checklist, rights
 from assistants.deployments.checks import Verdict
 from assistants.models import Assistant, Deployment, LifeStatus
 from sovereign.accounts import audit
@@ -22,6 +24,8 @@ from sovereign.core.errors import ApiError
 Status = Deployment.Status
 REASON_LENGTH = 500
 DUE_AT_ONCE = 100  # scheduled deployments that are begun in one go
+IN_THE_WAY = (Status.VALIDATING, Status.CANARY)  # of any other in the same environment
+AWAITED = "Somebody else than who asked for it has to approve it."
 
 log = structlog.get_logger(__name__)
 
@@ -46,18 +50,46 @@ def settle(deployment_id: str) -> Deployment | None:
 
 
 def begin_due() -> list[str]:
-    """Begin every scheduled deployment whose time has come; the ids of those that were begun here."""
+    """Begin every scheduled deployment whose time has come; the ids of those that were begun here.
+
+    Those that something is in the way of are told so once and then left out by the query, so that any number of them
+    keeps no other waiting and costs no transaction.
+    """
+    due = _due()
+    for deployment_id in _ids(due.filter(other__isnull=False).exclude(reason__contains=F("other"))):
+        _begin_due(deployment_id)
+    return [deployment_id for deployment_id in _ids(due.filter(other=None)) if _begun(deployment_id)]
+
+
+def _due() -> QuerySet[Any]:
+    """Each with the ``other`` that is being tried, or is a canary, where it is to come; see ``refuse_in_the_way``."""
+    others = Deployment.objects.filter(
+        assistant_id=OuterRef("assistant_id"), environment=OuterRef("environment"), status__in=IN_THE_WAY
+    )
     due = Deployment.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=now()).order_by("scheduled_at", "pk")
-    begun = []
-    for deployment_id in list(due.values_list("pk", flat=True)[:DUE_AT_ONCE]):
-        try:
-            if _begin_due(deployment_id):
-                begun.append(deployment_id)
-        except (OperationalError, InterfaceError):
-            raise  # the database, not the deployment
-        except Exception:  # one that cannot be begun must not keep all later ones waiting
-            log.exception("deployment_not_begun", deployment=deployment_id)
-    return begun
+    return due.annotate(other=Subquery(others.order_by("pk").values("pk")[:1]))
+
+
+def _ids(due: QuerySet[Any]) -> list[str]:
+    return list(due.values_list("pk", flat=True)[:DUE_AT_ONCE])
+
+
+def _begun(deployment_id: str) -> bool:
+    """Begin one; that which cannot be begun is ended: it must not be the first again at every look."""
+    try:
+        return _begin_due(deployment_id)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the deployment
+    except Exception:
+        log.exception("deployment_not_begun", deployment=deployment_id)
+        _give_up(deployment_id)
+        return False
+
+
+@service
+def _give_up(deployment_id: str) -> None:
+    if (deployment := _locked(deployment_id, Status.SCHEDULED)) is not None:
+        end(None, deployment, Status.FAILED, "A mistake of this server kept it from being begun. Deploy it again.")
 
 
 @service
@@ -65,8 +97,13 @@ def _begin_due(deployment_id: str) -> bool:
     deployment = _locked(deployment_id, Status.SCHEDULED)
     if deployment is None or deployment.scheduled_at is None or deployment.scheduled_at > now():
         return False
-    if deployment.assistant.status == LifeStatus.ARCHIVED:
-        end(None, deployment, Status.FAILED, "The assistant is archived.")
+    if deployment.assistant.status in (LifeStatus.ARCHIVED, LifeStatus.INACTIVE):
+        end(None, deployment, Status.FAILED, f"The assistant is {deployment.assistant.status}.")
+        return False
+    if deployment.approved_at is None and rights.needs_approval(deployment):  # the policy is younger
+        deployment.status, deployment.reason = Status.AWAITING_APPROVAL, AWAITED
+        deployment.save()
+        _record(None, deployment)
         return False
     try:
         refuse_in_the_way(deployment)
@@ -136,7 +173,7 @@ def put_in_service(principal: Principal | None, deployment: Deployment) -> None:
     try:
         with transaction.atomic():
             if current is not None and not is_canary:
-                end(principal, current, Status.SUPERSEDED, f"The {deployment.version} took its place.")
+                _supersede(principal, current, deployment)
             deployment.status = Status.CANARY if is_canary else Status.ACTIVE
             deployment.percent = deployment.percent if is_canary else None
             deployment.replaces = current.id if current is not None else None
@@ -148,12 +185,23 @@ def put_in_service(principal: Principal | None, deployment: Deployment) -> None:
     _record(principal, deployment)
 
 
+def _supersede(principal: Principal | None, current: Deployment, successor: Deployment) -> None:
+    """Where the product does it, because all checks have passed, it is who asked for the successor that ended it."""
+    current.ended_by_user = principal.user_id if principal else successor.asked_by_user
+    current.ended_by_key = principal.key_id if principal else successor.asked_by_key
+    _end(principal, current, Status.SUPERSEDED, f"Version {successor.version.number} took its place.")
+
+
 def end(principal: Principal | None, deployment: Deployment, status: str, reason: str = "") -> None:
     """Take it out of service, or out of the way to it."""
-    deployment.status = status
-    deployment.ended_at = now()
     deployment.ended_by_user = principal.user_id if principal else None
     deployment.ended_by_key = principal.key_id if principal else None
+    _end(principal, deployment, status, reason)
+
+
+def _end(principal: Principal | None, deployment: Deployment, status: str, reason: str) -> None:
+    deployment.status = status
+    deployment.ended_at = now()
     deployment.reason = reason[:REASON_LENGTH]
     deployment.save()
     _record(principal, deployment)
@@ -173,7 +221,7 @@ def refuse_in_the_way(deployment: Deployment) -> None:
     :raises ApiError: 409 ``deployment_conflict``.
     """
     others = Deployment.objects.of(deployment.assistant_id).filter(environment=deployment.environment)
-    other = others.filter(status__in=[Status.VALIDATING, Status.CANARY]).exclude(pk=deployment.pk).first()
+    other = others.filter(status__in=IN_THE_WAY).exclude(pk=deployment.pk).first()
     if other is not None:
         doing = "is being tried" if other.status == Status.VALIDATING else "is a canary"
         raise conflict(

@@ -14,8 +14,9 @@ from assistants import snapshots
 from assistants.deployments import activation, canaries, checklist, rights
 from assistants.deployments.checks import Verdict
 from assistants.kinds import Environment
-from assistants.models import Assistant, AssistantVersion, Deployment, EnvironmentPolicy
+from assistants.models import Assistant, AssistantVersion, Deployment
 from assistants.services import get_assistant, locked_assistant, versions
+from assistants.services.archived import refuse_resting
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import now, service
@@ -23,6 +24,7 @@ from sovereign.core.errors import ApiError
 
 Status = Deployment.Status
 FURTHEST = timedelta(days=366)  # that something is scheduled ahead
+MOST_WAITING = 10  # of an assistant in an environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,11 @@ def deploy(
     :returns: the deployment: ``active`` or ``canary`` where all checks could be made at once, else ``validating``,
         ``awaiting_approval`` or ``scheduled``.
     :raises ApiError: 400 ``not_ready`` with all checks; 409 ``deployment_conflict``; 400 ``already_deployed``,
-        ``no_active_deployment``, ``assistant_archived``; 403, 404.
+        ``no_active_deployment``, ``assistant_archived``, ``assistant_inactive``, ``too_many_deployments``; 403, 404.
     """
     rights.require(principal, environment)
     assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
-    versions.refuse_archived(assistant)
+    refuse_resting(assistant)
     chosen = _version(principal, assistant, version)
     return _ask(principal, assistant, chosen, environment, Wish.of(request))
 
@@ -96,7 +98,7 @@ def promote(*, principal: Principal, assistant_id: str, environment: str, **requ
         )
     rights.require(principal, following.value)
     assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
-    versions.refuse_archived(assistant)
+    refuse_resting(assistant)
     source = activation.active_in(assistant.id, environment)
     if source is None:
         raise ApiError(
@@ -161,9 +163,10 @@ def _ask(
     deployment.checks = checklist.look(deployment)
     if checklist.of_verdict(deployment.checks, Verdict.FAILED):
         raise checklist.not_ready(deployment, deployment.checks)
-    if _needs_approval(deployment):
-        deployment.status = Status.AWAITING_APPROVAL
-        deployment.reason = "Somebody else than who asked for it has to approve it."
+    if rights.needs_approval(deployment):
+        deployment.status, deployment.reason = Status.AWAITING_APPROVAL, activation.AWAITED
+    if deployment.status != Status.VALIDATING:
+        _refuse_too_many(deployment)
     deployment.save(force_insert=True)
     audit.record(
         principal,
@@ -196,7 +199,7 @@ def refuse_pointless(deployment: Deployment) -> None:
     current = activation.active_in(deployment.assistant_id, deployment.environment)
     if current is not None and current.version_id == deployment.version_id:
         raise ApiError(
-            f"The {deployment.version} is in service in {deployment.environment} already.",
+            f"Version {deployment.version.number} is in service in {deployment.environment} already.",
             param="version",
             code="already_deployed",
         )
@@ -260,6 +263,13 @@ def _refuse_past(instant: datetime | None) -> None:
         )
 
 
-def _needs_approval(deployment: Deployment) -> bool:
-    policies = EnvironmentPolicy.objects.filter(project_id=deployment.project_id, environment=deployment.environment)
-    return policies.filter(four_eyes=True).exists()
+def _refuse_too_many(deployment: Deployment) -> None:
+    """Of what waits for its time, or for an approval, an environment of an assistant has a few."""
+    waiting = Deployment.objects.of(deployment.assistant_id).filter(environment=deployment.environment)
+    if waiting.filter(status__in=(Status.SCHEDULED, Status.AWAITING_APPROVAL)).count() >= MOST_WAITING:
+        raise ApiError(
+            f"{MOST_WAITING} deployments to {deployment.environment} wait for their time or for approval already. "
+            "Call one off first.",
+            param="environment",
+            code="too_many_deployments",
+        )

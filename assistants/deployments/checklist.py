@@ -66,7 +66,7 @@ def not_ready(deployment: Deployment, findings: Findings) -> ApiError:
     missing = of_verdict(findings, Verdict.FAILED)
     told = " ".join(f"{finding['title']}: {finding['detail']} {finding['fix']}".strip() for finding in missing)
     return ApiError(
-        f"The {deployment.version} is not ready for {deployment.environment}. {told}",
+        f"Version {deployment.version.number} is not ready for {deployment.environment}. {told}",
         param="version",
         code="not_ready",
         details={"checks": findings},

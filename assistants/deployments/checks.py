@@ -14,8 +14,6 @@ from assistants.kinds import Environment
 from assistants.models import Deployment
 
 EVERYWHERE: frozenset[str] = frozenset(Environment.values)
-#: where people are answered, or nearly: a version is tried before it gets there
-GUARDED: frozenset[str] = frozenset({Environment.STAGING.value, Environment.PRODUCTION.value})
 
 
 class Verdict(models.TextChoices):

@@ -44,7 +44,7 @@ class ContentCheck:
 
 class ModelReachable(ContentCheck):
     name = "model"
-    title = "The model can be reached"
+    title = "Model"
 
     def find(self, content: Content, project_id: str) -> Finding:
         try:
@@ -60,7 +60,7 @@ class ModelReachable(ContentCheck):
 
 class ToolsResolvable(ContentCheck):
     name = "tools"
-    title = "The tools are there"
+    title = "Tools"
 
     def find(self, content: Content, project_id: str) -> Finding:
         problems = [*_unavailable_tools(content), *_missing_functions(content, project_id)]
@@ -119,7 +119,7 @@ def _unable_model(content: Content, project_id: str) -> Iterator[str]:
 
 class KnowledgeIngested(ContentCheck):
     name = "knowledge"
-    title = "Its knowledge can be searched"
+    title = "Knowledge"
 
     def find(self, content: Content, project_id: str) -> Finding:
         store_ids = content.tool_resources.get("file_search", {}).get("vector_store_ids", [])
@@ -154,7 +154,7 @@ def _missing_files(file_ids: Sequence[str], project_id: str) -> Iterator[str]:
 
 class PromptsSound(ContentCheck):
     name = "prompts"
-    title = "The prompts can be filled in"
+    title = "Prompts"
 
     def find(self, content: Content, project_id: str) -> Finding:
         problems = [*_uneven_weights(content.prompts)]

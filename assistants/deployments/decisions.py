@@ -10,7 +10,8 @@ from django.db import transaction
 
 from assistants.deployments import activation, asking, canaries, rights
 from assistants.models import Deployment
-from assistants.services import locked_assistant, versions
+from assistants.services import locked_assistant
+from assistants.services.archived import refuse_resting
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ASSISTANTS_PROMOTE
@@ -81,7 +82,7 @@ def locked_deployment(*, principal: Principal, deployment_id: str) -> Deployment
 def _approve(principal: Principal, deployment: Deployment, reason: str) -> None:
     principal.require(ASSISTANTS_PROMOTE)
     rights.require_second_person(principal, deployment)
-    versions.refuse_archived(deployment.assistant)
+    refuse_resting(deployment.assistant)
     deployment.approved_by_user, deployment.approved_at = principal.user_id, now()
     deployment.reason = reason
     _record(principal, "deployment.approved", deployment, reason=reason)
@@ -106,6 +107,7 @@ def _cancel(principal: Principal, deployment: Deployment, reason: str) -> None:
 
 def _complete(principal: Principal, deployment: Deployment, reason: str) -> None:
     rights.require(principal, deployment.environment)
+    rights.require_second_person_again(principal, deployment)
     activation.put_in_service(principal, deployment)
 
 
@@ -121,7 +123,10 @@ def _share(principal: Principal, deployment: Deployment, percent: Any) -> None:
     rights.require(principal, deployment.environment)
     if deployment.status != Status.CANARY:
         raise _impossible(deployment, "has no share of the threads: only a canary has")
-    deployment.percent = canaries.checked_percent(percent)
+    wanted = canaries.checked_percent(percent)
+    if deployment.percent is None or wanted > deployment.percent:
+        rights.require_second_person_again(principal, deployment)
+    deployment.percent = wanted
     deployment.save(update_fields=["percent"])
     _record(principal, "deployment.shared", deployment, percent=str(deployment.percent))
 

@@ -38,7 +38,7 @@ def roll_back(
     if current is None or former is None:
         raise _nothing(assistant, environment, current)
     activation.end(principal, current, Status.ROLLED_BACK, reason)
-    return _put_back(principal, former, f"In service again after the {current.version}. {reason}".strip())
+    return _put_back(principal, former, f"In service again after version {current.version.number}. {reason}".strip())
 
 
 def _replaced_by(current: Deployment | None) -> Deployment | None:
@@ -75,5 +75,5 @@ def _nothing(assistant: Assistant, environment: str, current: Deployment | None)
     if current is None:
         why = f"no version of the assistant '{assistant.id}' is in service in {environment}."
     else:
-        why = f"the {current.version} in {environment} took the place of nothing."
+        why = f"version {current.version.number} in {environment} took the place of nothing."
     return ApiError(f"There is nothing to roll back to: {why}", param="environment", code="nothing_to_roll_back_to")

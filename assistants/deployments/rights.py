@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from assistants.kinds import Environment
-from assistants.models import Deployment
+from assistants.kinds import GUARDED, Environment
+from assistants.models import Deployment, EnvironmentPolicy
 from sovereign.accounts.models import ApiKey
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_PROMOTE
 from sovereign.core.errors import ApiError
 
 SCOPE_OF: dict[str, str] = {
-    Environment.DEVELOPMENT.value: ASSISTANTS_DEPLOY,
-    Environment.TESTING.value: ASSISTANTS_DEPLOY,
-    Environment.STAGING.value: ASSISTANTS_PROMOTE,
-    Environment.PRODUCTION.value: ASSISTANTS_PROMOTE,
+    name: ASSISTANTS_PROMOTE if name in GUARDED else ASSISTANTS_DEPLOY for name in Environment.values
 }
 
 
 def require(principal: Principal, environment: str) -> None:
     """:raises ApiError: 403, it is not the principal's to decide what is deployed there."""
     principal.require(SCOPE_OF[environment])
+
+
+def needs_approval(deployment: Deployment) -> bool:
+    """Whether the policy of its environment asks for a second person now."""
+    policies = EnvironmentPolicy.objects.filter(project_id=deployment.project_id, environment=deployment.environment)
+    return policies.filter(four_eyes=True).exists()
+
+
+def require_second_person_again(principal: Principal, deployment: Deployment) -> None:
+    """More threads for what was approved for a part of them is decided by four eyes, too.
+
+    :raises ApiError: 403 ``four_eyes``.
+    """
+    if deployment.approved_at is not None or needs_approval(deployment):
+        require_second_person(principal, deployment)
 
 
 def require_second_person(principal: Principal, deployment: Deployment) -> None:

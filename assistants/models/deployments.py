@@ -13,7 +13,7 @@ from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, re
 
 
 class Deployment(models.Model):
-    """A version in an environment: from the wish to the end. Rows are the history, and are never deleted.
+    """A version in an environment: from the wish to the end. Rows are the history: they go with their assistant only.
 
     At most one of an assistant is ``active`` in an environment, and at most one a ``canary`` beside it.
     """
@@ -106,6 +106,8 @@ class Scale(models.Model):
 class EnvironmentPolicy(models.Model):
     """What a project asks of deployments to an environment; without a row there is no four-eyes approval."""
 
+    audited_as = "environment"  # which, and not which row, is what the audit log knows it by
+
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
     environment = models.CharField(max_length=16, choices=Environment.choices)
     four_eyes = models.BooleanField(default=False, help_text="Somebody else than who asked for it has to approve.")
@@ -115,3 +117,7 @@ class EnvironmentPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment} of {self.project_id}"
+
+    @property
+    def audited_id(self) -> str:
+        return str(self.environment)

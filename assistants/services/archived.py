@@ -1,4 +1,4 @@
-"""What an archived assistant refuses."""
+"""What an archived assistant refuses, and an inactive one."""
 
 from __future__ import annotations
 
@@ -14,3 +14,24 @@ def refuse_archived(assistant: Assistant) -> None:
             param="assistant_id",
             code="assistant_archived",
         )
+
+
+def refuse_resting(assistant: Assistant) -> None:
+    """What would be in service would answer nobody.
+
+    :raises ApiError: 400 ``assistant_archived`` or ``assistant_inactive``.
+    """
+    refuse_archived(assistant)
+    if assistant.status == LifeStatus.INACTIVE:
+        raise inactive(assistant)
+
+
+def inactive(assistant: Assistant) -> ApiError:
+    """Of one that does not answer in environments, with the way back."""
+    way = "Make it active again" if assistant.status == LifeStatus.INACTIVE else "Bring it back and make it active"
+    return ApiError(
+        f"The assistant '{assistant.id}' is {assistant.status} and answers nobody. {way}: on its page in the admin, or "
+        f"by its status with PUT /api/v1/assistants/{assistant.id}.",
+        param="assistant_id",
+        code="assistant_inactive",
+    )

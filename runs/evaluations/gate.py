@@ -24,7 +24,7 @@ FILL = "Add cases to it, or take it away as a gate."
 
 class EvaluationGate:
     name = "evaluation"
-    title = "Evaluations pass"
+    title = "Evaluations"
     environments = checks.EVERYWHERE  # each set says where it stands
 
     def begin(self, deployment: Deployment) -> Finding:

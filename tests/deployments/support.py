@@ -9,7 +9,8 @@ import pytest
 
 from assistants import deployments
 from assistants import services as assistants
-from assistants.deployments.checks import GUARDED, Finding, Verdict
+from assistants.deployments.checks import Finding, Verdict
+from assistants.kinds import GUARDED
 from assistants.models import Assistant, Deployment
 from sovereign.accounts import services
 from sovereign.accounts.credentials import principal_of_membership

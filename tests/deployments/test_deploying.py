@@ -185,6 +185,33 @@ def test_who_expects_something_else_is_told(assistant: Assistant, analyst: Princ
     assert deployed(analyst, assistant, "Two.", expected_deployment=first.id).status == Status.ACTIVE
 
 
+def test_an_inactive_assistant_is_not_deployed_until_it_answers_again(assistant: Assistant, analyst: Principal) -> None:
+    Assistant.objects.update(status="inactive")
+    error = refused(partial(deployed, analyst, assistant, "One."))
+    assert (error.status, error.code, error.param) == (400, "assistant_inactive", "assistant_id")
+    assert (
+        f"Make it active again: on its page in the admin, or by its status with PUT /api/v1/assistants/{assistant.id}."
+        in (error.message)
+    )
+    assert not Deployment.objects.exists()
+    Assistant.objects.update(status="active")
+    assert deployed(analyst, assistant, "One.").status == Status.ACTIVE
+
+
+def test_who_asked_for_the_next_one_has_ended_the_one_before(
+    assistant: Assistant, admin: Principal, trial: Trial
+) -> None:
+    trial.verdict = Verdict.PASSED
+    first = deployed(admin, assistant, "One.", "staging")
+    trial.verdict = Verdict.PENDING
+    second = deployed(admin, assistant, "Two.", "staging")
+    trial.verdict = Verdict.PASSED
+    deployments.settle(second.id)  # by a worker
+    first.refresh_from_db()
+    assert (first.status, first.reason) == (Status.SUPERSEDED, "Version 2 took its place.")
+    assert (first.ended_by_user, first.ended_by_key) == (admin.user_id, None)
+
+
 def test_an_archived_assistant_is_not_deployed(assistant: Assistant, analyst: Principal) -> None:
     Assistant.objects.update(status="archived")
     refusal = refused(

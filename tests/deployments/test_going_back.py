@@ -8,11 +8,14 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from assistants import deployments
 from assistants.deployments.checks import Verdict
 from assistants.models import Assistant, Deployment
 from assistants.resolution import resolve
+from assistants.services import create_assistant as make_assistant
 from sovereign.accounts import services
 from sovereign.accounts.credentials import principal_of_key
 from sovereign.accounts.models import AuditEvent, Project
@@ -45,7 +48,7 @@ def test_what_was_in_service_before_is_so_again(assistant: Assistant, analyst: P
         Status.ROLLED_BACK, "It is worse.", analyst.user_id,
     )  # fmt: skip
     assert (back.status, back.version_id, back.checks) == (Status.ACTIVE, first.version_id, first.checks)
-    assert back.notes == "In service again after the version 2. It is worse."
+    assert back.notes == "In service again after version 2. It is worse."
     assert answers(assistant, "development") == ["One."]
     assert Deployment.objects.count() == 3
 
@@ -287,6 +290,24 @@ def test_taking_the_policy_back_frees_nothing_that_waits(
     assert refused(lambda: set_policy(principal=analyst)).status == 403
 
 
+def test_more_threads_for_an_approved_canary_take_somebody_else_again(
+    assistant: Assistant, admin: Principal, owner: Principal, trial: Trial
+) -> None:
+    trial.verdict = Verdict.PASSED
+    deployed(admin, assistant, "One.", "production")
+    deployments.set_policy(principal=admin, environment="production", four_eyes=True)
+    asked = deployed(admin, assistant, "Two.", "production", percent=1)
+    decide = partial(deployments.set_status, deployment_id=asked.id)
+    assert decide(principal=owner, status="approved").status == Status.CANARY
+    deployments.set_policy(principal=admin, environment="production", four_eyes=False)  # it was approved all the same
+    for decision in ({"percent": 99.99}, {"status": "active"}):
+        error = refused(partial(decide, principal=admin, **decision))
+        assert (error.status, error.code) == (403, "four_eyes")
+    assert decide(principal=admin, percent=0.5).percent == Decimal("0.5")  # fewer threads are anybody's to decide
+    assert decide(principal=owner, percent=50).percent == Decimal("50")
+    assert decide(principal=owner, status="active").status == Status.ACTIVE
+
+
 # --------------------------------------------------------------------------------------------- schedules
 
 
@@ -350,6 +371,66 @@ def test_one_that_cannot_be_begun_keeps_no_other_waiting(
 
     monkeypatch.setattr("assistants.deployments.checklist.begin", broken)
     assert deployments.begin_due() == [fine.id]
+    poison.refresh_from_db()  # else it would be the first again at every look
+    assert (poison.status, poison.reason) == (
+        Status.FAILED, "A mistake of this server kept it from being begun. Deploy it again.",
+    )  # fmt: skip
+
+
+def test_what_waits_behind_a_canary_keeps_no_other_assistant_waiting(
+    canary: Deployment, assistant: Assistant, analyst: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assistants.deployments.activation.DUE_AT_ONCE", 2)
+    version = str(canary.version.number)
+    ask = partial(deployments.deploy, principal=analyst, environment="testing", scheduled_at=now() + timedelta(1))
+    waiting = [ask(assistant_id=assistant.id, version=version) for _ in range(3)]
+    other = make_assistant(principal=analyst, model="tiny", name="Other")
+    fine = ask(assistant_id=other.id)
+    for each in (*waiting, fine):
+        pass_time(each)
+    Deployment.objects.filter(pk=fine.pk).update(scheduled_at=now())
+    assert deployments.begin_due() == [fine.id]
+    deployments.begin_due()  # and who waits is told why, whatever else there is
+    assert [canary.id in Deployment.objects.get(pk=each.pk).reason for each in waiting] == [True] * 3
+    with CaptureQueriesContext(connection) as asked:
+        assert deployments.begin_due() == []
+    assert len(asked) == 2  # those that wait cost nothing more
+
+
+def test_only_so_many_wait_for_their_time(assistant: Assistant, analyst: Principal) -> None:
+    later = now() + timedelta(hours=1)
+    first = deployed(analyst, assistant, "One.", scheduled_at=later)
+    ask = partial(deployments.deploy, principal=analyst, assistant_id=assistant.id, scheduled_at=later)
+    for _ in range(9):
+        ask(environment="development")
+    error = refused(partial(ask, environment="development"))
+    assert (error.status, error.code, error.param) == (400, "too_many_deployments", "environment")
+    ask(environment="testing")
+    deployments.set_status(principal=analyst, deployment_id=first.id, status="cancelled")
+    ask(environment="development")
+
+
+def test_a_scheduled_one_of_an_inactive_assistant_fails(assistant: Assistant, analyst: Principal) -> None:
+    asked = deployed(analyst, assistant, "One.", scheduled_at=now() + timedelta(hours=1))
+    pass_time(asked)
+    Assistant.objects.update(status="inactive")
+    assert deployments.begin_due() == []
+    asked.refresh_from_db()
+    assert (asked.status, asked.reason) == (Status.FAILED, "The assistant is inactive.")
+
+
+def test_a_policy_that_is_younger_than_a_schedule_holds_for_it(
+    assistant: Assistant, admin: Principal, owner: Principal, trial: Trial
+) -> None:
+    trial.verdict = Verdict.PASSED
+    asked = deployed(admin, assistant, "One.", "production", scheduled_at=now() + timedelta(hours=1))
+    deployments.set_policy(principal=admin, environment="production", four_eyes=True)
+    pass_time(asked)
+    assert deployments.begin_due() == []
+    asked.refresh_from_db()
+    assert asked.status == Status.AWAITING_APPROVAL
+    approved = deployments.set_status(principal=owner, deployment_id=asked.id, status="approved")
+    assert (approved.status, approved.approved_by_user) == (Status.ACTIVE, owner.user_id)
 
 
 def test_a_scheduled_one_of_an_archived_assistant_fails(assistant: Assistant, analyst: Principal) -> None:
