@@ -23,6 +23,8 @@ MAXIMUM_CASES = 1_000
 class EvaluationSet(models.Model):
     """Cases that belong together. ``revision`` tells runs of the same cases from others: each change raises it."""
 
+    audited_as = "evaluation"
+
     id = id_field("eval_")
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
     assistant = models.ForeignKey(
@@ -92,6 +94,8 @@ class EvaluationCase(models.Model):
 
 class EvaluationRun(models.Model):
     """A set against a version: made with a result for each case, and worked on by whichever worker has time."""
+
+    audited_as = "evaluation_run"
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"

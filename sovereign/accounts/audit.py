@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -10,6 +12,11 @@ from django.db import models
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
+
+REFUSALS_KEPT = 60  # of each who asks, a minute and process: nobody fills the log by being refused
+WINDOW = 60.0  # seconds
+REFUSAL_LENGTH = 2_000  # characters of its message
+LAST = {"more": "Further refusals of this minute are not recorded."}
 
 
 def record(principal: Principal | None, action: str, obj: models.Model, **details: Any) -> AuditEvent:
@@ -33,24 +40,54 @@ def record_of_person(user_id: int | None, action: str, obj: models.Model, **deta
     return _write(action, obj, details, project_id=_project_of(obj), user_id=user_id)
 
 
-def refused(principal: Principal, action: str, object_type: str, object_id: str, error: ApiError) -> AuditEvent:
+def refused(principal: Principal, action: str, object_type: str, object_id: str, error: ApiError) -> AuditEvent | None:
     """Record that something was asked for and not done; to be called after what was begun has been rolled back.
 
     :param action: what was asked for, ``"assistant.deploy"``; the record's action ends with ``_refused``.
+    :param object_type: as ``kind_of`` has it.
+    :returns: ``None`` where so many of the principal's were kept in this minute that no more are.
     """
+    left = _refusals.left((principal.project_id, principal.user_id, principal.key_id))
+    if left < 0:
+        return None
     return _store(
         f"{action}_refused",
         object_type,
         object_id[:64],
-        {"code": error.code, "message": error.message},
+        {"code": error.code, "message": error.message[:REFUSAL_LENGTH], **({} if left else LAST)},
         project_id=principal.project_id,
         user_id=principal.user_id,
         key_id=principal.key_id,
     )
 
 
+def kind_of(obj: models.Model) -> str:
+    """What the log calls such an object: what its model says (``audited_as``), else the model's name."""
+    return str(getattr(obj, "audited_as", obj._meta.model_name))
+
+
+class _Refusals:
+    """How many each who asks has had in this minute, in this process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: dict[tuple[Any, ...], int] = {}
+        self._until = 0.0
+
+    def left(self, who: tuple[Any, ...]) -> int:
+        """How many more may be kept after this one; negative: not even this one."""
+        with self._lock:
+            if (instant := monotonic()) >= self._until:
+                self._counts, self._until = {}, instant + WINDOW
+            self._counts[who] = self._counts.get(who, 0) + 1
+            return REFUSALS_KEPT - self._counts[who]
+
+
+_refusals = _Refusals()
+
+
 def _write(action: str, obj: models.Model, details: dict[str, Any], **who: Any) -> AuditEvent:
-    return _store(action, str(obj._meta.model_name), str(obj.pk), details, **who)
+    return _store(action, kind_of(obj), str(getattr(obj, "audited_id", obj.pk)), details, **who)
 
 
 def _store(action: str, object_type: str, object_id: str, details: dict[str, Any], **who: Any) -> AuditEvent:

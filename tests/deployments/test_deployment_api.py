@@ -14,6 +14,8 @@ from assistants.deployments.checks import Verdict
 from assistants.models import Assistant, Deployment
 from sovereign.accounts.models import AuditEvent, Project, User
 from sovereign.accounts.principals import Principal
+from sovereign.accounts.services import set_project_limits
+from sovereign.accounts.services.limits import Limits
 from tests.deployments.support import Trial, acting, deployed
 
 pytestmark = pytest.mark.django_db
@@ -143,7 +145,7 @@ def test_deploying(session: Callable[[str], APIClient], assistant: Assistant) ->
     assert time.monotonic() - begun < 5
     told = answer.json()
     assert told.pop("checks")[0] == {
-        "name": "model", "title": "The model can be reached", "verdict": "passed", "detail": "'tiny' is served.",
+        "name": "model", "title": "Model", "verdict": "passed", "detail": "'tiny' is served.",
         "fix": "",
     }  # fmt: skip
     deployment = Deployment.objects.get()
@@ -178,6 +180,7 @@ def test_what_is_not_ready(
     assert not Deployment.objects.exists()
     event = AuditEvent.objects.get(action="assistant.deploy_refused")
     assert (event.object_id, event.details["code"]) == (assistant.id, "not_ready")
+    assert error["message"].startswith("Version 1 is not ready for staging. Model: No engine serves it.")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,46 @@ def test_bodies_that_are_refused(
     answer = ask(session("admin"), "post", f"/{assistant.id}/deploy", body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert not Deployment.objects.exists()
+
+
+def test_refused_bodies_are_in_the_audit_log(session: Callable[[str], APIClient], assistant: Assistant) -> None:
+    answer = ask(session("admin"), "post", f"/{assistant.id}/deploy", {"environment": "moon"})
+    event = AuditEvent.objects.get(action="assistant.deploy_refused")
+    assert (event.object_type, event.object_id) == ("assistant", assistant.id)
+    assert event.details == {name: answer.json()["error"][name] for name in ("code", "message")}
+
+
+def test_a_refusal_and_a_success_are_of_the_same_object(session: Callable[[str], APIClient]) -> None:
+    viewer, admin = session("viewer"), session("admin")
+    for who, wanted in ((viewer, True), (admin, "yes"), (admin, True)):
+        ask(who, "put", "/environments/production", {"four_eyes": wanted})
+    events = AuditEvent.objects.filter(action__startswith="environment.").order_by("pk")
+    assert list(events.values_list("action", "object_type", "object_id")) == [
+        ("environment.set_policy_refused", "environment", "production"),
+        ("environment.set_policy_refused", "environment", "production"),
+        ("environment.policy_set", "environment", "production"),
+    ]
+
+
+def test_nobody_fills_the_log_by_being_refused(
+    session: Callable[[str], APIClient], assistant: Assistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sovereign.accounts.audit.REFUSALS_KEPT", 3)
+    viewer = session("viewer")
+    for _ in range(5):
+        assert ask(viewer, "post", f"/{assistant.id}/deploy", {"environment": "testing"}).status_code == 403
+    kept = AuditEvent.objects.filter(action="assistant.deploy_refused").order_by("pk")
+    assert ["more" in event.details for event in kept] == [False, False, True]
+    ask(session("analyst"), "post", f"/{assistant.id}/deploy", {"environment": "production"})
+    assert kept.all().count() == 4  # others are counted apart
+
+
+def test_what_a_limit_refuses_is_not_recorded(session: Callable[[str], APIClient], assistant: Assistant) -> None:
+    set_project_limits(project=assistant.project, limits=Limits(requests_per_minute=1))
+    client = session("analyst")
+    codes = [ask(client, "post", f"/{assistant.id}/deploy", {"environment": "moon"}).status_code for _ in range(3)]
+    assert codes == [400, 429, 429]
+    assert AuditEvent.objects.filter(action="assistant.deploy_refused").count() == 1
 
 
 def test_the_history_in_pages(

@@ -13,9 +13,10 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from runs.evaluations.models import EvaluationSet
 from sovereign.accounts import audit
-from sovereign.accounts.admin.base import ProjectAdmin, principals_of
-from sovereign.accounts.scopes import EVALUATIONS_READ, EVALUATIONS_WRITE
+from sovereign.accounts.admin.base import ProjectAdmin, principals_of, projects_allowing
+from sovereign.accounts.scopes import ASSISTANTS_PROMOTE, EVALUATIONS_READ, EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
 
 
@@ -30,6 +31,12 @@ def visible(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     manager: Any = rows.model._default_manager
     seen = [manager.visible_to(principal).values("pk") for principal in principals_of(request).values()]
     return rows.filter(pk__in=reduce(or_, seen)) if seen else rows.none()
+
+
+def may_change_cases(request: HttpRequest, owner: EvaluationSet) -> bool:
+    """Whether the person may change the cases of a set, as far as its gates are concerned: see the service."""
+    promoting = projects_allowing(request, ASSISTANTS_PROMOTE)
+    return not owner.gates or promoting is None or owner.project_id in promoting
 
 
 class EvaluationPages(ProjectAdmin):
@@ -50,6 +57,6 @@ class EvaluationPages(ProjectAdmin):
     def refused(self, request: HttpRequest, obj: Model, action: str, error: ApiError) -> HttpResponse:
         """Back to the object's page, where it is told."""
         principal = self.principal_for(request, obj)
-        audit.refused(principal, action, str(obj._meta.model_name), str(obj.pk), error)
+        audit.refused(principal, action, audit.kind_of(obj), str(obj.pk), error)
         self.message_user(request, error.message, messages.ERROR)
         return HttpResponseRedirect(page_of(obj))

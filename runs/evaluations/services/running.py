@@ -128,7 +128,7 @@ def cancel_run(*, principal: Principal, run_id: str) -> EvaluationRun:
     run = get_run(principal=principal, run_id=run_id)
     if call_off(principal, run) is False:
         raise errors.ApiError(f"Cannot cancel an evaluation run with status '{run.status}'.", code="invalid_status")
-    audit.record(principal, "evaluation.run_cancelled", run.set, run=run.id)
+    audit.record(principal, "evaluation.run_cancelled", run, evaluation=run.set_id)
     run.refresh_from_db()
     return run
 

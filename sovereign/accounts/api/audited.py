@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import ClassVar
 
 from rest_framework.response import Response
@@ -21,12 +22,20 @@ class AuditedView(ApiView):
     subject: ClassVar[str]
 
     def handle_exception(self, exc: Exception) -> Response:
-        """What was begun has been rolled back by now; the refusal itself is kept."""
+        """What was begun has been rolled back by now; the refusal itself is kept, be it of the body or of who asks.
+
+        Not that of a limit: it is counted there, and must not cost more than what it keeps away.
+        """
+        response = super().handle_exception(exc)
         method = str(self.request.method)
-        if isinstance(exc, ApiError) and exc.status < 500 and method not in READING and (who := self._who()):
-            action = self.actions.get(method, f"{self.subject.removesuffix('_id')}.{method.lower()}")
-            audit.refused(who, action, action.partition(".")[0], self.kwargs.get(self.subject, UNNAMED), exc)
-        return super().handle_exception(exc)
+        is_kept = response.status_code < 500 and response.status_code != HTTPStatus.TOO_MANY_REQUESTS
+        if is_kept and method not in READING and (who := self._who()):
+            told = response.data["error"]
+            kind = self.subject.removesuffix("_id")
+            action = self.actions.get(method, f"{kind}.{method.lower()}")
+            refusal = ApiError(told["message"], code=told["code"])
+            audit.refused(who, action, kind, self.kwargs.get(self.subject, UNNAMED), refusal)
+        return response
 
     def _who(self) -> Principal | None:
         principal = getattr(self.request, "auth", None)
