@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from datetime import UTC
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, F, PositiveIntegerField, Value, When
 
-from runs.models import Run, RunEvent
+from runs.models import DayTokens, Run, RunEvent
 from sovereign.core import bus
+from sovereign.core.database import now
 
 THREAD_CREATED = "thread.created"
 RUN_PREFIX = "thread.run."
@@ -36,6 +39,7 @@ class EventLog:
     def __init__(self) -> None:
         self._rows: list[RunEvent] = []
         self._runs: dict[str, Run] = {}
+        self._tokens: Counter[tuple[str, str, str]] = Counter()
 
     def append(self, run: Run, type: str, data: dict[str, Any]) -> int:
         """Add an event and return its number."""
@@ -43,6 +47,14 @@ class EventLog:
         self._runs[run.pk] = run
         self._rows.append(RunEvent(run_id=run.pk, seq=run.last_seq, type=type, data=data))
         return run.last_seq
+
+    def count(self, run: Run, tokens: int) -> None:
+        """Add to what the run's assistant has used of the day in its environment; outside of them nothing is counted.
+
+        Written last: all that many runs write to is locked for a moment only, and in the order everybody locks it in.
+        """
+        if run.environment and run.assistant_id:
+            self._tokens[run.assistant_id, run.environment, run.project_id] += tokens
 
     def pending(self, run: Run) -> list[RunEvent]:
         """The run's events of this transaction that are not in the table yet."""
@@ -52,8 +64,12 @@ class EventLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._rows:
+        if kind is not None:
+            return
+        if self._rows:
             self._write()
+        if self._tokens:
+            self._write_tokens()
 
     def _write(self) -> None:
         RunEvent.objects.bulk_create(self._rows)
@@ -64,3 +80,10 @@ class EventLog:
         told = [{"run": run.pk, "seq": run.last_seq} for run in self._runs.values()]
         for payload in told:
             transaction.on_commit(functools.partial(bus.publish, bus.RUN_EVENTS, payload))
+
+    def _write_tokens(self) -> None:
+        day = now().astimezone(UTC).date()
+        for (assistant_id, environment, project_id), tokens in sorted(self._tokens.items()):
+            DayTokens.objects.add(
+                tokens, day, assistant_id=assistant_id, environment=environment, project_id=project_id
+            )

@@ -8,7 +8,14 @@ from django.db import models
 from django.db.models import Q
 
 from runs.outcomes import Outcome
-from runs.querysets import EventQuerySet, FeedbackQuerySet, RunQuerySet, StepQuerySet, ToolUseQuerySet
+from runs.querysets import (
+    DayTokensQuerySet,
+    EventQuerySet,
+    FeedbackQuerySet,
+    RunQuerySet,
+    StepQuerySet,
+    ToolUseQuerySet,
+)
 from runs.states import ACTIVE, Status
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
@@ -82,6 +89,11 @@ class Run(models.Model):
             models.Index(fields=("thread", "created_at", "id"), name="run_list"),
             models.Index(fields=("project", "created_at", "id"), name="run_of_project"),
             models.Index(fields=("created_at", "id"), condition=Q(status__in=sorted(ACTIVE)), name="run_active"),
+            models.Index(
+                fields=("project", "-priority", "created_at", "id"),
+                condition=Q(status=Status.QUEUED.value),
+                name="run_by_priority",
+            ),
             models.Index(fields=("lease_owner",), condition=Q(lease_owner__isnull=False), name="run_held"),
             models.Index(
                 fields=("assistant_id", "environment", "created_at"),
@@ -262,6 +274,27 @@ class Feedback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rating} for {self.run_id}"
+
+
+class DayTokens(models.Model):
+    """What an assistant's runs in an environment have used on a day (of UTC): the last one on which they used any.
+
+    It stays when runs are deleted: what was used was used.
+    """
+
+    project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
+    assistant_id = models.CharField(max_length=64)
+    environment = models.CharField(max_length=16)
+    day = models.DateField()
+    tokens = models.PositiveBigIntegerField(default=0, help_text="Of prompts and of completions.")
+
+    objects = DayTokensQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("assistant_id", "environment"), name="day_tokens_once")]
+
+    def __str__(self) -> str:
+        return f"{self.tokens} on {self.day}"
 
 
 class InterpreterReport(models.Model):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from runs.states import ACTIVE, Status
@@ -111,3 +112,18 @@ class FeedbackQuerySet(models.QuerySet[Any]):
     def of_deployment(self, deployment_id: str) -> FeedbackQuerySet:
         """About the answers that a deployment gave."""
         return self.filter(run__deployment_id=deployment_id)
+
+
+class DayTokensQuerySet(models.QuerySet[Any]):
+    def add(self, tokens: int, day: date, **share: str) -> None:
+        """Count on, from nothing where the row is of an earlier day: a late one counts for the day that has begun.
+
+        :param share: ``assistant_id``, ``environment`` and ``project_id``.
+        """
+        is_past = Q(day__lt=day)
+        counted = Case(When(is_past, then=Value(tokens)), default=F("tokens") + tokens)
+        newest = Case(When(is_past, then=Value(day)), default=F("day"))
+        row = self.filter(assistant_id=share["assistant_id"], environment=share["environment"])
+        if not row.update(tokens=counted, day=newest):
+            self.bulk_create([self.model(tokens=0, day=day, **share)], ignore_conflicts=True)  # or somebody else does
+            row.update(tokens=counted, day=newest)

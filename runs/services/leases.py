@@ -11,13 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Q
-
 from runs.events import EventLog
 from runs.models import Run
 from runs.querysets import RunQuerySet
 from runs.services.recorder import Recorder
-from runs.services.shares import SCALE, Share, are_of, locked_slots
+from runs.services.shares import Share, are_of, settled_slots, share_of
 from runs.services.waiting import Openings, Owner, look, owners_of
 from runs.states import Status
 from sovereign.accounts.services.quotas import Subject
@@ -70,12 +68,14 @@ def _choose(limit: int, openings: Openings, executing: Collection[str]) -> list[
 
     Those that are passed over keep nobody out: where there were any, the next ones are looked at too.
     """
-    left, chosen = dict(openings.left), list[Run]()
-    for share, slots in locked_slots([owner for owner in left if isinstance(owner, Share)]).items():
-        left[share] = slots
+    left, chosen, settled = dict(openings.left), list[Run](), set[Share]()
     while len(chosen) < limit:
         runs = _claimable(openings, left, [*executing, *(run.pk for run in chosen)])
         rows = _next(runs, limit - len(chosen), openings.ranked)
+        if openings.scaled is not None:
+            found = {share_of(run) for run in rows if run.assistant_id and run.environment} - settled
+            left |= settled_slots(found, known=openings.scaled)
+            settled |= found
         taken = [run for run in rows if _takes_place(run, left)]
         chosen += taken
         if len(taken) == len(rows):
@@ -106,7 +106,6 @@ def _claimable(openings: Openings, left: Mapping[Owner, int], others: Collection
         except_projects=[owner.id for owner in full if isinstance(owner, Subject) and owner.kind == "project"],
         except_keys=[owner.id for owner in full if isinstance(owner, Subject) and owner.kind == "key"],
     )
-    runs = runs.annotate(scale=SCALE).filter(Q(scale=None) | Q(scale__in=openings.scales))
     if shares := [owner for owner in full if isinstance(owner, Share)]:
         runs = runs.exclude(are_of(shares))
     if openings.spent:

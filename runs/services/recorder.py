@@ -117,13 +117,14 @@ class Recorder:
         Run.objects.filter(pk=self.run.pk).update(lease_owner=None, lease_expires_at=now() + timedelta(seconds=pause))
 
     def count(self, spent: Usage) -> None:
-        """Add a model call's tokens to the run's."""
+        """Add a model call's tokens to the run's, and to those of the day."""
         columns = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
         if not any(getattr(spent, column) for column in columns):
             return
         Run.objects.filter(pk=self.run.pk).update(**{column: F(column) + getattr(spent, column) for column in columns})
         for column in columns:
             setattr(self.run, column, getattr(self.run, column) + getattr(spent, column))
+        self.log.count(self.run, spent.prompt_tokens + spent.completion_tokens)
 
     # -------------------------------------------------------------------------------------------- messages
 

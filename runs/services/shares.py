@@ -1,11 +1,12 @@
 """How much of the house an assistant's runs may have in an environment: slots at once, and tokens of a day.
 
-A day is one of UTC. What has been used is what the runs of the day have counted so far: a model call that is under way
-counts when it ends. A run that has begun goes on, however much has been used.
+A day is one of UTC. What has been used is what runs have counted in it so far (:class:`runs.models.DayTokens`): a model
+call that is under way counts when it ends. A run that has begun goes on, however much has been used.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -14,10 +15,10 @@ from http import HTTPStatus
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Sum, When
+from django.db.models import Q
 
 from assistants.models import Assistant, Scale
-from runs.models import Run
+from runs.models import DayTokens, Run
 from sovereign.core.database import now, only_row
 from sovereign.core.errors import ApiError
 
@@ -25,18 +26,6 @@ DAY = timedelta(days=1)
 CROWDED = "As many runs of this assistant are at work in {} as may at once."
 SPENT = "The assistant has used its {:,} tokens of today in {}. It goes on at 00:00 UTC."
 QUOTA = "insufficient_quota"
-
-#: The scale that is about a run, ``None`` where there is none: runs outside of environments do not look for it.
-SCALE = Case(
-    When(
-        environment__isnull=False,
-        then=Subquery(
-            Scale.objects.filter(assistant_id=OuterRef("assistant_id"), environment=OuterRef("environment")).values(
-                "pk"
-            )
-        ),
-    )
-)
 
 
 class Share(NamedTuple):
@@ -79,7 +68,7 @@ def refuse_spent(scale: Scale | None) -> None:
     if scale is None or scale.tokens_per_day is None:
         return
     instant = now()
-    if _used_up(scale, _spent([_share_of(scale)], instant)) is None:
+    if _used_up(scale, _spent([share_of(scale)], instant)) is None:
         return
     seconds = int((_beginning(instant) + DAY - instant).total_seconds()) + 1
     raise ApiError(
@@ -91,57 +80,68 @@ def refuse_spent(scale: Scale | None) -> None:
     )
 
 
-def rooms(scale_ids: Collection[int]) -> dict[int, Room]:
-    """What is left now, by the scales' ids. Where there are none, nothing is asked."""
-    if not scale_ids:
+def scales_of(shares: Collection[Share]) -> dict[Share, Scale]:
+    """The scales of those that have one; where there are no shares, nothing is asked."""
+    if not shares:
         return {}
-    scales = {_share_of(scale): scale for scale in Scale.objects.filter(pk__in=scale_ids)}
+    return {share_of(scale): scale for scale in Scale.objects.filter(are_of(shares))}
+
+
+def rooms(scales: Mapping[Share, Scale]) -> dict[Share, Room]:
+    """What is left of these now. Where there are none, nothing is asked."""
     slots = _slots_left(scales.values())
     limited = [share for share, scale in scales.items() if scale.tokens_per_day is not None]
     spent = _spent(limited, now()) if limited else {}
-    return {scale.pk: Room(share, slots.get(share), _used_up(scale, spent)) for share, scale in scales.items()}
+    return {share: Room(share, slots.get(share), _used_up(scale, spent)) for share, scale in scales.items()}
 
 
-def locked_slots(shares: Collection[Share]) -> dict[Share, int]:
-    """The slots that are left of these. Their scales are locked, so that nobody else takes one meanwhile."""
-    if not shares:
-        return {}
-    scales = Scale.objects.filter(are_of(shares)).order_by("pk").select_for_update(no_key=True)
-    return _slots_left(list(scales))
+def settled_slots(shares: Collection[Share], *, known: Collection[Share]) -> dict[Share, int]:
+    """The slots that are left of those that limit them, whose scales are locked: nobody else takes one meanwhile.
+
+    :param known: whose scales were looked at. Others with a scale have none: it came since.
+    """
+    scales = scales_of(shares)
+    news = {share: 0 for share in scales if share not in known}
+    limited = [share for share, scale in scales.items() if share in known and scale.worker_slots is not None]
+    if not limited:
+        return news
+    locked = Scale.objects.filter(are_of(limited)).order_by("pk").select_for_update(no_key=True)
+    return news | _slots_left(list(locked))
 
 
 def are_of(shares: Iterable[Share]) -> Q:
-    """The runs of these; of none, no run."""
-    each = (Q(assistant_id=share.assistant_id, environment=share.environment) for share in shares)
+    """The rows of these; of none, no row. As deep as there are environments, however many assistants there are."""
+    assistants = defaultdict(set)
+    for share in shares:
+        assistants[share.environment].add(share.assistant_id)
+    each = (Q(environment=environment, assistant_id__in=sorted(ids)) for environment, ids in sorted(assistants.items()))
     return reduce(or_, each, Q(pk__in=[]))
+
+
+def share_of(row: Scale | Run | DayTokens) -> Share:
+    return Share(str(row.assistant_id), str(row.environment))
 
 
 def _slots_left(scales: Iterable[Scale]) -> dict[Share, int]:
     """Of those that limit them. A run takes its slot for as long as a living worker holds it."""
-    slots = {_share_of(scale): scale.worker_slots for scale in scales if scale.worker_slots is not None}
+    slots = {share_of(scale): scale.worker_slots for scale in scales if scale.worker_slots is not None}
     if not slots:
         return {}
-    rows = Run.objects.held().filter(are_of(slots)).order_by().values_list("assistant_id", "environment")
-    held = {Share(*names): count for *names, count in rows.annotate(Count("pk"))}
-    return {share: most - held.get(share, 0) for share, most in slots.items()}
+    rows = Run.objects.held().filter(environment__isnull=False).order_by().values_list("assistant_id", "environment")
+    held = Counter(Share(*names) for names in rows)
+    return {share: most - held[share] for share, most in slots.items()}
 
 
 def _used_up(scale: Scale, spent: Mapping[Share, int]) -> int | None:
     """The budget of which nothing is left."""
     budget: int | None = scale.tokens_per_day
-    return budget if budget is not None and spent.get(_share_of(scale), 0) >= budget else None
+    return budget if budget is not None and spent.get(share_of(scale), 0) >= budget else None
 
 
 def _spent(shares: Collection[Share], instant: datetime) -> dict[Share, int]:
     """Tokens of the day so far."""
-    today = Run.objects.filter(are_of(shares), created_at__gte=_beginning(instant)).order_by()
-    rows = today.values_list("assistant_id", "environment")
-    counted = rows.annotate(tokens=Sum(F("prompt_tokens") + F("completion_tokens")))
-    return {Share(*names): tokens for *names, tokens in counted}
-
-
-def _share_of(scale: Scale) -> Share:
-    return Share(scale.assistant_id, scale.environment)
+    counted = DayTokens.objects.filter(are_of(shares), day=instant.astimezone(UTC).date())
+    return {share_of(row): row.tokens for row in counted}
 
 
 def _beginning(instant: datetime) -> datetime:

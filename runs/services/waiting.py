@@ -8,19 +8,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, Case, Exists, ExpressionWrapper, F, Q, When
 
+from assistants.models import Scale
 from inference import gateway
 from inference.chat import Attribution
 from runs.models import Run
 from runs.services import shares
-from runs.services.shares import SCALE, Room, Share
+from runs.services.shares import Room, Share, are_of
 from runs.states import Status
 from sovereign.accounts.services.quotas import Subject
 
 PAIRS = 64  # of a project and a model, that one look asks about: where more wait, chance says which
 COMMON = ("project_id", "created_by_key", "model", "status", "waiting_reason", "priority")
 IS_BEGUN = ExpressionWrapper(Q(started_at__isnull=False), output_field=BooleanField())
+#: Runs outside of environments are alike, whosever they are.
+ASSISTANT = Case(When(environment__isnull=False, then=F("assistant_id")))
 CROWDED = "As many model calls of this {} run as may at once."
 NOT_SERVED = "Nothing serves the model now."
 
@@ -31,7 +34,7 @@ Owner = Subject | Share  # whose places a run takes
 class Waiting(NamedTuple):
     """Runs that have this in common, and what they are told of why they wait.
 
-    ``is_begun``: they were at work before. ``scale`` is that of their assistant in their environment, if there is one.
+    ``is_begun``: they were at work before. ``share``: that of their assistant in their environment, if it has a scale.
     """
 
     project_id: str
@@ -41,7 +44,7 @@ class Waiting(NamedTuple):
     told: str
     priority: int
     is_begun: bool
-    scale: int | None
+    share: Share | None
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -54,14 +57,14 @@ class Openings:
 
     :ivar left: model calls that may still begin, of the projects and keys that are limited, and slots of the shares.
     :ivar spent: shares whose tokens of the day are used up: of theirs only what has begun.
-    :ivar scales: those that were looked at: runs of others have come since.
+    :ivar scaled: the shares whose scales were looked at, ``None`` where there was no scale at all.
     :ivar ranked: the projects of whose runs some are to go before others.
     """
 
     models: Mapping[str, Collection[str]]
     left: Mapping[Owner, int]
     spent: Collection[Share]
-    scales: Collection[int]
+    scaled: Collection[Share] | None
     ranked: Collection[str]
 
 
@@ -78,20 +81,17 @@ def owners_of(run: Run) -> list[Owner]:
 
 def look(executing: Collection[str]) -> Openings | None:
     """What may be taken now, ``None`` if nothing; the waiting runs that may not are told the reason."""
-    found = Run.objects.claimable().exclude(pk__in=executing).order_by().distinct()
-    rows = [Waiting(*row) for row in found.values_list(*COMMON, IS_BEGUN, SCALE)]
+    rows, scales = _waiting(executing)
     asked = _asked({row.pair for row in rows if row.status == Status.QUEUED})
     rows = [row for row in rows if row.status != Status.QUEUED or row.pair in asked]
     left = _places_left(rows)
     full = {subject for subject, places in left.items() if places < 1}
-    scales = {row.scale for row in rows if row.scale is not None}
-    rooms = shares.rooms(scales)
+    rooms = shares.rooms({row.share: scales[row.share] for row in rows if scales and row.share is not None})
     unserved = _unserved({pair for pair in asked if Subject("project", pair[0]) not in full})
     reasons = {
         row: _crowded(row, full, rooms) or (unserved[row.pair] if row.status == Status.QUEUED else "") for row in rows
     }
-    for row, reason in reasons.items():
-        _tell(row, reason)
+    _tell(reasons)
     models = defaultdict(set)
     for row in rows:
         if row.status == Status.QUEUED and not reasons[row]:
@@ -102,9 +102,20 @@ def look(executing: Collection[str]) -> Openings | None:
         models,
         left | {room.share: room.slots for room in rooms.values() if room.slots is not None},
         spent=[room.share for room in rooms.values() if room.budget is not None],
-        scales=scales,
+        scaled=None if scales is None else set(rooms),
         ranked=_ranked(rows),
     )
+
+
+def _waiting(executing: Collection[str]) -> tuple[list[Waiting], dict[Share, Scale] | None]:
+    """What waits, and the scales of it, which are asked for only where there are any (else ``None``)."""
+    found = Run.objects.claimable().exclude(pk__in=executing).order_by().distinct()
+    any_scale = Exists(Scale.objects.order_by())
+    table = list(found.values_list(*COMMON, IS_BEGUN, ASSISTANT, "environment", any_scale))
+    shared = [(row[:-3], None if row[-3] is None else Share(*row[-3:-1])) for row in table]
+    scales = shares.scales_of({share for _, share in shared if share}) if table and table[0][-1] else None
+    rows = dict.fromkeys(Waiting(*common, share if scales and share in scales else None) for common, share in shared)
+    return list(rows), scales
 
 
 def _asked(pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -144,14 +155,19 @@ def _crowded(row: Waiting, full: Collection[Owner], rooms: Mapping[int, Room]) -
         return CROWDED.format("project")
     if row.key is not None and Subject("key", row.key) in full:
         return CROWDED.format("API key")
-    room = None if row.scale is None else rooms.get(row.scale)
+    room = None if row.share is None else rooms.get(row.share)
     return "" if room is None else room.reason(is_begun=row.is_begun)
 
 
-def _tell(row: Waiting, reason: str) -> None:
+def _tell(reasons: Mapping[Waiting, str]) -> None:
     """Written only where it is news: an update takes the writer's lock on SQLite even if it changes nothing."""
-    reason = reason[:500]
-    if row.status == Status.QUEUED and reason and reason != row.told:
+    news = defaultdict(set)
+    for row, reason in reasons.items():
+        if row.status == Status.QUEUED and reason and reason[:500] != row.told:
+            news[row._replace(priority=0, share=None), row.share is None, reason[:500]].add(row.share)
+    scaled = [row.share for row in reasons if row.share is not None]
+    for (row, is_unscaled, reason), concerned in news.items():
         alike = Run.objects.filter(project_id=row.project_id, created_by_key=row.key, model=row.model)
-        alike = alike.annotate(scale=SCALE).filter(scale=row.scale, started_at__isnull=not row.is_begun)
-        alike.filter(status=Status.QUEUED, waiting_reason=row.told).update(waiting_reason=reason)
+        alike = alike.filter(status=Status.QUEUED, waiting_reason=row.told, started_at__isnull=not row.is_begun)
+        mine = alike.exclude(are_of(scaled)) if is_unscaled else alike.filter(are_of(concerned))
+        mine.update(waiting_reason=reason)

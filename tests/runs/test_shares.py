@@ -10,22 +10,30 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
 from assistants.models import Assistant, Deployment, Scale
 from assistants.services import versions
-from runs.models import Run
+from inference.chat import Usage
+from runs import events
+from runs.events import EventLog
+from runs.models import DayTokens, Run
 from runs.services import creation, leases, shares
 from runs.services.leases import claim, give_back
+from runs.services.recorder import Recorder
 from sovereign.accounts import credentials
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import Project
 from sovereign.accounts.principals import Principal
-from sovereign.core.database import in_database
+from sovereign.core.database import in_database, transact
 from sovereign.core.errors import ApiError
+from sovereign.core.ids import new_id
 from tests.runs.support import Model, age_lease, end, ended, text, working
+from threads.models import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,13 +90,18 @@ def claimed(limit: int = 8, worker: str = "a") -> list[str]:
 
 def spend(run: Run, prompt: int, completion: int = 0) -> None:
     """The run is over, and was so many tokens."""
-    Run.objects.filter(pk=run.pk).update(
-        status="completed",
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        lease_owner=None,
-        lease_expires_at=None,
-    )
+    count(run, prompt, completion)
+    Run.objects.filter(pk=run.pk).update(status="completed", lease_owner=None, lease_expires_at=None)
+
+
+def count(run: Run, prompt: int, completion: int = 0) -> None:
+    """A model call of the run was so many tokens."""
+
+    def write() -> None:
+        with EventLog() as log:
+            Recorder(log, run).count(Usage(prompt, completion))
+
+    transact(write)
 
 
 def told(run: Run) -> str:
@@ -263,7 +276,7 @@ def test_what_waits_stays_and_is_told_why(ask: Begin, served: Assistant) -> None
     scale(served, tokens_per_day=10)
     begun, waiting = ask(), ask()
     assert claimed(limit=1) == [begun.id]
-    Run.objects.filter(pk=begun.pk).update(prompt_tokens=10)
+    count(begun, 10)
     assert claimed() == []
     assert told(waiting) == "The assistant has used its 10 tokens of today in production. It goes on at 00:00 UTC."
     age_lease(begun.id)
@@ -274,25 +287,71 @@ def test_what_was_used_yesterday_or_elsewhere_does_not_count(
     ask: Begin, served: Assistant, principal: Principal
 ) -> None:
     scale(served, tokens_per_day=10)
-    old = ask()
-    spend(old, 10)
-    Run.objects.filter(pk=old.pk).update(created_at=datetime.now(UTC) - timedelta(days=1))
+    spend(ask(), 10)
+    DayTokens.objects.update(day=F("day") - timedelta(days=1))
     spend(ask(principal), 10)
     assert ask().status == "queued"
 
 
 def test_a_day_begins_at_midnight_of_utc(ask: Begin, served: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
     scale(served, tokens_per_day=10)
-    run = ask()
-    spend(run, 10)
+    first, second = ask(), ask()
     midnight = datetime(2026, 11, 22, tzinfo=UTC)
-    Run.objects.filter(pk=run.pk).update(created_at=midnight)
+    monkeypatch.setattr(events, "now", lambda: midnight)
+    spend(first, 10)
     monkeypatch.setattr(shares, "now", lambda: midnight + timedelta(hours=23, minutes=59, seconds=30))
     with pytest.raises(ApiError) as refused:
         ask()
     assert refused.value.headers["Retry-After"] == "31"
-    Run.objects.filter(pk=run.pk).update(created_at=midnight - timedelta(microseconds=1))
+    monkeypatch.setattr(shares, "now", lambda: midnight + timedelta(days=1))
     assert ask().status == "queued"
+    monkeypatch.setattr(events, "now", lambda: midnight + timedelta(days=1))
+    spend(second, 9)
+    assert ask().status == "queued", "the day before is forgotten"
+    monkeypatch.setattr(events, "now", lambda: midnight + timedelta(hours=23))
+    count(second, 1)
+    with pytest.raises(ApiError):
+        ask()
+
+
+def test_what_was_used_stays_used_when_its_conversation_is_deleted(ask: Begin, served: Assistant) -> None:
+    scale(served, tokens_per_day=10)
+    run = ask()
+    spend(run, 10)
+    Thread.objects.filter(pk=run.thread_id).delete()
+    with pytest.raises(ApiError):
+        ask()
+
+
+async def test_what_a_worker_counts_is_used_of_the_day(model: Model, ask: Begin, served: Assistant) -> None:
+    await in_database(scale, served, tokens_per_day=7)
+    model.answers(*text("Done"), end(spent=Usage(4, 3)))
+    run = await in_database(ask)
+    async with working():
+        over = await ended(run.id)
+    assert over.prompt_tokens + over.completion_tokens == 7
+    with pytest.raises(ApiError):
+        await in_database(ask)
+
+
+def test_many_count_at_once_and_nothing_is_lost(ask: Begin, served: Assistant, principal: Principal) -> None:
+    runs = [ask() for _ in range(6)]
+
+    def work(run: Run) -> None:
+        try:
+            for _ in range(5):
+                count(run, 1, 1)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, runs))
+    assert DayTokens.objects.get().tokens == 60
+
+
+def test_tokens_outside_of_environments_are_not_counted(ask: Begin, principal: Principal) -> None:
+    spend(ask(principal), 10)
+    assert not DayTokens.objects.exists()
 
 
 def test_a_version_that_is_tried_is_of_no_environment(bound: Principal, served: Assistant) -> None:
@@ -315,6 +374,52 @@ def test_where_nothing_is_scaled_a_claim_asks_nothing_more(
         assert claimed() == []
     with django_assert_num_queries(2):
         assert claimed() == []
+
+
+def scaled_crowd(asked: Run, many: int, **limits: Any) -> list[str]:
+    """So many other assistants of the project in production, each with a scale and a waiting run like this one.
+
+    :returns: the ids of the runs, the oldest first.
+    """
+    fields = {field.attname: getattr(asked, field.attname) for field in Run._meta.concrete_fields}
+    draft = Assistant.objects.get(pk=asked.assistant_id)
+    copied = {field.attname: getattr(draft, field.attname) for field in Assistant._meta.concrete_fields}
+    crowd = Assistant.objects.bulk_create([Assistant(**copied | {"id": f"asst_{n:04}"}) for n in range(many)])
+    places = Thread.objects.bulk_create([Thread(project_id=asked.project_id) for _ in crowd])
+    Scale.objects.bulk_create(
+        Scale(project_id=asked.project_id, assistant=each, environment="production", **limits) for each in crowd
+    )
+    rows = [
+        Run(**fields | {"id": new_id("run_"), "assistant_id": each.id, "thread_id": place.id})
+        for each, place in zip(crowd, places, strict=True)
+    ]
+    return [run.id for run in Run.objects.bulk_create(rows)]
+
+
+def test_a_thousand_scales_keep_nobody_out(ask: Begin, served: Assistant, principal: Principal) -> None:
+    """A condition for each of them is deeper than SQLite goes."""
+    first = ask()
+    many = scaled_crowd(first, 1_100, worker_slots=0, tokens_per_day=5)
+    last = ask(principal)
+    assert claimed() == [first.id, last.id]
+    reason = "As many runs of this assistant are at work in production as may at once."
+    assert set(Run.objects.filter(pk__in=many).values_list("waiting_reason", flat=True)) == {reason}
+    Scale.objects.filter(assistant_id="asst_0700").update(worker_slots=1)
+    assert claimed() == [many[700]]
+
+
+def test_scales_cost_a_look_as_much_as_one_does(ask: Begin, served: Assistant) -> None:
+    """However many runs wait, and however many scales they have."""
+    first = ask()
+    scaled_crowd(first, 300, worker_slots=1, tokens_per_day=10)
+    with CaptureQueriesContext(connection) as asked:
+        assert leases.look(()) is not None
+    assert len(asked) <= 6
+    assert not [query for query in asked if query["sql"].upper().count("SELECT") > 2]
+    with CaptureQueriesContext(connection) as asked:
+        claimed(limit=1)
+    locked = [query["sql"] for query in asked if "assistants_scale" in query["sql"]]
+    assert all(sql.count("asst_") < 10 for sql in locked[2:]), "a claim locks the scales of what it takes only"
 
 
 def test_slots_cost_a_look_two_queries(ask: Begin, served: Assistant, django_assert_num_queries: Any) -> None:
