@@ -16,7 +16,7 @@ from runs.evaluations.models import EvaluationSet
 from runs.models import Run
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin
-from sovereign.accounts.scopes import EVALUATIONS_WRITE
+from sovereign.accounts.scopes import ASSISTANTS_PROMOTE, EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
 
 SETS_SHOWN = 50
@@ -35,6 +35,8 @@ class MakesCases(ProjectAdmin):
             return {}
         sets = EvaluationSet.objects.visible_to(self.principal_for(request, run))
         fitting = sets.filter(Q(assistant_id=run.assistant_id) | Q(assistant=None)).order_by("name", "id")
+        if not self.allowed(request, ASSISTANTS_PROMOTE, run):
+            fitting = fitting.filter(gates={})  # the cases of the others are changed by those who promote
         return {
             "evaluation_sets": list(fitting.values_list("id", "name")[:SETS_SHOWN]),
             "case_address": reverse("admin:runs_run_case", args=[quote(run.pk)]),

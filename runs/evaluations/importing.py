@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from runs.evaluations.checks import first_unreadable
 from runs.evaluations.models import MAXIMUM_CASES
 from runs.evaluations.shapes import read as read_case
 from sovereign.core.errors import ApiError
@@ -30,7 +31,7 @@ CHECK_COLUMNS = {
 
 
 def read(format: str, content: str) -> list[dict[str, Any]]:
-    """The cases, each complete.
+    """The cases, each complete. Regular expressions are read, which is not done inside a transaction.
 
     :raises ApiError: 400, with the number of the line that is wrong.
     """
@@ -41,16 +42,26 @@ def read(format: str, content: str) -> list[dict[str, Any]]:
         raise _refused("it has a character that is not allowed.")
     rows = _of_csv(content) if format == "csv" else _of_jsonl(content)
     cases: list[dict[str, Any]] = []
+    lines: list[int] = []
     for line, row in rows:
         if len(cases) == MAXIMUM_CASES:
             raise _refused(f"it has more than {MAXIMUM_CASES:,} cases.", "array_above_max_length")
         try:
             cases.append(read_case(row))
+            lines.append(line)
         except ApiError as error:
             raise _refused(f"line {line}: {error.message}", error.code or "invalid_value") from None
     if not cases:
         raise _refused("there is no case in it.")
+    _refuse_unreadable(cases, lines)
     return cases
+
+
+def _refuse_unreadable(cases: list[dict[str, Any]], lines: list[int]) -> None:
+    checks = [(line, check) for case, line in zip(cases, lines, strict=True) for check in case["checks"]]
+    if wrong := first_unreadable([check for _, check in checks]):
+        place, why = wrong
+        raise _refused(f"line {checks[place][0]}: this regular expression cannot be used: {why}.", "invalid_pattern")
 
 
 def _of_jsonl(content: str) -> Iterator[tuple[int, Any]]:

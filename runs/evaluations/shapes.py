@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
-from runs.evaluations.checks import CHECK, KINDS
+from runs.evaluations.checks import CHECK, KINDS, first_unreadable
 from runs.evaluations.models import NAME_LENGTH, REFERENCE_LENGTH
 from sovereign.core.api.unions import Union
 from sovereign.core.api.validation import (
@@ -132,6 +133,25 @@ def described(data: dict[str, Any]) -> dict[str, Any]:
     }
     _refuse_unchecked(case)
     return case
+
+
+def read_checks(data: Any) -> list[dict[str, Any]]:
+    """:raises rest_framework.exceptions.ValidationError: these are no checks of a case."""
+    checks: list[dict[str, Any]] = StrictList(child=CheckField(), maximum=MOST_CHECKS).run_validation(data)
+    return checks
+
+
+def refuse_unreadable(checks: Sequence[dict[str, Any]]) -> None:
+    """Read the regular expressions of a case. Not inside a transaction, and before a service writes them.
+
+    :raises ApiError: 400 ``invalid_pattern``; 503.
+    """
+    if wrong := first_unreadable(checks):
+        place, why = wrong
+        where = f"checks[{place}].pattern"
+        raise ApiError(
+            f"Invalid '{where}': this regular expression cannot be used: {why}.", param=where, code="invalid_pattern"
+        )
 
 
 def _refuse_unchecked(case: dict[str, Any]) -> None:

@@ -143,6 +143,7 @@ def test_a_case_is_made_changed_and_deleted(client: Client, evaluation: Evaluati
         ({"input": ""}, "input", "either 'input' or 'messages'"),
         ({"checks": "[{"}, "checks", "valid JSON"),
         ({"checks": '[{"type": "magic"}]'}, "checks", "Invalid value: 'magic'"),
+        ({"checks": '[{"type": "regex", "pattern": "("}]'}, "checks", "this regular expression cannot be used"),
         ({"checks": "", "reference": ""}, "checks", "needs 'checks'"),
         ({"variables": '{"a": 1}'}, "variables", "expected a string"),
     ],
@@ -155,6 +156,30 @@ def test_what_is_wrong_with_a_case_stands_at_its_field(
     assert answer.status_code == 200
     assert words in answer.context["adminform"].form.errors[field][0]
     assert not EvaluationCase.objects.exists()
+
+
+def test_the_cases_of_a_gate_are_changed_by_those_who_promote(
+    client: Client, bobs: Client, principal: Principal, evaluation: EvaluationSet, add_case: Any, answered: Run
+) -> None:
+    case = add_case()
+    form = {"name": "Easy", "input": "Who?", "reference": "Me.", "checks": "", "variables": "{}", "messages": ""}
+    owner, address = page("evaluationset", "change", evaluation.pk), page("evaluationcase", "change", case.pk)
+    assert "Add a case" in bobs.get(owner).content.decode()
+    services.update_set(principal=principal, set_id=evaluation.id, gates={"production": 0.9})
+    shown = bobs.get(owner).content.decode()
+    assert "only who may promote changes its cases" in shown
+    assert "Add a case" not in shown
+    assert 'name="_save"' not in bobs.get(address).content.decode()
+    assert bobs.post(address, form).status_code == 403
+    assert bobs.post(page("evaluationcase", "delete", case.pk), {"post": "yes"}).status_code == 403
+    added = bobs.post(page("evaluationcase", "add"), {**form, "set": evaluation.pk})
+    assert "only who may promote" in told(added)
+    run_page = reverse("admin:runs_run_change", args=[quote(answered.pk)])
+    assert "Capitals</option>" not in bobs.get(run_page).content.decode()
+    assert "Capitals</option>" in client.get(run_page).content.decode()
+    case.refresh_from_db()
+    assert (case.name, evaluation.cases.count()) == ("The capital of France?", 1)
+    assert client.post(address, form).status_code == 302
 
 
 def test_a_file_of_cases_is_taken(client: Client, evaluation: EvaluationSet) -> None:

@@ -37,7 +37,7 @@ def made(api: APIClient, assistant: Assistant) -> dict[str, Any]:
 @pytest.fixture
 def started(api: APIClient, made: dict[str, Any], version: AssistantVersion) -> dict[str, Any]:
     api.post(f"{ROOT}/{made['id']}/cases", CASE, format="json")
-    answer = api.post(f"{ROOT}/{made['id']}/runs", {"version": "1"}, format="json")
+    answer = api.post(f"{ROOT}/{made['id']}/runs", {"version": 1}, format="json")
     assert answer.status_code == 200, answer.content
     return answer.json()  # type: ignore[no-any-return]
 
@@ -245,9 +245,10 @@ def test_a_viewer_reads_and_changes_nothing(
 
 
 def test_an_analyst_does_all_but_decide_about_gates(
-    client_as: Callable[[str], APIClient], api: APIClient, made: dict[str, Any]
+    client_as: Callable[[str], APIClient], api: APIClient, made: dict[str, Any], principal: Principal
 ) -> None:
     analyst = client_as(Role.ANALYST)
+    other = assistants.create_assistant(principal=principal, model="tiny")
     assert analyst.post(f"{ROOT}/{made['id']}/cases", CASE, format="json").status_code == 200
     assert analyst.put(f"{ROOT}/{made['id']}", {"name": "b"}, format="json").status_code == 200
     refused = analyst.put(f"{ROOT}/{made['id']}", {"gates": {"production": 0.1}}, format="json")
@@ -256,9 +257,46 @@ def test_an_analyst_does_all_but_decide_about_gates(
     assert analyst.post(ROOT, {"name": "a", "gates": {"production": 0.1}}, format="json").status_code == 403
     api.put(f"{ROOT}/{made['id']}", {"gates": {"production": 0.9}}, format="json")
     assert analyst.put(f"{ROOT}/{made['id']}", {"gates": {"production": 0.9}}, format="json").status_code == 200
-    assert analyst.put(f"{ROOT}/{made['id']}", {"assistant_id": None}, format="json").status_code == 403
+    kept = {"gates": {"production": 0.9}}
+    for moved in ({"assistant_id": None}, {"assistant_id": None, **kept}, {"assistant_id": other.id, **kept}):
+        assert analyst.put(f"{ROOT}/{made['id']}", moved, format="json").status_code == 403
+    assert api.get(f"{ROOT}/{made['id']}").json()["assistant_id"] == made["assistant_id"]
     assert analyst.delete(f"{ROOT}/{made['id']}").status_code == 403
     assert analyst.put(f"{ROOT}/{made['id']}", {"name": "c"}, format="json").json()["gates"] == {"production": 0.9}
+
+
+def test_the_cases_of_a_gate_are_changed_by_those_who_promote(
+    client_as: Callable[[str], APIClient], api: APIClient, made: dict[str, Any]
+) -> None:
+    analyst, cases = client_as(Role.ANALYST), f"{ROOT}/{made['id']}/cases"
+    case = analyst.post(cases, CASE, format="json").json()
+    api.put(f"{ROOT}/{made['id']}", {"gates": {"production": 0.9, "testing": 1}}, format="json")
+    before = EvaluationSet.objects.get().revision
+    file = {"format": "csv", "content": "input,exact\nEasy?,yes\n", "replace": True}
+    changes = [
+        analyst.post(cases, CASE, format="json"),
+        analyst.post(f"{cases}/import", file, format="json"),
+        analyst.post(f"{cases}/from_run", {"run_id": "run_0"}, format="json"),
+        analyst.put(f"{cases}/{case['id']}", {"checks": [{"type": "regex", "pattern": "."}]}, format="json"),
+        analyst.delete(f"{cases}/{case['id']}"),
+    ]
+    assert [error_of(answer) for answer in changes] == [(403, None, "insufficient_permissions")] * 5
+    assert "before deployments to testing, production" in changes[0].json()["error"]["message"]
+    assert AuditEvent.objects.filter(action="evaluation.import_cases_refused", object_id=made["id"]).exists()
+    assert EvaluationSet.objects.get().revision == before
+    assert analyst.post(f"{ROOT}/{made['id']}/runs", {}, format="json").status_code == 200  # trying it is for all
+    assert api.post(f"{cases}/import", file, format="json").json()["cases"] == 1
+
+
+@pytest.mark.parametrize("way", ["", "/from_run"])
+def test_a_pattern_that_cannot_be_read_is_refused(api: APIClient, made: dict[str, Any], way: str) -> None:
+    body = {"run_id": "run_0"} if way else {"input": "a"}
+    wrong = {**body, "checks": [{"type": "exact", "value": "a"}, {"type": "regex", "pattern": "("}]}
+    refused = api.post(f"{ROOT}/{made['id']}/cases{way}", wrong, format="json")
+    assert error_of(refused) == (400, "checks[1].pattern", "invalid_pattern")
+    case = api.post(f"{ROOT}/{made['id']}/cases", CASE, format="json").json()
+    refused = api.put(f"{ROOT}/{made['id']}/cases/{case['id']}", {"checks": wrong["checks"]}, format="json")
+    assert error_of(refused) == (400, "checks[1].pattern", "invalid_pattern")
 
 
 def test_what_somebody_keeps_to_themselves_has_no_evaluations_for_others(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from assistants.knowledge import embedding
 from inference import gateway
 from inference.chat import Attribution, ChatRequest, EngineUnavailable, Finished, InferenceError, TextDelta, Usage
-from runs.evaluations.checks import KINDS, CheckError, Subject, Verdict, refuse_unreadable
-from runs.evaluations.shapes import read
+from runs.evaluations.checks import KINDS, CheckError, Subject, Verdict, first_unreadable, patterns
+from runs.evaluations.shapes import read, refuse_unreadable
 from sovereign.core.errors import ApiError
+
+SLOW = "[\x01-\uffff]" * 330  # ignoring case, it takes more than a second to be read
 
 
 async def found(check: dict[str, Any], answer: str, **about: Any) -> Verdict:
@@ -67,30 +70,53 @@ async def test_an_expression_that_takes_for_ever_is_stopped() -> None:
     assert time.monotonic() - begun < 15
 
 
-async def test_an_expression_sees_nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    from runs.evaluations.checks import patterns
+async def test_an_expression_that_is_merely_slow_to_read_is_told_so() -> None:
+    """One that came into a set when more was accepted: it is not called a nested repetition."""
+    with pytest.raises(CheckError, match="cannot be read: it takes too long to be read"):
+        await found({"type": "regex", "pattern": SLOW, "case_sensitive": False}, "a")
 
+
+async def test_what_is_accepted_can_be_used() -> None:
+    """A pattern gets more time when it is carried out than when it was accepted."""
+    check = {"type": "regex", "pattern": "[\x01-\uffff]" * 30, "case_sensitive": False}
+    assert first_unreadable([check]) is None
+    assert (await found(check, "a" * 64)).passed
+    assert patterns.READING < patterns.READING_LATER
+
+
+async def test_an_expression_sees_nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HOUSE", "x")
-    program = "import json, os, sys; json.dump({'found': None, 'at': 0, 'env': sorted(os.environ)}, sys.stdout)"
+    program = "import json, os; print(json.dumps({'found': ' '.join(sorted(os.environ))}))"
     monkeypatch.setattr(patterns, "PROGRAM", program.replace("{", "{{").replace("}", "}}"))
-    told = patterns._carried_out([{"pattern": "a"}], "a", 1)
-    assert told is not None
-    assert "SECRET_OF_THE_HOUSE" not in told["env"]
+    told = patterns._carried_out([("a", False)], "a")
+    assert told.found is not None
+    assert "SECRET_OF_THE_HOUSE" not in told.found
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{2,1}", "(?P<a>.)(?P<a>.)", "(?<=a+)b"])
 def test_what_is_no_expression_is_refused(pattern: str) -> None:
-    good = ("checks[0]", {"type": "regex", "pattern": "fine"})
+    good, plain = {"type": "regex", "pattern": "fine"}, {"type": "exact", "value": "("}
+    assert first_unreadable([good, plain]) is None
     with pytest.raises(ApiError) as refused:
-        refuse_unreadable([good, ("checks[1]", {"type": "regex", "pattern": pattern})])
-    assert (refused.value.param, refused.value.code) == ("checks[1].pattern", "invalid_pattern")
+        refuse_unreadable([plain, good, good, {"type": "regex", "pattern": pattern}])
+    assert (refused.value.param, refused.value.code) == ("checks[3].pattern", "invalid_pattern")
 
 
 def test_expressions_that_take_for_ever_to_read_are_refused() -> None:
-    slow = [("[\x01-\uffff]" * 300) + str(number) for number in range(60)]
-    checks = [{"type": "regex", "pattern": pattern, "case_sensitive": False} for pattern in slow]
-    with pytest.raises(ApiError, match="too long to be read"):
-        refuse_unreadable([("checks[0]", check) for check in checks])
+    slow = {"type": "regex", "pattern": SLOW, "case_sensitive": False}
+    with pytest.raises(ApiError, match=r"'checks\[1\].pattern'.*it takes too long to be read"):
+        refuse_unreadable([{"type": "regex", "pattern": "fine"}, slow])
+    many = [{**slow, "pattern": ("[\x01-\uffff]" * 30) + str(number)} for number in range(60)]
+    with pytest.raises(ApiError, match="with those before it"):
+        refuse_unreadable(many)
+
+
+def test_of_those_who_have_expressions_read_only_some_do_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "PATIENCE", 0.01)
+    monkeypatch.setattr(patterns, "AT_ONCE", threading.BoundedSemaphore(1))
+    with patterns.AT_ONCE, pytest.raises(ApiError, match="too busy") as refused:
+        refuse_unreadable([{"type": "regex", "pattern": "fine"}])
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "1")
 
 
 # ------------------------------------------------------------------------------------------ similarity

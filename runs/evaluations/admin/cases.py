@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from rest_framework.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from runs.evaluations import services
-from runs.evaluations.admin.base import EvaluationPages, page_of, visible
+from runs.evaluations.admin.base import EvaluationPages, may_change_cases, page_of, visible
 from runs.evaluations.checks import KINDS
 from runs.evaluations.models import EvaluationCase, EvaluationSet
-from runs.evaluations.shapes import read
+from runs.evaluations.shapes import read, read_checks, refuse_unreadable
 from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.accounts.scopes import EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
@@ -23,6 +25,8 @@ EXAMPLE = '[{"type": "contains", "values": ["Paris"]}, {"type": "judge", "criter
 
 
 class CaseForm(forms.ModelForm):
+    unreadable = ""  # why a regular expression of the request cannot be used
+
     input = forms.CharField(
         required=False,
         label="What is asked",
@@ -70,7 +74,21 @@ class CaseForm(forms.ModelForm):
             self.add_error(field if field in self.fields else None, error.message)
         else:
             cleaned |= self.case
+            if self.unreadable:
+                self.add_error("checks", self.unreadable)
         return cleaned
+
+
+def _unreadable(text: str) -> str:
+    """Why a regular expression of a form's checks cannot be used; empty where all can, and where they are no checks,
+    which the form says itself. Asked for before Django opens the transaction that it validates a form in."""
+    try:
+        refuse_unreadable(read_checks(json.loads(text or "[]")))
+    except ApiError as error:
+        return error.message
+    except (ValueError, ValidationError):
+        pass
+    return ""
 
 
 def _only_question(messages: Any) -> str | None:
@@ -103,6 +121,22 @@ class EvaluationCaseAdmin(EvaluationPages):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
         return rows.filter(set__in=visible(request, EvaluationSet.objects.all()))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_change_cases(request, obj.set))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_change_cases(request, obj.set))
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and self.allowed(request, EVALUATIONS_WRITE):
+            request.unreadable = _unreadable(request.POST.get("checks", ""))  # type: ignore[attr-defined]
+        return super().changeform_view(request, *args, **kwargs)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.unreadable = getattr(request, "unreadable", "")
+        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets[:-1] if obj is None else self.fieldsets

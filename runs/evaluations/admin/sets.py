@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 from assistants.kinds import Environment
 from assistants.models import Assistant, AssistantVersion
 from runs.evaluations import importing, services
-from runs.evaluations.admin.base import EvaluationPages, page_of, visible
+from runs.evaluations.admin.base import EvaluationPages, may_change_cases, page_of, visible
 from runs.evaluations.admin.runs import LABELS
 from runs.evaluations.checks import KINDS
 from runs.evaluations.models import EvaluationRun, EvaluationSet
@@ -32,8 +32,23 @@ GATES = {f"gate_{environment}": environment for environment in Environment.value
 NO_TEXT = "The file is not text in UTF-8."
 
 
+def _gate(environment: Environment) -> forms.IntegerField:
+    return forms.IntegerField(
+        label=environment.label,
+        required=False,
+        min_value=0,
+        max_value=100,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Per cent of the cases.",
+    )
+
+
 class SetForm(forms.ModelForm):
     may_promote = False  # who may not sees the gates only
+    gate_development = _gate(Environment.DEVELOPMENT)
+    gate_testing = _gate(Environment.TESTING)
+    gate_staging = _gate(Environment.STAGING)
+    gate_production = _gate(Environment.PRODUCTION)
 
     class Meta:
         model = EvaluationSet
@@ -52,17 +67,6 @@ class SetForm(forms.ModelForm):
         """As the service wants them."""
         given = {environment: self.cleaned_data.get(field) for field, environment in GATES.items()}
         return {environment: percent / 100 for environment, percent in given.items() if percent is not None}
-
-
-for _field, _environment in GATES.items():
-    SetForm.base_fields[_field] = SetForm.declared_fields[_field] = forms.IntegerField(
-        label=Environment(_environment).label,
-        required=False,
-        min_value=0,
-        max_value=100,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Per cent of the cases.",
-    )
 
 
 @admin.register(EvaluationSet)
@@ -178,6 +182,7 @@ class EvaluationSetAdmin(EvaluationPages):
             "number_of_cases": owner.number_of_cases,
             "runs": [_run(run) for run in runs.order_by("-created_at", "-id")[:RUNS_SHOWN]],
             "may_change": self.has_change_permission(request, owner),
+            "may_change_cases": may_change_cases(request, owner),
             "choices": self._choices(request, owner),
             "start_address": page_of(owner, "start"),
             "import_address": page_of(owner, "import"),
@@ -239,8 +244,7 @@ def _imported(request: HttpRequest, owner: EvaluationSet, principal: Principal) 
         services.import_cases(
             principal=principal,
             set_id=owner.pk,
-            format="jsonl" if is_lines else "csv",
-            content=content,
+            cases=importing.read("jsonl" if is_lines else "csv", content),
             replace=replace,
         )
     )

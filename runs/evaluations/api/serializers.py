@@ -10,7 +10,7 @@ from assistants.kinds import Environment
 from runs.evaluations.importing import CONTENT_LENGTH, FORMATS
 from runs.evaluations.models import DESCRIPTION_LENGTH, NAME_LENGTH
 from runs.evaluations.services.running import DRAFT
-from runs.evaluations.shapes import MOST_CHECKS, CaseShape, CheckField
+from runs.evaluations.shapes import MOST_CHECKS, CaseShape, CheckField, refuse_unreadable
 from sovereign.core.api.validation import (
     StrictBoolean,
     StrictChoice,
@@ -22,6 +22,7 @@ from sovereign.core.api.validation import (
     refuse_type,
     refuse_unknown,
 )
+from sovereign.core.api.versions import VersionField
 
 ID_LENGTH = 64
 GATES = "By environments, the share of the cases (0 to 1) that has to pass before a version is deployed there."
@@ -70,6 +71,10 @@ class EvaluationRequest(StrictSerializer):
 class CaseRequest(CaseShape):
     """A case: what is said to the assistant, and what its answer has to be like."""
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        refuse_unreadable(attrs.get("checks", ()))
+        return attrs
+
 
 class ImportRequest(StrictSerializer):
     """The cases of a file."""
@@ -91,6 +96,10 @@ class CaseFromRunRequest(StrictSerializer):
         help_text="In place of the usual: that the answer is similar to the run's.",
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        refuse_unreadable(attrs.get("checks", ()))
+        return attrs
+
 
 class StartRequest(StrictSerializer):
     """What the cases are run against."""
@@ -98,9 +107,7 @@ class StartRequest(StrictSerializer):
     assistant_id = StrictString(
         max_length=ID_LENGTH, min_length=1, required=False, help_text="By default the evaluation's own assistant."
     )
-    version = StrictString(
-        max_length=ID_LENGTH,
-        min_length=1,
+    version = VersionField(
         default=DRAFT,
         help_text="A version's id or number, or `draft`: the assistant as it is, which is published where it changed.",
     )

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from runs.evaluations import services
+from runs.evaluations import importing, services
 from runs.evaluations.api import objects
 from runs.evaluations.api.serializers import (
     CaseFromRunRequest,
@@ -187,6 +187,12 @@ class ImportView(AuditedView):
     serializer_class = ImportRequest
     subject = "evaluation_id"
     actions = {"POST": "evaluation.import_cases"}
+    read: dict[str, Any]
+
+    def prepare(self, request: Request, **names: str) -> None:
+        """Read the file, which may take seconds, while nobody waits for a transaction's end."""
+        body = self.body()
+        self.read = {"cases": importing.read(body["format"], body["content"]), "replace": body["replace"]}
 
     @extend_schema(
         operation_id="importEvaluationCases",
@@ -201,7 +207,7 @@ class ImportView(AuditedView):
         `messages`, `checks` and `variables` as JSON; `variable:NAME`; and for single checks `exact`, `contains` (texts
         between `|`), `regex`, `similarity` (the cosine that is enough) and `judge` (the criterion).
         """
-        added = services.import_cases(principal=principal_of(request), set_id=evaluation_id, **self.body())
+        added = services.import_cases(principal=principal_of(request), set_id=evaluation_id, **self.read)
         return Response(
             {
                 "object": "evaluation.import",

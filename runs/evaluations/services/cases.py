@@ -1,4 +1,8 @@
-"""The cases of a set: written one by one, from a file, or made of a run."""
+"""The cases of a set: written one by one, from a file, or made of a run.
+
+Their regular expressions are read by whoever calls, before a transaction holds others up: see
+``shapes.refuse_unreadable`` and ``importing.read``.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from assistants.knowledge.services import resources
-from runs.evaluations import importing
-from runs.evaluations.checks import refuse_unreadable
 from runs.evaluations.models import MAXIMUM_CASES, EvaluationCase, EvaluationSet
-from runs.evaluations.services.sets import get_set, locked_set
+from runs.evaluations.services.sets import get_set, locked_set_of_cases
 from runs.evaluations.shapes import MOST_MESSAGES, OWN_PAIRS, USUAL_CHECKS, described
 from runs.models import Run
 from runs.states import Status
@@ -35,34 +37,34 @@ def create_case(*, principal: Principal, set_id: str, **data: Any) -> Evaluation
     """Add a case.
 
     :param data: as ``shapes.CaseShape`` gives it.
-    :raises ApiError: 404; 400, it asks or checks nothing, a pattern cannot be read, the set is full.
+    :raises ApiError: 404; 403, the set is a gate and the principal may not promote; 400, it asks or checks nothing,
+        the set is full.
     """
     return _added(principal, set_id, [described(data)])[0]
 
 
 @service
 def import_cases(
-    *, principal: Principal, set_id: str, format: str, content: str, replace: bool = False
+    *, principal: Principal, set_id: str, cases: Sequence[dict[str, Any]], replace: bool = False
 ) -> list[EvaluationCase]:
-    """Add the cases of a file: all of them, or none.
+    """Add the cases of a file: all of them, or none. Raises like :func:`create_case`.
 
-    :param format: ``csv`` or ``jsonl``.
+    :param cases: as ``importing.read`` gives them.
     :param replace: in place of those that are there.
-    :raises ApiError: 400, with the number of the line that is wrong.
     """
-    return _added(principal, set_id, importing.read(format, content), replace=replace)
+    return _added(principal, set_id, cases, replace=replace)
 
 
 @service
 def update_case(*, principal: Principal, set_id: str, case_id: str, **data: Any) -> EvaluationCase:
     """Change what is given. Raises like :func:`create_case`."""
-    changed_set = locked_set(principal=principal, set_id=set_id)
+    changed_set = locked_set_of_cases(principal=principal, set_id=set_id)
     case = _of(changed_set, case_id)
     before = {name: getattr(case, name) for name in ("name", "messages", "reference", "checks", "variables")}
     if data.get("input"):
         before.pop("messages")
     case_data = described({**before, **data})
-    _refuse_unusable(principal, [case_data])
+    _refuse_unknown_pictures(principal, [case_data])
     for name, value in case_data.items():
         setattr(case, name, value)
     case.save()
@@ -73,8 +75,8 @@ def update_case(*, principal: Principal, set_id: str, case_id: str, **data: Any)
 
 @service
 def delete_case(*, principal: Principal, set_id: str, case_id: str) -> None:
-    """:raises ApiError: 404."""
-    changed_set = locked_set(principal=principal, set_id=set_id)
+    """:raises ApiError: 404; 403 as :func:`create_case`."""
+    changed_set = locked_set_of_cases(principal=principal, set_id=set_id)
     case = _of(changed_set, case_id)
     case.delete()
     _revise(changed_set)
@@ -96,7 +98,7 @@ def case_from_run(
     :raises ApiError: 404 for the set or the run; 400, the run has no answer, or its thread is too long.
     """
     principal.require(RUNS_READ)
-    locked_set(principal=principal, set_id=set_id)  # whose set this is not learns nothing of the run either
+    locked_set_of_cases(principal=principal, set_id=set_id)  # whose set this is not learns nothing of the run either
     runs = Run.objects.visible_to(principal).select_related("thread", "configuration")
     run: Run | None = only_row(runs.filter(pk=run_id))
     if run is None:
@@ -119,14 +121,14 @@ def case_from_run(
 def _added(
     principal: Principal, set_id: str, cases: Sequence[dict[str, Any]], *, replace: bool = False
 ) -> list[EvaluationCase]:
-    changed = locked_set(principal=principal, set_id=set_id)
+    changed = locked_set_of_cases(principal=principal, set_id=set_id)
     if replace:
         changed.cases.all().delete()
     if changed.cases.count() + len(cases) > MAXIMUM_CASES:
         raise errors.ApiError(
             f"A set has at most {MAXIMUM_CASES:,} cases.", param="cases", code="array_above_max_length"
         )
-    _refuse_unusable(principal, cases)
+    _refuse_unknown_pictures(principal, cases)
     first = changed.last_position + 1
     made = [EvaluationCase(set=changed, position=first + offset, **case) for offset, case in enumerate(cases)]
     EvaluationCase.objects.bulk_create(made, batch_size=200)
@@ -142,17 +144,9 @@ def _revise(changed: EvaluationSet) -> None:
     changed.save(update_fields=["revision", "last_position", "updated_at"])
 
 
-def _refuse_unusable(principal: Principal, cases: Sequence[dict[str, Any]]) -> None:
-    """:raises ApiError: 400 for patterns that cannot be read; 404 for pictures that do not exist."""
-    refuse_unreadable(
-        [(_place(cases, number, index), check) for number, case in enumerate(cases)
-         for index, check in enumerate(case["checks"])]
-    )  # fmt: skip
+def _refuse_unknown_pictures(principal: Principal, cases: Sequence[dict[str, Any]]) -> None:
+    """:raises ApiError: 404."""
     resources.check_files(principal=principal, file_ids=[*_pictures(cases)])
-
-
-def _place(cases: Sequence[dict[str, Any]], number: int, index: int) -> str:
-    return f"checks[{index}]" if len(cases) == 1 else f"cases[{number}].checks[{index}]"
 
 
 def _pictures(cases: Iterable[dict[str, Any]]) -> Iterable[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
+from assistants.kinds import Environment
 from assistants.services import get_assistant
 from runs.evaluations.models import EvaluationRun, EvaluationSet
 from runs.evaluations.services import running
@@ -27,6 +29,23 @@ def locked_set(*, principal: Principal, set_id: str) -> EvaluationSet:
     """
     principal.require(EVALUATIONS_WRITE)
     return _found(principal, set_id, lock=True)
+
+
+def locked_set_of_cases(*, principal: Principal, set_id: str) -> EvaluationSet:
+    """As :func:`locked_set`, for who may change its cases: those of a gate decide about deployments as the gate does.
+
+    :raises ApiError: 403, 404.
+    """
+    found = locked_set(principal=principal, set_id=set_id)
+    if found.gates and not principal.allows(ASSISTANTS_PROMOTE):
+        places = ", ".join(name for name in Environment.values if name in found.gates)
+        raise errors.ApiError(
+            f"The evaluation '{found}' stands before deployments to {places}: only who may promote changes its cases. "
+            "Put them into an evaluation of your own.",
+            status=HTTPStatus.FORBIDDEN,
+            code="insufficient_permissions",
+        )
+    return found
 
 
 def _found(principal: Principal, set_id: str, *, lock: bool = False) -> EvaluationSet:
@@ -73,20 +92,20 @@ def create_set(
 def update_set(*, principal: Principal, set_id: str, **fields: Any) -> EvaluationSet:
     """Change ``name``, ``description``, ``gates`` or ``assistant_id``, those that are given. Raises like
     :func:`create_set`."""
-    changed = locked_set(principal=principal, set_id=set_id)
+    changed, given = locked_set(principal=principal, set_id=set_id), sorted(fields)
     if fields.get("assistant_id"):
         get_assistant(principal=principal, assistant_id=fields["assistant_id"])
-    if "gates" in fields:
-        fields["gates"] = fields["gates"] or {}
-        _refuse_gates(principal, changed.gates, fields["gates"])
-    elif "assistant_id" in fields and fields["assistant_id"] != changed.assistant_id:
+    gates = fields["gates"] or {} if "gates" in fields else changed.gates
+    if fields.get("assistant_id", changed.assistant_id) != changed.assistant_id:
         _refuse_gates(principal, changed.gates, {})  # it would stand before another assistant, or before this no more
+    _refuse_gates(principal, changed.gates, gates)
+    fields["gates"] = gates
     if "name" in fields:
         fields["name"] = _named(fields["name"])
     for name, value in fields.items():
         setattr(changed, name, value if value is not None or name == "assistant_id" else "")
     changed.save()
-    audit.record(principal, "evaluation.updated", changed, fields=sorted(fields))
+    audit.record(principal, "evaluation.updated", changed, fields=given)
     return changed
 
 
