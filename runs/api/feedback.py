@@ -23,11 +23,12 @@ OBJECT = "run.feedback"
 TAGS = ["Runs"]
 RATING = "Whether the answer was good (`up`) or bad (`down`)."
 COMMENT = "What was good or bad about it."
+KEPT = f"{COMMENT} Without it the one that was given before stays; an empty one takes it back."
 
 
 class FeedbackRequest(StrictSerializer):
     rating = StrictChoice(choices=Feedback.Rating.values, help_text=RATING)
-    comment = StrictString(max_length=COMMENT_LENGTH, required=False, help_text=COMMENT)
+    comment = StrictString(max_length=COMMENT_LENGTH, required=False, help_text=KEPT)
 
 
 class FeedbackObject(serializers.Serializer):

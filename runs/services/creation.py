@@ -22,6 +22,7 @@ from runs.configuration import FrozenConfiguration, compose, freeze
 from runs.events import EventLog
 from runs.models import Run
 from runs.rendering import changing_fields
+from runs.services.environments import must_be_deployed
 from runs.services.reaping import end_overdue_of
 from runs.services.shares import refuse_spent, scale_of
 from runs.states import Status
@@ -124,7 +125,7 @@ def _queue(
         variables={**thread.metadata, **(request.get("metadata") or {})},
         user_groups=[principal.role] if principal.role else [],
         version=version,
-        must_be_deployed=principal.key_id is not None,
+        must_be_deployed=must_be_deployed(principal),
     )
     configuration = _checked_configuration(thread, compose(resolved, request))
     run = Run(

@@ -20,11 +20,17 @@ def may_choose(principal: Principal) -> bool:
     return principal.user_id is not None and principal.allows(ASSISTANTS_DEPLOY)
 
 
+def must_be_deployed(principal: Principal) -> bool:
+    """Whether nothing else may answer: of people, those who chose a place other than the usual one want just that."""
+    return principal.key_id is not None or principal.environment not in (None, USUAL)
+
+
 def acting_in(principal: Principal, wanted: str | None) -> Principal:
     """The principal in the environment that their run is to be made in.
 
     A key stays in its own. A person who may not choose gets what is in production, and so does who chooses it; without
-    a choice the others get the draft, as an unbound key does.
+    a choice the others get the draft, as an unbound key does. Where nothing is in production, the draft answers; who
+    chooses another environment is refused then, see :func:`must_be_deployed`.
 
     :param wanted: one of ``CHOICES``.
     :raises ApiError: 400, there is no such choice; 403, it is not theirs to make.

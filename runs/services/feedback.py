@@ -12,10 +12,11 @@ from sovereign.core.database import only_row, service
 
 
 @service
-def rate(*, principal: Principal, run_id: str, rating: str, comment: str = "") -> Feedback:
+def rate(*, principal: Principal, run_id: str, rating: str, comment: str | None = None) -> Feedback:
     """Say what one thinks of a run that is over; it takes the place of what one has said before.
 
     :param rating: a ``Feedback.Rating``.
+    :param comment: ``None`` leaves the one that was given before.
     :raises ApiError: 404 for the run; 400 ``run_not_over``.
     """
     principal.require(RUNS_WRITE)
@@ -26,8 +27,8 @@ def rate(*, principal: Principal, run_id: str, rating: str, comment: str = "") -
         run=run,
         user_id=principal.user_id,
         key_id=principal.key_id,
-        defaults={"rating": rating, "comment": comment},
-        create_defaults={"rating": rating, "comment": comment, "project_id": run.project_id},
+        defaults={"rating": rating} if comment is None else {"rating": rating, "comment": comment},
+        create_defaults={"rating": rating, "comment": comment or "", "project_id": run.project_id},
     )
     audit.record(principal, "run.rated", run, rating=rating)
     return feedback

@@ -5,6 +5,7 @@ The contract has no list of threads, so a person's own ones are listed here; all
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
-from assistants.models import Assistant, LifeStatus
+from assistants.models import Assistant, Deployment, LifeStatus
 from runs.models import Run
 from runs.services import environments
 from sovereign.accounts import credentials
@@ -150,6 +151,8 @@ def _context(request: HttpRequest, principal: Principal, thread: Thread | None, 
         assistant["name"] = assistant["name"] or UNTITLED
         assistant["is_demonstration"] = assistant.pop("model") in demonstrations
         assistant["is_at_rest"] = assistant["status"] in AT_REST
+    if environments.may_choose(principal):
+        _add_deployed(assistants)
     memberships = list(_memberships(request).select_related("project").order_by("created_at", "id"))
     last_assistant, last_environment = _last_run(thread) if thread else (wanted, None)
     return {
@@ -168,6 +171,17 @@ def _context(request: HttpRequest, principal: Principal, thread: Thread | None, 
             "urls": {"chat": reverse("chat"), "threads": reverse("chat-threads"), "status": reverse("status")},
         },
     }
+
+
+def _add_deployed(assistants: list[dict[str, Any]]) -> None:
+    """``deployed`` to each: the numbers of the versions in service, by environment."""
+    ids = [assistant["id"] for assistant in assistants]
+    active = Deployment.objects.filter(assistant_id__in=ids, status=Deployment.Status.ACTIVE)
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for assistant_id, environment, number in active.values_list("assistant_id", "environment", "version__number"):
+        found[assistant_id][environment] = number
+    for assistant in assistants:
+        assistant["deployed"] = found.get(assistant["id"], {})
 
 
 def _environments(request: HttpRequest, principal: Principal, last: str | None) -> list[dict[str, Any]]:

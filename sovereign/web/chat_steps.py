@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from runs.models import Feedback, Run, RunStep
 from runs.rendering import render_step
-from runs.services import approvals
+from runs.services import approvals, origins
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
 from sovereign.web.chat import own_thread, principal_of
@@ -29,7 +29,8 @@ def steps(request: HttpRequest, thread_id: str) -> JsonResponse:
     Each is the contract's step, with long texts cut, and ``asked``: what is kept of the calls that were carried out
     here, by their ids (``query`` of a search, ``seconds``, ``outcome``, ``approval``). ``requests`` are the ids of
     the calls that the runs want a person's approval for now, ``ratings`` what the person thinks of those that are over:
-    ``{run id: "up", "down" or null}``.
+    ``{run id: "up", "down" or null}``, with their ``comments``, where they gave any; and ``origins`` what made these
+    answers, in words.
     """
     try:
         principal = principal_of(request)
@@ -42,14 +43,18 @@ def steps(request: HttpRequest, thread_id: str) -> JsonResponse:
     newest = list(ended.order_by("-created_at", "-position")[:STEPS])[::-1]
     shown = [_shown(runs[step.run_id], step) for step in sorted(newest, key=lambda step: step.position)]
     requests = [call_id for asked in approvals.pending(runs).values() for call_id in asked]
-    told = {"data": shown, "requests": requests, "ratings": _ratings(principal, runs.values())}
+    over = [run for run in runs.values() if run.is_over]
+    told = {"data": shown, "requests": requests, **_opinions(principal, over), "origins": origins.in_words(over)}
     return JsonResponse(told, headers={"Cache-Control": "no-store"})
 
 
-def _ratings(principal: Principal, runs: Iterable[Run]) -> dict[str, str | None]:
-    over = [run.id for run in runs if run.is_over]
-    given = dict(Feedback.objects.filter(run__in=over).by(principal).values_list("run_id", "rating"))
-    return {run_id: given.get(run_id) for run_id in over}
+def _opinions(principal: Principal, runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
+    """``ratings`` and ``comments`` of the principal."""
+    given = {said.run_id: said for said in Feedback.objects.filter(run__in=list(runs)).by(principal)}
+    return {
+        "ratings": {run.id: given[run.id].rating if run.id in given else None for run in runs},
+        "comments": {run_id: said.comment for run_id, said in given.items() if said.comment},
+    }
 
 
 def _shown(run: Run, step: RunStep) -> dict[str, Any]:

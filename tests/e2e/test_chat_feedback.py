@@ -73,7 +73,10 @@ def test_what_was_wrong_is_said_with_the_keyboard(watched: Watched) -> None:
         page.keyboard.press("Enter")
     expect(page.get_by_role("group", name="Rate this answer")).to_contain_text("Thank you.")
     expect(page.locator("#spoken")).to_contain_text("Thank you.")
-    assert [(said["rating"], said["comment"]) for said in feedback_of(watched)] == [("down", "<b>Far</b> too short.")]
+    given = [("down", "<b>Far</b> too short.")]
+    assert [(said["rating"], said["comment"]) for said in feedback_of(watched)] == given
+    page.reload()
+    expect(page.get_by_label("What was wrong?")).to_have_value("<b>Far</b> too short.")
 
 
 def test_each_answer_has_its_own_thumbs(watched: Watched) -> None:
@@ -107,12 +110,17 @@ def test_a_thread_goes_on_with_the_environment_that_was_chosen(watched: Watched)
     page = watched.page
     choice = page.get_by_label("Which version answers")
     expect(choice).to_have_value("production")
+    expect(choice.locator("option").first).to_have_text("Production: nothing deployed, the draft")
+    expect(choice.locator("option").nth(1)).to_have_text("Staging: nothing deployed")
     choice.select_option(label="Draft")
     with page.expect_request("**/v1/threads/runs") as sent:
         watched.say("[tokens=3]")
     assert sent.value.headers["x-sovereign-environment"] == "draft"
     expect_whole(watched, 3)
+    made = page.locator(".message.assistant .origin")
+    expect(made).to_have_text("Draft")
     page.reload()
+    expect(made).to_have_text("Draft")
     expect(choice).to_have_value("draft")
     page.get_by_role("link", name="New conversation").click()
     expect(choice).to_have_value("production")

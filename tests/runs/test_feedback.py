@@ -54,6 +54,13 @@ def test_a_run_is_rated_once_by_each(api: APIClient, run: Run, principal: Princi
     assert (listed["object"], listed["data"], listed["has_more"]) == ("list", [changed], False)
 
 
+def test_rating_again_without_a_comment_keeps_the_one_that_was_given(api: APIClient, run: Run) -> None:
+    api.post(address(run), {"rating": "down", "comment": "Wrong."}, format="json")
+    again = api.post(address(run), {"rating": "up"}, format="json").json()
+    assert (again["rating"], again["comment"]) == ("up", "Wrong.")
+    assert api.post(address(run), {"rating": "up", "comment": ""}, format="json").json()["comment"] == ""
+
+
 def test_a_rating_is_taken_back(api: APIClient, run: Run) -> None:
     api.post(address(run), {"rating": "up"}, format="json")
     gone = {"id": run.id, "object": "run.feedback.deleted", "deleted": True}

@@ -210,5 +210,5 @@ def test_the_shell_takes_few_queries(
         create_thread(principal=principal)
     client = visit(alice)
     remembered_registry()
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         client.get("/chat/")

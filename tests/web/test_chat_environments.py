@@ -87,7 +87,12 @@ def test_who_may_not_choose_gets_production_always(
 def test_who_deploys_may_choose(ask: Callable[..., Any], version: AssistantVersion, bob: User) -> None:
     assert origin(ask(bob, "draft")) == (None, None)
     assert origin(ask(bob)) == (None, None), "without the chat, a person writes and runs the draft"
-    assert origin(ask(bob, "staging")) == ("staging", None), "nothing is deployed there: the draft answers"
+    refused = ask(bob, "staging")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "assistant_not_deployed")
+    assert "is deployed in staging" in refused.json()["error"]["message"]
+    assert not Run.objects.filter(environment="staging").exists()
+    Deployment.objects.update(environment="staging")
+    assert origin(ask(bob, "staging")) == ("staging", version.id)
     wrong = ask(bob, "nowhere")
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "environment")
     assert "production, staging, testing, development, draft" in wrong.json()["error"]["message"]
@@ -142,10 +147,23 @@ def test_the_page_offers_environments_to_who_deploys(
     assert chosen(client, "/chat/?environment=testing") == "testing"
 
 
+def test_the_page_says_to_who_chooses_what_is_in_service_where(
+    vera: User, bob: User, version: AssistantVersion, visit: Callable[[User], Client]
+) -> None:
+    Deployment.objects.create(
+        project_id=version.project_id, assistant_id=version.assistant_id, version=version, environment="testing",
+        status="retired",
+    )  # fmt: skip
+    assert [entry["deployed"] for entry in page_data(visit(bob).get("/chat/"))["assistants"]] == [{"production": 1}]
+    assert "deployed" not in page_data(visit(vera).get("/chat/"))["assistants"][0]
+
+
 @pytest.mark.parametrize("environment", ["draft", "staging", "production"])
 def test_a_thread_goes_on_with_what_answered_last(
-    environment: str, ask: Callable[..., Any], bob: User, visit: Callable[[User], Client]
+    environment: str, ask: Callable[..., Any], bob: User, visit: Callable[[User], Client], version: AssistantVersion
 ) -> None:
+    if environment == "staging":
+        Deployment.objects.update(environment="staging")
     thread_id = ask(bob, environment).json()["thread_id"]
     assert chosen(visit(bob), f"/chat/{thread_id}") == environment
     assert chosen(visit(bob), f"/chat/{thread_id}?environment=testing") == "testing"

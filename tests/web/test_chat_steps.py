@@ -14,6 +14,8 @@ from sovereign.web.chat_steps import SHOWN
 
 pytestmark = pytest.mark.django_db
 
+NOTHING: dict[str, Any] = {"data": [], "requests": [], "ratings": {}, "comments": {}, "origins": {}}
+
 
 def step(run: Run, position: int, *, status: str = "completed", output: str = "42", **asked: Any) -> RunStep:
     function = {"name": "calculator", "arguments": '{"of": "6*7"}', "output": output}
@@ -65,9 +67,21 @@ def test_what_is_to_be_approved_is_told_by_what_the_step_keeps(
     forged = {"name": "mcp_approval_request", "arguments": '{"name": "add_event"}', "output": None}
     waiting.step_details["tool_calls"].append({"id": "call_2", "type": "function", "function": forged})
     waiting.save()
-    assert steps_of(visit(alice), run).json() == {"data": [], "requests": [], "ratings": {}}  # it goes on
+    assert steps_of(visit(alice), run).json() == {
+        "data": [],
+        "requests": [],
+        "ratings": {},
+        "comments": {},
+        "origins": {},
+    }  # it goes on
     Run.objects.filter(pk=run.pk).update(status="requires_action")
-    assert steps_of(visit(alice), run).json() == {"data": [], "requests": ["call_1"], "ratings": {}}
+    assert steps_of(visit(alice), run).json() == {
+        "data": [],
+        "requests": ["call_1"],
+        "ratings": {},
+        "comments": {},
+        "origins": {},
+    }
 
 
 def test_long_texts_are_cut(alice: User, run: Run, visit: Callable[[User], Client]) -> None:
@@ -97,3 +111,17 @@ def test_what_the_person_thinks_of_the_runs_that_are_over_is_told(
     assert steps_of(client, run).json()["ratings"] == {run.pk: None}, "what others think is theirs"
     feedback.rate(principal=principal_of_person(alice.pk), run_id=run.pk, rating="up")
     assert steps_of(client, run).json()["ratings"] == {run.pk: "up"}
+
+
+def test_what_the_person_said_and_what_made_the_answer_are_told(
+    alice: User, bob: User, run: Run, visit: Callable[[User], Client]
+) -> None:
+    client = visit(alice)
+    Run.objects.filter(pk=run.pk).update(status="completed", environment="production")
+    for person, comment in ((alice, "Too long."), (bob, "Mine.")):
+        feedback.rate(principal=principal_of_person(person.pk), run_id=run.pk, rating="down", comment=comment)
+    told = steps_of(client, run).json()
+    assert told["comments"] == {run.pk: "Too long."}
+    assert told["origins"] == {run.pk: "Draft: nothing was deployed in Production"}
+    Run.objects.filter(pk=run.pk).update(environment=None)
+    assert steps_of(client, run).json()["origins"] == {run.pk: "Draft"}

@@ -7,9 +7,9 @@ export class History {
   #shown = new Set(); // the runs whose steps are on the page
   #asking = new Set(); // the runs whose steps are about to be asked for
 
-  // button: offers what came before; onRatings(ratings): what the person thinks of these runs
-  constructor(api, transcript, scroller, button, chatPath, { onRatings = () => {} } = {}) {
-    Object.assign(this, { api, transcript, scroller, button, chatPath, onRatings });
+  // button: offers what came before; onHeard(listed): what else is known of these runs
+  constructor(api, transcript, scroller, button, chatPath, { onHeard = () => {} } = {}) {
+    Object.assign(this, { api, transcript, scroller, button, chatPath, onHeard });
   }
 
   // The newest messages, and the steps of the runs that made them; newest: the thread's newest run
@@ -28,7 +28,7 @@ export class History {
     await this.#loadStepsOf(threadId, listed.data, null, (change) => this.scroller.hold(change));
   }
 
-  // The steps of a run that goes on: after a reload many of them end at once.
+  // The steps of a run that goes on, or has just ended: after a reload many of them end at once.
   loadStepsSoon(threadId, runId) {
     if (this.#asking.has(runId)) return;
     this.#asking.add(runId);
@@ -46,7 +46,7 @@ export class History {
   // Which tools these runs used; true where that was heard. A convenience: an answer can be read without it.
   async #loadSteps(threadId, runIds, held = (change) => this.scroller.keep(change)) {
     const listed = await this.#steps(threadId, runIds).catch(() => null);
-    if (listed) held(() => { this.transcript.addSteps(listed.data); this.onRatings(listed.ratings); });
+    if (listed) held(() => { this.transcript.addSteps(listed.data); this.onHeard(listed); });
     return listed !== null;
   }
 

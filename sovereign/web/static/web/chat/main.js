@@ -6,6 +6,7 @@ import { formattedEnding, isOver } from "./endings.js";
 import { History } from "./history.js";
 import { note, say, showConnection, watchEngine } from "./notices.js";
 import { showProblem, showRefusal } from "./problems.js";
+import { Origins } from "./origins.js";
 import { Requests } from "./requests.js";
 import { Scroller } from "./scroller.js";
 import { Sidebar } from "./sidebar.js";
@@ -23,7 +24,10 @@ const sidebar = new Sidebar(api, page.urls);
 const scroller = new Scroller($("scroll"), $("latest"));
 const transcript = new Transcript($("messages"), (id) => assistants.get(id)?.name ?? "Assistant");
 const thumbs = new Thumbs(api, $("messages"), { onRefusal: showRefusal, say });
-const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat, { onRatings: (given) => thumbs.showAll(given) });
+const origins = new Origins($("messages"));
+const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat, {
+  onHeard: (heard) => { thumbs.showAll(heard.ratings, heard.comments); origins.showAll(heard.origins); },
+});
 const requests = new Requests($("messages"), {
   ask: (runId) => past.requests(threadId, runId), submit: answerRequests, tools: transcript.tools, scroller,
 });
@@ -52,8 +56,19 @@ function update() {
   $("welcome-name").textContent = chosen ? chosen.name : "Welcome";
   $("welcome-description").textContent = chosen?.description ?? "";
   $("demonstration").hidden = !chosen?.is_demonstration;
+  showPlaces(chosen?.deployed ?? {});
   $("title").textContent = sidebar.titleOf(threadId) ?? "New conversation";
   document.title = `${isBusy ? "… " : ""}${sidebar.titleOf(threadId) ?? "Chat"} · Sovereign`;
+}
+
+// deployed: environment → the number of the version that answers there; where nothing is, only the usual place answers
+function showPlaces(deployed) {
+  for (const option of $("environment")?.options ?? []) {
+    if (option.value === "draft") continue;
+    const title = (option.dataset.title ??= option.textContent);
+    const none = option.index === 0 ? "nothing deployed, the draft" : "nothing deployed";
+    option.textContent = `${title}: ${deployed[option.value] ? `version ${deployed[option.value]}` : none}`;
+  }
 }
 
 function onConnection(state, wait) {
@@ -166,6 +181,7 @@ function finish(state) {
   note("");
   showEnding(state, ended.assistantId);
   scroller.keep(() => thumbs.show(state.id));
+  past.loadStepsSoon(threadId, state.id); // and what made the answer
   sidebar.refresh(threadId).then(update);
   update();
 }

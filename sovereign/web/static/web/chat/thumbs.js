@@ -15,14 +15,18 @@ export class Thumbs {
   }
 
   // ratings: run id → "up", "down" or null, of runs that are over; those that have no answer get no buttons.
-  showAll(ratings) {
-    for (const [runId, rating] of Object.entries(ratings ?? {})) this.show(runId, rating);
+  // comments: run id → what the person said of some of them.
+  showAll(ratings, comments) {
+    for (const [runId, rating] of Object.entries(ratings ?? {})) this.show(runId, rating, comments?.[runId]);
   }
 
-  show(runId, rating = null) {
+  show(runId, rating = null, comment = "") {
     const messages = [...this.root.querySelectorAll(`.message.assistant[data-run="${CSS.escape(runId)}"]`)];
     if (!messages.length || messages.some((message) => message.querySelector(".thumbs"))) return;
-    messages.at(-1).append(this.#group(runId, rating));
+    const group = this.#group(runId, rating);
+    group.dataset.comment = comment;
+    if (comment) group.append(this.#form(group, runId));
+    messages.at(-1).append(group);
   }
 
   #group(runId, rating) {
@@ -50,24 +54,29 @@ export class Thumbs {
     mark(group, rating);
     if (!(await this.#send(runId, rating))) return mark(group, before);
     group.querySelector("form")?.remove();
-    if (rating === "down") group.append(this.#form(group, runId));
+    if (rating === null) group.dataset.comment = ""; // taken back with it
+    if (rating === "down" || group.dataset.comment) group.append(this.#form(group, runId));
   }
 
   #form(group, runId) {
     const form = element("form");
-    const input = element("input", { type: "text", maxLength: COMMENT_LENGTH, placeholder: "What was wrong? (optional)" });
+    const said = group.dataset.comment;
+    const input = element("input", { type: "text", maxLength: COMMENT_LENGTH, placeholder: "What was wrong? (optional)", value: said });
     input.setAttribute("aria-label", "What was wrong?");
     form.append(input, element("button", { className: "quiet" }, "Send"));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      if (!input.value.trim() || !(await this.#send(runId, "down", input.value.trim()))) return;
+      const comment = input.value.trim();
+      if (comment === group.dataset.comment || !(await this.#send(runId, pressed(group), comment))) return;
+      group.dataset.comment = comment;
       form.replaceWith(element("span", { className: "note" }, "Thank you."));
       this.say("Thank you.");
     });
     return form;
   }
 
-  async #send(runId, rating, comment = "") {
+  // Without a comment the one that was given stays.
+  async #send(runId, rating, comment = undefined) {
     const path = `/api/v1/runs/${encodeURIComponent(runId)}/feedback`;
     try {
       await (rating === null ? this.api.delete(path) : this.api.post(path, { rating, comment }));
