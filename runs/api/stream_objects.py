@@ -13,8 +13,8 @@ from runs.states import Status
 from sovereign.core.api.schema import ErrorResponse
 from sovereign.core.api.unions import OneOf, Union
 from threads.api.objects import MessageObject, ThreadObject
-from threads.api.serializers import DETAILS
 from threads.models import Message
+from threads.shapes import DETAILS
 
 
 class FileReferenceDelta(serializers.Serializer):

@@ -19,20 +19,20 @@ from sovereign.core.api.validation import (
     StrictList,
     StrictSerializer,
     StrictString,
+    by_type,
     refuse,
-    refuse_at,
-    refuse_type,
     validation_error,
 )
 from sovereign.core.errors import ApiError
-from threads.api.serializers import TEXT_LENGTH, ContentField
 from threads.models import Message
+from threads.shapes import TEXT_LENGTH, ContentField
 
 MOST_MESSAGES = 64
 MOST_CHECKS = 16
 OWN_PAIRS = 2  # of a run's metadata: they say which evaluation it is of
 #: what is checked of an answer where nothing is said, but a good one is given
 USUAL_CHECKS: list[dict[str, Any]] = [{"type": "similarity"}]
+SHAPES = {name: kind.shape for name, kind in KINDS.items()}
 
 
 class CheckField(StrictField):
@@ -44,15 +44,7 @@ class CheckField(StrictField):
         return CHECK
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise refuse_type(self.expected, data)
-        if "type" not in data:
-            raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
-        try:
-            kind = StrictChoice(choices=list(KINDS)).run_validation(data["type"])
-        except ValidationError as error:
-            raise ValidationError({"type": error.detail}) from None
-        return KINDS[kind].shape.checked(data)
+        return by_type(data, SHAPES)
 
 
 class MessageShape(StrictSerializer):

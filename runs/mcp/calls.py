@@ -20,9 +20,9 @@ from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import RUNS_READ, RUNS_WRITE, THREADS_READ, THREADS_WRITE
 from sovereign.core.api.validation import StrictSerializer, StrictString, validation_error
 from sovereign.core.errors import ApiError, not_found
-from threads.api.serializers import TEXT_LENGTH
 from threads.models import Message
 from threads.services import note_reading
+from threads.shapes import TEXT_LENGTH
 
 NEEDED = (THREADS_WRITE, THREADS_READ, RUNS_WRITE, RUNS_READ)  # of the scopes, for a call
 FUNCTIONS = (

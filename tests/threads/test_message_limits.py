@@ -15,8 +15,9 @@ from sovereign.accounts import credentials
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
 from threads import services
-from threads.api.serializers import MAXIMUM_MESSAGES_AT_ONCE, MAXIMUM_PARTS, TEXT_LENGTH, MessageRequest
+from threads.api.serializers import MAXIMUM_MESSAGES_AT_ONCE, MessageRequest
 from threads.models import Message, Thread
+from threads.shapes import MAXIMUM_PARTS, TEXT_LENGTH
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from sovereign.accounts.principals import Principal
 from tests.knowledge.filled import a_file
 from threads import context, services
 from threads.api.objects import MessageObject, ThreadObject
-from threads.api.serializers import ADDRESS_LENGTH, ImageAddress
 from threads.models import Message, Thread
+from threads.shapes import ADDRESS_LENGTH, ImageAddress
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,9 @@ from assistants.api.objects import ToolResourcesObject
 from sovereign.core.api.schema import UnixTime, deleted, list_of
 from sovereign.core.api.unions import OneOf, Union
 from sovereign.core.api.validation import Metadata
-from threads.api.serializers import ATTACHMENT_TOOLS, DETAILS
+from threads.api.serializers import ATTACHMENT_TOOLS
 from threads.models import Message
+from threads.shapes import DETAILS
 
 INCOMPLETE_REASONS = ["content_filter", "max_tokens", "run_cancelled", "run_expired", "run_failed"]
 

@@ -22,9 +22,9 @@ from runs.evaluations.rendering import render_case, render_compared, render_resu
 from sovereign.accounts.api.audited import AuditedView
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.scopes import EVALUATIONS_READ, EVALUATIONS_WRITE
+from sovereign.core.api.filters import chosen
 from sovereign.core.api.pagination import BY_CREATION, page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS
-from sovereign.core.errors import ApiError
 
 BY_POSITION = ("position",)
 EVERY_RIGHT = {
@@ -112,7 +112,9 @@ class EvaluationView(AuditedView):
         """Read an evaluation."""
         return Response(render_set(services.get_set(principal=principal_of(request), set_id=evaluation_id)))
 
-    @extend_schema(operation_id="updateEvaluation", request=EvaluationRequest, responses=objects.EvaluationObject)
+    @extend_schema(
+        operation_id="updateEvaluation", request=EvaluationRequest(partial=True), responses=objects.EvaluationObject
+    )
     def put(self, request: Request, evaluation_id: str) -> Response:
         """Change an evaluation: the fields that are sent."""
         changed = services.update_set(principal=principal_of(request), set_id=evaluation_id, **self.body())
@@ -167,7 +169,9 @@ class CaseView(AuditedView):
         case = services.get_case(principal=principal_of(request), set_id=evaluation_id, case_id=case_id)
         return Response(render_case(case))
 
-    @extend_schema(operation_id="updateEvaluationCase", request=CaseRequest, responses=objects.EvaluationCaseObject)
+    @extend_schema(
+        operation_id="updateEvaluationCase", request=CaseRequest(partial=True), responses=objects.EvaluationCaseObject
+    )
     def put(self, request: Request, evaluation_id: str, case_id: str) -> Response:
         """Change a case: the fields that are sent."""
         names = {"set_id": evaluation_id, "case_id": case_id}
@@ -281,10 +285,8 @@ class RunsView(AuditedView):
 
 def _page_of_runs(runs: QuerySet[Any], request: Request) -> Response:
     asked = request.query_params
-    if (status := asked.get("status")) is not None and status not in EvaluationRun.Status.values:
-        raise ApiError(f"Invalid value for 'status': '{status[:64]}'.", param="status", code="invalid_value")
-    wanted = {name: value for name in ("assistant_id", "status") if (value := asked.get(name))}
-    rows = runs.filter(**wanted).select_related("version")
+    wanted = {"assistant_id": asked.get("assistant_id"), "status": chosen(asked, "status", EvaluationRun.Status.values)}
+    rows = runs.filter(**{name: value for name, value in wanted.items() if value}).select_related("version")
     return Response(paginate(rows, page_of(asked), order_by=BY_CREATION, render=render_run))
 
 

@@ -297,6 +297,24 @@ class StrictSerializer(serializers.Serializer):
         super().fail(key, **kwargs)
 
 
+def by_type(data: Any, shapes: Mapping[str, type[StrictSerializer]]) -> dict[str, Any]:
+    """What an object says that has the shape which its ``type`` names.
+
+    :raises rest_framework.exceptions.ValidationError: the first refusal of a field.
+    """
+    if not isinstance(data, dict):
+        raise refuse_type("an object", data)
+    kind = data.get("type")
+    if kind is None:
+        raise refuse_at("type", "Missing required parameter: '{param}'.", "missing_required_parameter")
+    if not isinstance(kind, str) or kind not in shapes:
+        shown = str(kind)[:SHOWN].replace("{", "").replace("}", "")
+        raise refuse_at(
+            "type", f"Invalid value: '{shown}'. Supported values are: {supported([*shapes])}.", "invalid_value"
+        )
+    return shapes[kind].checked(data)
+
+
 @functools.cache
 def _checker(serializer: type[StrictSerializer], partial: bool) -> StrictSerializer:
     return serializer(partial=partial)
