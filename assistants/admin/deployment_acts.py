@@ -19,7 +19,7 @@ from assistants.admin.deployment_forms import (
     WishForm,
 )
 from assistants.deployments import activation, limits
-from assistants.deployments.rights import SCOPE_OF, require_second_person
+from assistants.deployments.rights import SCOPE_OF, require_second_person, require_second_person_again
 from assistants.kinds import Environment
 from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus, Scale
 from sovereign.accounts.principals import Principal
@@ -29,6 +29,7 @@ from sovereign.core.errors import ApiError
 Status = Deployment.Status
 NOTHING = "There is nothing yet to promote or to roll back."
 ARCHIVED = "The assistant is archived: bring it back first."
+INACTIVE = "The assistant is inactive and answers nobody: make it active first."
 WHO = {
     True: "Admins and owners of the project decide about {place}.",
     False: "Analysts, admins and owners of the project decide about {place}.",
@@ -74,6 +75,7 @@ class Asked:
 class Act:
     """
     :ivar button: what stands on the buttons.
+    :ivar confirm: what stands on the button that does it, where that is something else.
     :ivar title: of the page on which it is confirmed; ``{version}``, ``{place}`` and ``{next}`` are filled in.
     :ivar note: what it does, below that.
     :ivar wish: what is asked for, as the audit log calls it.
@@ -91,6 +93,7 @@ class Act:
     carry_out: Callable[[Asked, Any], str]
     obstacle: Callable[[Asked], str] = lambda asked: ""
     scope: Callable[[Asked], str] = lambda asked: SCOPE_OF[asked.environment.value]
+    confirm: str = ""
 
 
 def why_not(act: Act, asked: Asked) -> str:
@@ -184,8 +187,12 @@ def _archived(asked: Asked) -> str:
     return ARCHIVED if asked.assistant.status == LifeStatus.ARCHIVED else ""
 
 
+def _resting(asked: Asked) -> str:
+    return INACTIVE if asked.assistant.status == LifeStatus.INACTIVE else _archived(asked)
+
+
 def _not_to_promote(asked: Asked) -> str:
-    return _archived(asked) or ("" if asked.active() else NOTHING)
+    return _resting(asked) or ("" if asked.active() else NOTHING)
 
 
 def _not_to_roll_back(asked: Asked) -> str:
@@ -209,7 +216,7 @@ PLACE_ACTS: dict[str, Act] = {
         wish="assistant.deploy",
         form=_deploy_form,
         carry_out=_deploy,
-        obstacle=_archived,
+        obstacle=_resting,
     ),
     "promote": Act(
         button="Promote to {next} …",
@@ -232,6 +239,7 @@ PLACE_ACTS: dict[str, Act] = {
     ),
     "scale": Act(
         button="Scale …",
+        confirm="Save",
         title="What it may have in {place}",
         note="Of the house, for its runs in {place}.",
         wish="assistant.scale",
@@ -242,6 +250,7 @@ PLACE_ACTS: dict[str, Act] = {
     ),
     "policy": Act(
         button="Approval …",
+        confirm="Save",
         title="Approval of deployments to {place}",
         note="Whether a second person has to agree before anything is deployed to {place}.",
         wish="environment.set_policy",
@@ -274,12 +283,20 @@ def _decision(button: str, title: str, note: str, status: str, form: type[ActFor
 
 
 def _not_to_approve(asked: Asked) -> str:
+    return _refused_by(require_second_person, asked) or _resting(asked)
+
+
+def _not_to_complete(asked: Asked) -> str:
+    return _refused_by(require_second_person_again, asked)
+
+
+def _refused_by(rule: Callable[[Principal, Deployment], None], asked: Asked) -> str:
     assert asked.deployment is not None
     try:
-        require_second_person(asked.principal, asked.deployment)
+        rule(asked.principal, asked.deployment)
     except ApiError as error:
         return error.message
-    return _archived(asked)
+    return ""
 
 
 DECISION_ACTS: dict[str, Act] = {
@@ -297,9 +314,11 @@ DECISION_ACTS: dict[str, Act] = {
     "active": _decision(
         "To all threads …", "{version} for all threads in {place}",
         "It takes the place of what is in service beside it.", "active", form=ActForm,
+        obstacle=_not_to_complete,
     ),
     "share": Act(
         button="Its share …",
+        confirm="Save",
         title="The share of {version} in {place}",
         note="How many of the threads the canary answers.",
         wish="deployment.set_status",

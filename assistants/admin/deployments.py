@@ -125,7 +125,7 @@ class DeploymentsOnPage(ProjectAdmin):
             "title": capfirst(fill(act.title, asked)),
             "note": fill(act.note, asked),
             "form": form,
-            "button": fill(act.button, asked).removesuffix(" …"),
+            "button": act.confirm or fill(act.button, asked).removesuffix(" …"),
             "why": why_not(act, asked),
             "checks": findings(checks),
             "is_checkable": act is PLACE_ACTS["deploy"],

@@ -426,6 +426,30 @@ def test_what_is_archived_is_not_deployed(client: Client, assistant: Assistant) 
     assert not Deployment.objects.exists()
 
 
+def test_what_is_inactive_is_made_active_first(client: Client, assistant: Assistant, in_service: InService) -> None:
+    in_service("development", "The first")
+    Assistant.objects.update(status=LifeStatus.INACTIVE)
+    place = section(shown(client, page(assistant)), "development")
+    assert "The assistant is inactive and answers nobody" in place
+    assert act(assistant, "deploy") not in place
+    assert act(assistant, "scale") in place
+    assert "inactive" in problem(client.post(act(assistant, "promote"), {"expected": ""}))
+
+
+def test_a_canary_that_four_eyes_let_in_is_not_completed_by_who_asked(
+    client: Client, adas: Client, assistant: Assistant, in_service: InService
+) -> None:
+    in_service("production", "The first")
+    canary = in_service("production", "The second", percent=10)
+    EnvironmentPolicy.objects.create(project=assistant.project, environment="production", four_eyes=True)
+    assert decide(canary, "active") not in shown(client, page(assistant))
+    assert "yourself" in problem(client.post(decide(canary, "active")))
+    assert "yourself" in problem(client.post(decide(canary, "share"), {"percent": "50"}))
+    assert said(client.post(decide(canary, "share"), {"percent": "5"})).startswith("Version 2 is in service for 5 %")
+    assert decide(canary, "active") in shown(adas, page(assistant))
+    assert said(adas.post(decide(canary, "active"))) == "Version 2 is in service in Production."
+
+
 def test_the_list_has_all_of_them_with_filters(
     client: Client, assistant: Assistant, owner: Principal, in_service: InService
 ) -> None:

@@ -62,7 +62,7 @@ def test_a_version_comes_to_production_step_by_step(watched: Watched, upstream: 
 
     production.get_by_role("link", name="Scale …").click()
     page.get_by_label("Runs at once").fill("2")
-    page.get_by_role("button", name="Scale").click()
+    page.get_by_role("button", name="Save").click()
     expect(production).to_contain_text("2 runs at once")
     look(page, "deployments-used")
     page.set_viewport_size({"width": 390, "height": 844})
