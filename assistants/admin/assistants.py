@@ -163,9 +163,7 @@ class AssistantAdmin(StartingOnPage, PromptsOnPage, DeploymentsOnPage, VersionsO
     ordering = ("-updated_at", "-id")
     readonly_fields = ("id", "made_from", "created_at", "updated_at")
     actions_list = ("from_template",)
-    actions_detail = (
-        "try_it", "try_draft", "its_prompts", "its_versions", "its_deployments", {"title": "More", "items": ["clone", "its_runs"]},
-    )  # fmt: skip
+    actions_detail = ("try_it", "try_draft", "its_prompts", "its_versions", "its_deployments", "clone", "its_runs")
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": ("name", "description", "project", "model", "instructions", "personality")}),
