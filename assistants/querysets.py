@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from sovereign.accounts.principals import Principal
 
 
+def sees_all(principal: Principal) -> bool:
+    """Whether nothing is private to others: for administrators, and the product itself (no person's, and no key)."""
+    return principal.allows(ASSISTANTS_PROMOTE) or (principal.user_id is None and principal.key_id is None)
+
+
 class AssistantQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> AssistantQuerySet:
         """The assistants of the principal's project, without those that others keep to themselves."""
@@ -24,6 +29,15 @@ class AssistantQuerySet(models.QuerySet[Any]):
             theirs |= Q(created_by_key=principal.key_id)
         return assistants.filter(theirs)
 
+    def hidden_from(self, principal: Principal) -> AssistantQuerySet:
+        """Those of the project that others keep to themselves; see :func:`sees_all`."""
+        assistants = self.filter(project_id=principal.project_id, visibility="private")
+        if principal.user_id is not None:
+            assistants = assistants.exclude(created_by_user=principal.user_id)
+        if principal.key_id is not None:
+            assistants = assistants.exclude(created_by_key=principal.key_id)
+        return assistants
+
 
 class OfProject(models.QuerySet[Any]):
     """Rows of an assistant: who sees them has asked for the assistant before."""
@@ -33,14 +47,6 @@ class OfProject(models.QuerySet[Any]):
 
     def of(self, assistant_id: str) -> OfProject:
         return self.filter(assistant_id=assistant_id)
-
-
-class AssistantVersionQuerySet(OfProject):
-    pass
-
-
-class PromptLinkQuerySet(OfProject):
-    pass
 
 
 class DeploymentQuerySet(OfProject):

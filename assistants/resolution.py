@@ -109,8 +109,8 @@ def is_in_share(deployment_id: str, thread_id: str, percent: Decimal | None) -> 
 
 def not_deployed(assistant: Assistant, environment: str) -> ApiError:
     return ApiError(
-        f"No version of the assistant '{assistant.id}' is deployed in {environment}, to which this API key is bound. "
-        "Deploy one, or use a key that is bound to no environment.",
+        f"No version of the assistant '{assistant.id}' is deployed in {environment}. Deploy one there; or take "
+        "an API key that is bound to no environment, or choose another version in the chat.",
         param="assistant_id",
         code="assistant_not_deployed",
     )
@@ -118,9 +118,18 @@ def not_deployed(assistant: Assistant, environment: str) -> ApiError:
 
 def _refuse_inactive(assistant: Assistant) -> None:
     if assistant.status in (LifeStatus.INACTIVE, LifeStatus.ARCHIVED):
-        raise ApiError(
-            f"The assistant '{assistant.id}' is {assistant.status}.", param="assistant_id", code="assistant_inactive"
-        )
+        raise inactive(assistant)
+
+
+def inactive(assistant: Assistant) -> ApiError:
+    """Of one that answers nobody in environments and in the chat, with the way back."""
+    way = "Make it active again" if assistant.status == LifeStatus.INACTIVE else "Bring it back and make it active"
+    return ApiError(
+        f"The assistant '{assistant.id}' is {assistant.status} and answers nobody. {way}: on its page in the admin, or "
+        f"by its status with PUT /api/v1/assistants/{assistant.id}.",
+        param="assistant_id",
+        code="assistant_inactive",
+    )
 
 
 def _with_personality(said: Prompted, content: Content) -> str:

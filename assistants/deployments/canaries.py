@@ -11,7 +11,6 @@ from typing import Any
 
 from sovereign.core.errors import ApiError
 
-DEFAULT_PERCENT = Decimal(10)
 LEAST_PERCENT = Decimal("0.01")  # a canary's share is told in hundredths of a per cent
 MOST_PERCENT = Decimal("99.99")
 LARGEST_RATIO = 100.0

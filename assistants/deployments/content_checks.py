@@ -14,10 +14,10 @@ from assistants.deployments.checks import EVERYWHERE, Check, Finding, failed, pa
 from assistants.kinds import Capability
 from assistants.knowledge.models import File, IngestionStatus, StoreFile, VectorStore
 from assistants.knowledge.services import stores
-from assistants.models import Deployment, PromptLink, Retrieval
-from assistants.prompting import PlacedPrompt
+from assistants.models import Deployment, Retrieval
+from assistants.prompting import weights
+from assistants.prompting.weights import WHOLE
 from assistants.prompts import template
-from assistants.services.links import WHOLE
 from assistants.snapshots import Content
 from inference import gateway
 from sovereign.core.errors import ApiError
@@ -157,7 +157,12 @@ class PromptsSound(ContentCheck):
     title = "Prompts"
 
     def find(self, content: Content, project_id: str) -> Finding:
-        problems = [*_uneven_weights(content.prompts)]
+        problems = [
+            f"The weights of the {group.kind} prompts with priority {group.priority} are {group.total} together, and "
+            f"not {WHOLE}."
+            for group in weights.groups(content.prompts)
+            if group.is_uneven
+        ]
         for prompt in content.prompts:
             try:
                 template.check(prompt.template, prompt.variables)
@@ -167,18 +172,6 @@ class PromptsSound(ContentCheck):
             return failed(self, _listed(problems), "Put the links of its prompts right, and publish again.")
         number = len(content.prompts)
         return passed(self, f"{number} of {number} can be filled in." if number else "It has none.")
-
-
-def _uneven_weights(prompts: Sequence[PlacedPrompt]) -> Iterator[str]:
-    """Of those that share the threads among them: see ``services.links.refuse_uneven_weights``."""
-    groups: dict[tuple[str, int], list[int | None]] = {}
-    for prompt in prompts:
-        if prompt.kind != PromptLink.Kind.SECONDARY:
-            groups.setdefault((prompt.kind, prompt.priority), []).append(prompt.weight)
-    for (kind, priority), weights in groups.items():
-        total = sum(weight or 0 for weight in weights)
-        if total > WHOLE or (None not in weights and total != WHOLE):
-            yield f"The weights of the {kind} prompts with priority {priority} are {total} together, and not {WHOLE}."
 
 
 def _files(members: Sequence[StoreFile]) -> str:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from assistants.models.assistants import Assistant
-from assistants.querysets import PromptLinkQuerySet
+from assistants.querysets import OfProject
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field
 
 LABEL_LENGTH = 64
@@ -40,7 +40,7 @@ class PromptLink(models.Model):
     is_enabled = models.BooleanField(default=True)
     created_at = CreatedAtField()
 
-    objects = PromptLinkQuerySet.as_manager()
+    objects = OfProject.as_manager()
 
     class Meta:
         ordering = ("assistant", "kind", "-priority", "created_at", "id")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 
 from assistants.models.assistants import Assistant
-from assistants.querysets import AssistantVersionQuerySet
+from assistants.querysets import OfProject
 from sovereign.core.fields import CreatedAtField, OrderedJSONField, id_field, reference
 
 NOTES_LENGTH = 2_000
@@ -28,7 +28,7 @@ class AssistantVersion(models.Model):
     published_by_key = reference()
     created_at = CreatedAtField()
 
-    objects = AssistantVersionQuerySet.as_manager()
+    objects = OfProject.as_manager()
 
     class Meta:
         ordering = ("assistant", "-number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assistants.models import Assistant, LifeStatus
+from assistants.resolution import inactive
 from sovereign.core.errors import ApiError
 
 
@@ -24,14 +25,3 @@ def refuse_resting(assistant: Assistant) -> None:
     refuse_archived(assistant)
     if assistant.status == LifeStatus.INACTIVE:
         raise inactive(assistant)
-
-
-def inactive(assistant: Assistant) -> ApiError:
-    """Of one that does not answer in environments, with the way back."""
-    way = "Make it active again" if assistant.status == LifeStatus.INACTIVE else "Bring it back and make it active"
-    return ApiError(
-        f"The assistant '{assistant.id}' is {assistant.status} and answers nobody. {way}: on its page in the admin, or "
-        f"by its status with PUT /api/v1/assistants/{assistant.id}.",
-        param="assistant_id",
-        code="assistant_inactive",
-    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
-from itertools import groupby
 from typing import Any, TypedDict, Unpack
 
 from django.db.models import Prefetch, Q
 
 from assistants.models import Assistant, PromptLink
-from assistants.prompting import conditions, with_meant_version
+from assistants.prompting import conditions, weights, with_meant_version
+from assistants.prompting.weights import WHOLE
 from assistants.prompts.models import Prompt
 from assistants.prompts.services import get_prompt, locked_prompt
 from assistants.prompts.services.uses import Use
@@ -24,7 +23,6 @@ from sovereign.core.errors import SHOWN_ID, ApiError, not_found
 
 MAXIMUM_LINKS = 64  # of an assistant
 HIGHEST_PRIORITY = 1_000
-WHOLE = 100  # per cent
 NAMED = 8  # links that an error names
 
 Kind = PromptLink.Kind
@@ -154,16 +152,11 @@ def apply_placing(link: PromptLink, **placing: Unpack[Placing]) -> None:
 def refuse_uneven_weights(assistant_id: str) -> None:
     """What a version must not have: weights that are not 100 together, and links that mean no version.
 
-    Of secondary prompts each has its own share of the threads, so that theirs need not.
-
     :raises ApiError: 400 ``weights_do_not_add_up``, or ``unknown_label``.
     """
     links = list(with_meant_version(PromptLink.objects.of(assistant_id).filter(is_enabled=True)))
-    for kind, priority, group in _groups(links):
-        weights = [link.weight for link in group]
-        total = sum(weight for weight in weights if weight is not None)
-        if total > WHOLE or (None not in weights and total != WHOLE):
-            raise _uneven(kind, priority, group, total)
+    if group := next((group for group in weights.groups(links) if group.is_uneven), None):
+        raise _uneven(group)
     if lost := next((link for link in links if link.meant is None), None):
         raise _unknown_label(lost.prompt, lost.label)
 
@@ -171,28 +164,17 @@ def refuse_uneven_weights(assistant_id: str) -> None:
 def _refuse_too_much(changed: PromptLink) -> None:
     """Of a link that is about to be saved: its group may not have more than there is."""
     others = PromptLink.objects.of(changed.assistant_id).filter(is_enabled=True).select_related("prompt")
-    for kind, priority, group in _groups([*others.exclude(pk=changed.pk), *([changed] if changed.is_enabled else [])]):
-        total = sum(link.weight or 0 for link in group)
-        if total > WHOLE and changed in group:
-            raise _uneven(kind, priority, group, total)
+    for group in weights.groups([*others.exclude(pk=changed.pk), *([changed] if changed.is_enabled else [])]):
+        if group.is_too_much and changed in group.members:
+            raise _uneven(group)
 
 
-def _groups(links: Iterable[PromptLink]) -> list[tuple[str, int, list[PromptLink]]]:
-    """Those that share the threads among them: of one kind and priority."""
-    sharing = sorted((link for link in links if link.kind != Kind.SECONDARY), key=_group_of)
-    return [(*group, list(members)) for group, members in groupby(sharing, key=_group_of)]
-
-
-def _group_of(link: PromptLink) -> tuple[str, int]:
-    return link.kind, link.priority
-
-
-def _uneven(kind: str, priority: int, group: list[PromptLink], total: int) -> ApiError:
-    weights = {link.id: "none" if link.weight is None else f"{link.weight} %" for link in group[:NAMED]}
-    told = ", ".join(f"'{link.prompt.name}' ({link.id}) has {weights[link.id]}" for link in group[:NAMED])
+def _uneven(group: weights.Group[PromptLink]) -> ApiError:
+    shares = [(link, "none" if link.weight is None else f"{link.weight} %") for link in group.members[:NAMED]]
+    told = ", ".join(f"'{link.prompt.name}' ({link.id}) has {share}" for link, share in shares)
     return ApiError(
-        f"The weights of the {kind} prompts with priority {priority} are {total} together and have to be {WHOLE}: "
-        f"{told}. One without a weight gets the rest; with another priority it needs none of theirs.",
+        f"The weights of the {group.kind} prompts with priority {group.priority} are {group.total} together and have "
+        f"to be {WHOLE}: {told}. One without a weight gets the rest; with another priority it needs none of theirs.",
         param="weight",
         code="weights_do_not_add_up",
     )
