@@ -2,7 +2,8 @@
 
 Three things speak for a prompt: what it says is near to what the assistant is about, it is meant for assistants of its
 type, and others have it. Nearness is told by the words that both have, rare ones counting more, and for the nearest by
-the meaning, where a model for that is in this process. Nobody else's private assistants count.
+the meaning, where a model for that is in this process. Nobody else's private assistants count. What counts for a prompt
+always stands among its reasons.
 """
 
 from __future__ import annotations
@@ -174,9 +175,11 @@ def _scored(assistant: Assistant, candidate: _Candidate) -> Suggestion:
 
 def _by_nearness(candidate: _Candidate) -> tuple[float, str]:
     points = NEARNESS * min(1.0, max(0.0, candidate.nearness))
-    if candidate.shared:
+    if points and candidate.shared:
         return points, f"Both speak of {_listed(candidate.shared)}."
-    return points, "What it says is near to what the assistant is about." if points >= NEARNESS / 2 else ""
+    if points >= NEARNESS / 2:
+        return points, "What it says is near to what the assistant is about."
+    return 0.0, ""  # so little may be chance: what cannot be said does not count
 
 
 def _by_type(assistant: Assistant, prompt: Prompt) -> tuple[float, str]:

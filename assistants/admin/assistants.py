@@ -258,7 +258,7 @@ class AssistantAdmin(StartingOnPage, PromptsOnPage, DeploymentsOnPage, VersionsO
         obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Assistant) -> None:
-        services.remove_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)
+        services.delete_assistant(principal=self.principal_for(request, obj), assistant_id=obj.pk)
 
 
 def _only_one(projects: Sequence[str | None]) -> str | None:

@@ -69,7 +69,8 @@ class AssistantView(ApiView):
     def delete(self, request: Request, assistant_id: str) -> Response:
         """Delete an assistant.
 
-        Its threads and runs stay.
+        Its threads and runs stay. One that is in service in staging or production takes the scope
+        `assistants:promote`.
         """
         services.delete_assistant(principal=principal_of(request), assistant_id=assistant_id)
         return Response(render_deleted(assistant_id))

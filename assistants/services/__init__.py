@@ -17,7 +17,6 @@ from assistants.services.lifecycle import (
     change_assistant,
     make_assistant,
     may_hide,
-    remove_assistant,
 )
 from assistants.services.uses import tell_use
 
@@ -38,7 +37,6 @@ __all__ = [
     "may_hide",
     "named_assistant",
     "names_using",
-    "remove_assistant",
     "start_from_template",
     "tell_use",
     "update_assistant",

@@ -14,7 +14,7 @@ from assistants.knowledge.models import VectorStore
 from assistants.knowledge.services import members, resources, stores
 from assistants.knowledge.services.filling import NewFile
 from assistants.models import MAXIMUM_TOOLS, NAME_LENGTH, Assistant, Retrieval, Visibility, auto
-from assistants.services import traits
+from assistants.services import serving, traits
 from inference import gateway
 from sovereign.accounts import audit
 from sovereign.accounts.principals import Principal
@@ -149,9 +149,14 @@ def add_knowledge(
 
 @service
 def delete_assistant(*, principal: Principal, assistant_id: str) -> None:
-    """Delete an assistant. Its threads and runs stay."""
+    """Delete an assistant with its versions and deployments. Its threads and runs stay.
+
+    :raises ApiError: 404; 403 for who may not take it out of service.
+    """
     principal.require(ASSISTANTS_WRITE)
-    assistant = get_assistant(principal=principal, assistant_id=assistant_id)
+    assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
+    serving.refuse_to_end(principal, assistant)
+    serving.record_end(principal, assistant)
     audit.record(principal, "assistant.deleted", assistant)
     assistant.delete()
 

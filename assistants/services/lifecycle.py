@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistants.kinds import Environment
-from assistants.models import Assistant, Deployment, LifeStatus
-from assistants.services import traits
+from assistants.models import Assistant, LifeStatus
+from assistants.services import serving, traits
 from assistants.services.archived import refuse_archived
-from assistants.services.assistants import create_assistant, delete_assistant, locked_assistant, update_assistant
+from assistants.services.assistants import create_assistant, locked_assistant, update_assistant
 from sovereign.accounts import audit
 from sovereign.accounts.models import Project
 from sovereign.accounts.principals import Principal
@@ -24,7 +23,6 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     LifeStatus.ARCHIVED: (LifeStatus.DRAFT, LifeStatus.INACTIVE),
 }
 RESTING = (LifeStatus.INACTIVE, LifeStatus.ARCHIVED)  # runs in environments are refused
-GUARDED = (Environment.STAGING, Environment.PRODUCTION)  # where analysts deploy nothing, and take nothing away
 MOST_ANCESTORS = 1_000
 
 
@@ -60,7 +58,7 @@ def change_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
         refuse_archived(assistant)
     _refuse_change_of_status(before, after)
     if after in RESTING:
-        _refuse_to_end_service(principal, assistant)
+        serving.refuse_to_end(principal, assistant)
     if fields.get("visibility", assistant.visibility) != assistant.visibility and not may_hide(principal, assistant):
         raise errors.forbidden(ASSISTANTS_PROMOTE)
     if fields.get("parent_id") is not None:
@@ -69,17 +67,6 @@ def change_assistant(*, principal: Principal, assistant_id: str, **fields: Any) 
     if after != before:
         audit.record(principal, "assistant.status_changed", changed, before=before, after=after)
     return changed
-
-
-@service
-def remove_assistant(*, principal: Principal, assistant_id: str) -> None:
-    """Delete an assistant with its versions and deployments.
-
-    :raises ApiError: 404; 403 for who may not take it out of service.
-    """
-    principal.require(ASSISTANTS_WRITE)
-    _refuse_to_end_service(principal, locked_assistant(principal=principal, assistant_id=assistant_id))
-    delete_assistant(principal=principal, assistant_id=assistant_id)
 
 
 def _status_in(fields: dict[str, Any], otherwise: str) -> str:
@@ -95,17 +82,6 @@ def _refuse_change_of_status(before: str, after: str) -> None:
             param="status",
             code="invalid_status_change",
         )
-
-
-def _refuse_to_end_service(principal: Principal, assistant: Assistant) -> None:
-    """What answers in staging or production is ended by those alone who may promote to there."""
-    if principal.allows(ASSISTANTS_PROMOTE):
-        return
-    serving = Deployment.objects.of(assistant.id).filter(
-        environment__in=GUARDED, status__in=(Deployment.Status.ACTIVE, Deployment.Status.CANARY)
-    )
-    if serving.exists():
-        raise errors.forbidden(ASSISTANTS_PROMOTE)
 
 
 def may_hide(principal: Principal, assistant: Assistant) -> bool:

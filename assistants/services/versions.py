@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from assistants import snapshots
 from assistants.catalog.models import McpServer
 from assistants.differences import Change, difference
 from assistants.models import Assistant, AssistantVersion, LifeStatus, PromptLink
+from assistants.prompting import PlacedPrompt, with_meant_version
+from assistants.prompts.models import PromptLabel
 from assistants.services import links, missing
 from assistants.services.archived import refuse_archived as refuse_archived
 from assistants.services.assistants import get_assistant, locked_assistant
@@ -143,8 +146,9 @@ def compare(*, principal: Principal, assistant_id: str, version: str, against: s
 def restore(*, principal: Principal, assistant_id: str, version: str) -> Assistant:
     """Make the draft what a version was. What of the draft was not published is lost.
 
-    Prompts stay at the texts that they had in the version; links that it had not are switched off. What is shared and
-    was not kept (files in stores, functions of the library) is as it is now.
+    Prompts have the texts that they had in the version: by the label, or as the newest, where that is still the same
+    text; else the link is fixed to it. Links that it had not are switched off. What is shared and was not kept (files
+    in stores, functions of the library) is as it is now.
 
     :raises ApiError: 404; 400 ``version_not_restorable``, with everything in it that is gone; 400, it is archived.
     """
@@ -196,14 +200,28 @@ def _server_names(assistant: Assistant) -> dict[str, str]:
 
 def _restore_links(assistant: Assistant, content: Content) -> None:
     """The links keep their ids, by which a thread's chance is decided."""
-    kept = [prompt.link_id for prompt in content.prompts]
-    PromptLink.objects.of(assistant.id).filter(is_enabled=True).exclude(pk__in=kept).update(is_enabled=False)
+    had = PromptLink.objects.of(assistant.id)
+    had.filter(is_enabled=True).exclude(pk__in=[prompt.link_id for prompt in content.prompts]).update(is_enabled=False)
+    there = {link.id: link for link in with_meant_version(had)}
     for prompt in content.prompts:
-        fixed = {"prompt_id": prompt.prompt_id, "version_id": prompt.version_id, "label": "", "is_enabled": True}
+        fixed = {"prompt_id": prompt.prompt_id, "is_enabled": True, **_meaning(prompt, there.get(prompt.link_id))}
         settings = {name: getattr(prompt, name) for name in ("kind", "priority", "weight", "conditions")}
         PromptLink.objects.update_or_create(
             pk=prompt.link_id, assistant=assistant, defaults={**fixed, **settings, "project_id": assistant.project_id}
         )
+
+
+def _meaning(prompt: PlacedPrompt, link: Any) -> dict[str, Any]:
+    """How a link is to mean the version's text: as it did, where that is still this text; else for good.
+
+    :param link: the draft's, with ``meant``, if it is still there.
+    """
+    labelled = PromptLabel.objects.filter(prompt_id=prompt.prompt_id, name=prompt.label, version_id=prompt.version_id)
+    if prompt.label and labelled.exists():
+        return {"version_id": None, "label": prompt.label}
+    if not prompt.label and link is not None and not link.label and link.meant == prompt.version_id:
+        return {}
+    return {"version_id": prompt.version_id, "label": ""}
 
 
 def _published(

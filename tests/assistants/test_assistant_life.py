@@ -121,12 +121,28 @@ def test_what_serves_in_production_is_ended_by_those_who_may_promote(caller: Cal
         analyst.put(made["id"], {"status": "inactive"}),
         analyst.put(made["id"], {"status": "archived"}),
         analyst.delete(made["id"]),
+        analyst.client.delete(f"/v1/assistants/{made['id']}"),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_permissions")
     assert analyst.put(made["id"], {"name": "Renamed"}).status_code == 200
     assert admin.put(made["id"], {"status": "inactive"}).status_code == 200
-    assert admin.delete(made["id"]).status_code == 200
+    assert admin.client.delete(f"/v1/assistants/{made['id']}").status_code == 200
     assert not Deployment.objects.exists()
+    ended = AuditEvent.objects.filter(action="deployment.retired").order_by("pk")
+    assert [(row.details["environment"], row.details["version"]) for row in ended] == [
+        ("testing", 1),
+        ("production", 1),
+    ]
+    assert {row.details["reason"] for row in ended} == {"The assistant was deleted."}
+
+
+def test_what_never_came_that_far_is_deleted_by_every_key(caller: Caller, api: APIClient) -> None:
+    made = caller.made(status="active")
+    version = versions.publish(principal=caller.principal, assistant_id=made["id"])
+    row: dict[str, Any] = {"project_id": version.project_id, "assistant_id": made["id"], "version": version}
+    Deployment.objects.create(**row, environment="testing", status="active")
+    Deployment.objects.create(**row, environment="production", status="superseded")
+    assert api.delete(f"/v1/assistants/{made['id']}").status_code == 200
 
 
 def test_another_project_sees_and_changes_nothing(caller: Caller, outsider: APIClient) -> None:

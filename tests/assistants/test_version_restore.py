@@ -168,6 +168,29 @@ def test_prompts_come_back_with_the_texts_that_they_had(
     assert snapshots.take_for_version(assistant).digest() == second.digest
 
 
+@pytest.mark.parametrize(("label", "is_moved"), [("production", False), ("production", True), ("", False), ("", True)])
+def test_a_link_goes_on_following_what_still_means_the_text(
+    label: str, is_moved: bool, analyst: Principal, assistant: Assistant, change: Change, publish: Publish
+) -> None:
+    tone = prompts.create_prompt(principal=analyst, name="Tone", template="Be kind.")
+    prompts.move_label(principal=analyst, prompt_id=tone.id, name="production", version="1")
+    link = links.link_prompt(principal=analyst, assistant_id=assistant.id, prompt_id=tone.id, label=label)
+    first = publish()
+    change(instructions="Be long.")
+    if label:  # meanwhile the draft is fixed to it
+        text = first.content["prompts"][0]["version_id"]
+        PromptLink.objects.filter(pk=link.pk).update(label="", version_id=text)
+    if is_moved:
+        prompts.add_version(principal=analyst, prompt_id=tone.id, template="Be firm.")
+        prompts.move_label(principal=analyst, prompt_id=tone.id, name="production", version="2")
+    restored(analyst, assistant, 1)
+    kept = PromptLink.objects.get(pk=link.pk)
+    fixed = ("", first.content["prompts"][0]["version_id"])
+    assert (kept.label, kept.version_id) == (fixed if is_moved else (label, None))
+    assert instructions_of(assistant) == "Be kind."
+    assert snapshots.take_for_version(assistant).digest() == first.digest
+
+
 def test_a_link_that_was_taken_away_comes_back_with_its_chance(
     analyst: Principal, assistant: Assistant, publish: Publish
 ) -> None:

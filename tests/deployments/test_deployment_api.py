@@ -62,7 +62,7 @@ ENDPOINTS = [
     ("get", "/environments/staging", None, READERS),
     ("get", "/deployments/{testing}", None, READERS),
     ("post", "/{id}/validate", {"environment": "production"}, READERS),
-    ("post", "/{id}/deploy", {"environment": "testing", "version": "1"}, MAKERS),
+    ("post", "/{id}/deploy", {"environment": "testing", "version": 1}, MAKERS),
     ("post", "/{id}/deploy", {"environment": "production", "version": "1"}, DECIDERS),
     ("post", "/{id}/promote", {"environment": "development"}, MAKERS),
     ("post", "/{id}/promote", {"environment": "staging"}, DECIDERS),
@@ -188,7 +188,7 @@ def test_what_is_not_ready(
     [
         ({}, "environment"),
         ({"environment": "moon"}, "environment"),
-        ({"environment": "testing", "version": 4}, "version"),
+        ({"environment": "testing", "version": True}, "version"),
         ({"environment": "testing", "percent": 0}, "percent"),
         ({"environment": "testing", "percent": "10"}, "percent"),
         ({"environment": "testing", "percent": 10, "thresholds": {"error_rate": 3}}, "thresholds.error_rate"),

@@ -32,7 +32,6 @@ READ = {
     "assistants_assistant_deployments", "assistants_deployment_changelist", "prompts_prompt_changelist",
     "prompts_prompt_change", "prompts_prompt_history", "evaluations_evaluationset_changelist",
     "evaluations_evaluationset_change", "evaluations_evaluationrun_changelist", "evaluations_evaluationrun_change",
-    "runs_run_changelist", "runs_run_change",
 }  # fmt: skip
 ANSWERED = {200, 302, 403, 404, 405}
 

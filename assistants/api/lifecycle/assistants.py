@@ -148,7 +148,7 @@ class AssistantView(LifecycleView):
 
         Its threads and runs stay.
         """
-        services.remove_assistant(principal=principal_of(request), assistant_id=assistant_id)
+        services.delete_assistant(principal=principal_of(request), assistant_id=assistant_id)
         return Response(render_deleted(assistant_id))
 
 

@@ -16,6 +16,7 @@ from assistants.models import Deployment
 from assistants.models.versions import NOTES_LENGTH
 from sovereign.core.api.schema import UnixTime, list_of
 from sovereign.core.api.validation import StrictBoolean, StrictChoice, StrictNumber, StrictSerializer, StrictString
+from sovereign.core.api.versions import VersionField
 
 ID_LENGTH = 64
 REASON_LENGTH = 400  # the rest of the column is for what is said beside it
@@ -64,8 +65,8 @@ def _text(words: str, maximum: int, **options: Any) -> StrictString:
     return StrictString(max_length=maximum, required=False, help_text=words, **options)
 
 
-def _version(words: str) -> StrictString:
-    return _text(words, ID_LENGTH, min_length=1, allow_null=True)
+def _version(words: str) -> VersionField:
+    return VersionField(required=False, allow_null=True, help_text=words)
 
 
 def _percent(words: str, **options: Any) -> StrictNumber:

@@ -33,6 +33,7 @@ from sovereign.core.api.validation import (
     refuse_at,
     refuse_type,
 )
+from sovereign.core.api.versions import VersionField
 
 ID_LENGTH = 64
 
@@ -122,10 +123,9 @@ class NewAssistantRequest(WholeAssistantRequest):
 class CloneRequest(StrictSerializer):
     """What a clone has otherwise; without anything it is the same but for its name."""
 
-    version = StrictString(
-        max_length=ID_LENGTH, min_length=1, required=False, allow_null=True,
-        help_text="Id or number of a version to clone; without it the draft is cloned.",
-    )  # fmt: skip
+    version = VersionField(
+        required=False, allow_null=True, help_text="Id or number of a version to clone; without it the draft is cloned."
+    )
     name = StrictString(max_length=NAME_LENGTH, required=False, allow_null=True, help_text="What people call it.")
     description = StrictString(max_length=DESCRIPTION_LENGTH, required=False, allow_null=True)
     model = StrictString(

@@ -14,25 +14,6 @@ from assistants.prompts.variables import (
 )
 from sovereign.core.api.validation import StrictField, is_portable, refuse, refuse_type
 
-ID_LENGTH = 64
-
-
-class VersionField(StrictField):
-    """Which version: its number, its id, the name of a label, or ``newest``. Stored as a text."""
-
-    expected = "a version's number or a string"
-
-    def schema(self) -> dict[str, Any]:
-        return {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "maxLength": ID_LENGTH}]}
-
-    def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, bool) or not isinstance(data, int | str):
-            raise refuse_type(self.expected, data)
-        text = str(data) if isinstance(data, str) or abs(data) < 10**9 else ""
-        if not 0 < len(text) <= ID_LENGTH or "\x00" in text:
-            raise refuse("Invalid '{param}': there is no such version.", "invalid_value")
-        return text
-
 
 class VariablesField(StrictField):
     """Declarations of variables, as they came: ``variables.checked`` says what is wrong with them."""

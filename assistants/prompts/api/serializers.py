@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistants.kinds import AssistantType
-from assistants.prompts.api.fields import ValuesField, VariablesField, VersionField
+from assistants.prompts.api.fields import ValuesField, VariablesField
 from assistants.prompts.models import (
     DESCRIPTION_LENGTH,
     LANGUAGE_LENGTH,
@@ -13,6 +13,7 @@ from assistants.prompts.models import (
 )
 from assistants.prompts.services.prompts import MAXIMUM_TAGS, TAG_LENGTH
 from sovereign.core.api.validation import StrictChoice, StrictList, StrictNumber, StrictSerializer, StrictString
+from sovereign.core.api.versions import VersionField
 
 ABOUT_TEMPLATE = (
     "The text, with `{{ name }}` where a variable's value goes, `{{# name }}…{{/ name }}` around what is said where "
