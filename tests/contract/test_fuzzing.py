@@ -28,17 +28,22 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
+from assistants.models import Assistant
 from inference.api.rendering import Choice, Style, heading, render_chat
 from inference.chat import Finished, Usage
 from inference.models import StoredCompletion
 from runs.models import RunStep
+from sovereign.accounts import services
+from sovereign.accounts.credentials import principal_of_key
 from sovereign.accounts.models import Project
+from sovereign.accounts.scopes import ALL_SCOPES
 from sovereign.core.ids import new_id
 from tests.contract.conftest import AWAITING
 from tests.contract.facts import Document
 from tests.contract.hand import Hand
 from tests.contract.test_answers import FUNCTION
 from tests.contract.validation import Contract
+from tests.runs.life_routes import life_of
 from threads.models import Message
 
 load_all_checks()
@@ -66,11 +71,11 @@ MALFORMED = {
     "decimal_above_max_value",
     "object_above_max_properties",
 }
-#: What only one value of a ``type`` needs; the document has it in words.
-CONDITIONAL = (".last_messages", ".function", ".json_schema.schema", "file_ids")
+#: What only one value of a ``type``, or the lack of another field, needs; the document has it in words.
+CONDITIONAL = (".last_messages", ".function", ".json_schema.schema", "file_ids", "model", "status", "input")
 #: A download holds its file open until a server has sent it: it is asked for what is not there only.
-DOWNLOAD = "/files/{file_id}/content"
-OPERATIONS = 61
+DOWNLOAD = "/v1/files/{file_id}/content"
+OPERATIONS = 136
 OFTEN = st.sampled_from([True, True, True, True, False])
 SETTINGS = settings(
     max_examples=20,
@@ -80,6 +85,24 @@ SETTINGS = settings(
     phases=[Phase.generate],  # what fails is shown as it was found: shrinking it costs minutes
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture(scope="module")
+def document(document: Document) -> Document:
+    """With whole addresses: our own are beside ``/v1``, and tools that read the document know one root alone."""
+    paths: dict[str, Any] = {}
+    for path, operations in document["paths"].items():
+        roots = {each.get("servers", document["servers"])[0]["url"] for each in operations.values()}
+        (root,) = roots
+        methods = {method: {**each, "servers": []} for method, each in operations.items()}
+        paths[f"{root.rstrip('/')}{path}"] = methods
+    return {**document, "servers": [{"url": "/"}], "paths": paths}
+
+
+@pytest.fixture
+def api_key(project: Project) -> str:
+    """A key that may do everything, so that it is not that by which a request is refused."""
+    return services.create_api_key(project=project, name="test", scopes=sorted(ALL_SCOPES))[1]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +126,7 @@ def one_connection() -> Iterator[None]:
 
 
 @pytest.fixture
-def real(api: Any) -> dict[str, str]:
+def real(api: Any, api_key: str) -> dict[str, str]:
     """The ids of objects that exist; the run waits for an output."""
 
     def post(path: str, body: Any) -> Any:
@@ -126,7 +149,10 @@ def real(api: Any) -> dict[str, str]:
     upload = {"purpose": "assistants", "filename": "a.txt", "bytes": 3, "mime_type": "text/plain"}
     store = post("vector_stores", {"name": "a", "file_ids": [file := a_file(api)]})["id"]
     (call,) = RunStep.objects.get().tool_calls
+    life = life_of(principal_of_key(api_key), Assistant.objects.get(pk=assistant["id"]))
     return {
+        **life,
+        "environment": "testing",
         "assistant_id": assistant["id"],
         "thread_id": run["thread_id"],
         "run_id": run["id"],
@@ -157,7 +183,7 @@ def aim(case: Any, real: dict[str, str], data: st.DataObject, key: str) -> None:
     free = case.method == "POST" and case.operation.path.endswith(("/runs", "/messages"))
     for name in case.path_parameters:
         if data.draw(OFTEN) and case.operation.path != DOWNLOAD:
-            case.path_parameters[name] = real["free" if free else name]
+            case.path_parameters[name] = real[meant(case.operation.path, name, free=free)]
     for name in ("after", "before", "run_id"):
         if name in case.query and data.draw(OFTEN):
             case.query[name] = data.draw(st.sampled_from(sorted(real.values())))
@@ -176,6 +202,13 @@ def aim(case: Any, real: dict[str, str], data: st.DataObject, key: str) -> None:
         case.query["stream"] = "false"
 
 
+def meant(path: str, name: str, *, free: bool) -> str:
+    """Which of the ids a part of an address takes."""
+    if name == "version" and "/prompts/" in path:
+        return "prompt_version"
+    return "free" if free and name == "thread_id" else name
+
+
 def send(case: Any) -> Any:
     """Call the server, check the answer, and leave nothing behind."""
     with one_connection(), transaction.atomic():
@@ -184,7 +217,7 @@ def send(case: Any) -> Any:
     case.validate_response(response, checks=[CHECKS.get_one(name) for name in NAMES])
     if response.status_code >= 400:
         error = response.json()["error"]
-        assert set(error) == {"message", "type", "param", "code"}
+        assert {"message", "type", "param", "code"} <= set(error)
     return response
 
 
@@ -223,6 +256,8 @@ def judge(contract: Contract, operation: Any, case: Any, response: Any) -> None:
         error = response.json()["error"]
         if error["code"] == "missing_required_parameter" and error["param"].endswith(CONDITIONAL):
             return
+        if error["code"] == "unknown_parameter" and error["param"] == "content":
+            return  # of the file of cases that the text is
         if error["code"] == "invalid_type" and error["param"].startswith("filters"):
             return  # a list or one value, as the comparison wants it
         if error["param"] and error["param"].endswith("chunk_overlap_tokens"):
@@ -310,7 +345,7 @@ def test_no_value_breaks_the_server(
         if named and data.draw(st.booleans()):
             named[data.draw(st.sampled_from(sorted(named)))] = data.draw(texts)
         address = operation.path.format(**named)
-        url = f"/v1{quote(address, errors='surrogatepass')}?{urlencode(query, errors='surrogatepass', doseq=True)}"
+        url = f"{quote(address, errors='surrogatepass')}?{urlencode(query, errors='surrogatepass', doseq=True)}"
         sent = "" if body is None else json.dumps(body).replace(json.dumps(HERE), data.draw(st.sampled_from(HOSTILE)))
         with transaction.atomic():
             answer = api.generic(operation.method, url, sent, content_type="application/json")

@@ -56,8 +56,8 @@ class AssistantVersionChangeObject(serializers.Serializer):
     field = serializers.CharField(help_text="Such as `model`, `tools.look_up` or `prompts.prompt_…`.")
     title = serializers.CharField(help_text="The same for people.")
     kind = serializers.ChoiceField(choices=[ADDED, REMOVED, CHANGED], help_text="What happened to it.")
-    before = serializers.JSONField(allow_null=True, help_text="What it was; null where it was not there.")
-    after = serializers.JSONField(allow_null=True, help_text="What it is; null where it is no more.")
+    before = serializers.JSONField(help_text="What it was; null where it was not there.")
+    after = serializers.JSONField(help_text="What it is; null where it is no more.")
     lines = serializers.ListField(child=serializers.CharField(), help_text="A unified diff of texts and objects.")
 
 

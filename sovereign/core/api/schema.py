@@ -129,6 +129,7 @@ REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "401": ("Unauthorized", "No key or ticket came with the request, or one that is not known.", {}),
     "403": ("Forbidden", "The key or the person lacks the scope that this operation needs.", RATE_LIMITS),
     "404": ("NotFound", "The object does not exist, or belongs to another project: both look the same.", RATE_LIMITS),
+    "409": ("Conflict", "Somebody else was faster, or what is named means several. `code` says which.", RATE_LIMITS),
     "413": ("TooLarge", "The body is larger than this server accepts.", RATE_LIMITS),
     "415": ("UnsupportedMediaType", "The body is of a type that this operation does not take.", RATE_LIMITS),
     "429": ("TooManyRequests", EXCEEDED, COME_BACK | RATE_LIMITS),
@@ -139,6 +140,8 @@ REFUSALS: dict[str, tuple[str, str, dict[str, Any]]] = {
 WITH_BODY = {"413", "415"}  # refusals of bodies
 OF_CHANGES = {"429"}  # refusals of requests that do more than read
 OF_STORING = {"507"}  # refusals of contents
+OF_OWN = {"409"}  # refusals that the contract does not know
+OWN = "/api/v1/"  # where they are
 
 
 class Error(serializers.Serializer):
@@ -251,10 +254,13 @@ class Documentation(AutoSchema):
 
     def _refusals(self) -> list[str]:
         names_model = getattr(self.view, "requires_beta", False) or not self.view.is_recorded
-        names_objects = "{" in self.path or (self.method == "POST" and names_model)
+        is_own = self.path.startswith(OWN)
+        names_objects = "{" in self.path or (self.method == "POST" and (names_model or is_own))
         unfit = {"GET": WITH_BODY | OF_CHANGES, "DELETE": WITH_BODY}.get(self.method, set())
         if not (self.method == "POST" and hasattr(self.view, "keep")):
             unfit = unfit | OF_STORING
+        if not (is_own and "{" in self.path):
+            unfit = unfit | OF_OWN
         return [status for status in REFUSALS if status not in unfit and (status != "404" or names_objects)]
 
     def _refusal(self, status: str) -> dict[str, str]:
