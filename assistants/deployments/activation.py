@@ -33,14 +33,22 @@ log = structlog.get_logger(__name__)
 # ------------------------------------------------------------------------------------------- the product's own work
 
 
-@service
 def settle(deployment_id: str) -> Deployment | None:
     """Look at what is being tried again: into service when all of it has passed, out when something has not.
 
-    Any number of workers may do this at once, and again and again.
+    Any number of workers may do this at once, and again and again: where nothing is new, nothing is written.
 
     :returns: the deployment as it is now; ``None`` where it is not being tried (any more).
     """
+    tried = Deployment.objects.filter(pk=deployment_id, status=Status.VALIDATING)
+    deployment: Deployment | None = only_row(tried.select_related("version", "assistant"))
+    if deployment is None or checklist.look_again(deployment) == deployment.checks:
+        return deployment
+    return _settle(deployment_id)
+
+
+@service
+def _settle(deployment_id: str) -> Deployment | None:
     deployment = _locked(deployment_id, Status.VALIDATING)
     if deployment is None:
         return None

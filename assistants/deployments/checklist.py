@@ -27,7 +27,7 @@ def begin(deployment: Deployment) -> Findings:
     for finding in found:
         check = CHECKS[finding["name"]]
         is_to_begin = finding["verdict"] == Verdict.PENDING
-        begun.append(_asked(check, check.begin, deployment).as_json() if is_to_begin else finding)
+        begun.append(_begun(check, deployment).as_json() if is_to_begin else finding)
     return begun
 
 
@@ -48,11 +48,20 @@ def _again(deployment: Deployment, finding: dict[str, Any]) -> dict[str, Any]:
     return _asked(check, check.look, deployment).as_json()
 
 
-def _asked(check: Check, question: Callable[[Deployment], Finding], deployment: Deployment) -> Finding:
-    """What it says; a refusal on the way is what it found, and leaves nothing behind."""
-    try:
+def _begun(check: Check, deployment: Deployment) -> Finding:
+    """A refusal on the way leaves nothing behind."""
+
+    def begin(deployment: Deployment) -> Finding:
         with transaction.atomic():
-            return question(deployment)
+            return check.begin(deployment)
+
+    return _asked(check, begin, deployment)
+
+
+def _asked(check: Check, question: Callable[[Deployment], Finding], deployment: Deployment) -> Finding:
+    """What it says; a refusal on the way is what it found. Looking opens no transaction: it is done again and again."""
+    try:
+        return question(deployment)
     except ApiError as refused:
         return failed(check, refused.message, "Mend this, and deploy again.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
+from assistants.deployments.activation import REASON_LENGTH
 from assistants.deployments.checks import Finding, failed, passed, pending
 from assistants.kinds import GUARDED
 from assistants.models import Assistant, Deployment
@@ -22,6 +23,7 @@ QUESTION = (
     "This is a test before people talk to you. Please say in one or two sentences who you are and what you help with."
 )
 PATIENCE = timedelta(seconds=60)
+PATIENCE_AGAIN = timedelta(seconds=60)  # for what keeps the question from being asked again
 ATTEMPTS = 2  # a worker that dies while it answers is no version's fault, once
 SHOWN = 200  # characters of an answer
 PURPOSE = "sovereign_purpose"  # names of metadata; all that is made here has them
@@ -58,7 +60,7 @@ class SmokeConversation:
             return failed(self, f"There was no answer within {PATIENCE.seconds} seconds. {why}", ASK_ADMIN)
         if run.status in (Status.QUEUED, Status.IN_PROGRESS):
             return pending(self, run.waiting_reason or "The first question is being answered.")
-        return self._unanswered(run)
+        return self._unanswered(run, deployment.reason)
 
     def _answered(self, run: Run) -> Finding:
         answer = " ".join(message.text for message in Message.objects.filter(run_id=run.id, role="assistant")).strip()
@@ -76,7 +78,8 @@ class SmokeConversation:
             "Look at the run in the admin; have its instructions or prompts say what to answer, publish, deploy again.",
         )
 
-    def _unanswered(self, run: Run) -> Finding:
+    def _unanswered(self, run: Run, refused: str) -> Finding:
+        """:param refused: why it could not be asked again, if it was to be."""
         if run.status == Status.REQUIRES_ACTION:
             return failed(
                 self,
@@ -90,7 +93,7 @@ class SmokeConversation:
             "rate_limit_exceeded": "Wait until the limit allows it or raise it, and deploy again.",
             "invalid_prompt": "Mend what its instructions or its response format ask for, publish, and deploy again.",
         }
-        told = f"Its run {run.id} failed: {error.get('message')}"
+        told = f"Its run {run.id} failed: {error.get('message')} {refused}".strip()
         return failed(self, told, fix.get(error.get("code", ""), ASK_ADMIN))
 
 
@@ -103,19 +106,43 @@ def is_late(run: Run) -> bool:
 def is_to_be_asked_again(run: Run) -> bool:
     """Whether a worker's death ended it, and not what was asked: a run that kills every worker is not asked again."""
     died = run.status == Status.FAILED and 0 < run.crash_count < MAXIMUM_CRASHES - 1
-    return died and int(run.metadata.get(ATTEMPT, ATTEMPTS)) < ATTEMPTS
+    is_in_time = now() - run.created_at <= PATIENCE + PATIENCE_AGAIN
+    return died and is_in_time and int(run.metadata.get(ATTEMPT, ATTEMPTS)) < ATTEMPTS
+
+
+def ask_again(deployment_id: str) -> None:
+    """Do so where a worker's death ended the conversation; of many at once one does it.
+
+    What refuses the question is noted as the reason why the deployment waits, and may pass: it is tried again until
+    :func:`is_to_be_asked_again` says no.
+    """
+    if _died_in(deployment_id) is None:
+        return
+    try:
+        _ask_again(deployment_id)
+    except ApiError as refused:
+        reason = f"It could not be asked again: {refused.message}"[:REASON_LENGTH]
+        waiting = Deployment.objects.filter(pk=deployment_id, status=Deployment.Status.VALIDATING)
+        waiting.exclude(reason=reason).update(reason=reason)
 
 
 @service
-def ask_again(deployment_id: str) -> None:
-    """Do so where a worker's death ended the conversation; of many at once one does it."""
+def _ask_again(deployment_id: str) -> None:
     assistant_id = Deployment.objects.filter(pk=deployment_id).values_list("assistant_id", flat=True).first()
     list(Assistant.objects.select_for_update(no_key=True).filter(pk=assistant_id).values_list("pk"))
+    if (found := _died_in(deployment_id)) is None:
+        return
+    deployment, run = found
+    again = _ask(deployment, attempt=int(run.metadata[ATTEMPT]) + 1)
+    Deployment.objects.filter(pk=deployment_id).update(smoke_run_id=again.id, reason="")
+
+
+def _died_in(deployment_id: str) -> tuple[Deployment, Run] | None:
+    """A deployment that is being tried, and its conversation, where that is to be asked again."""
     rows = Deployment.objects.filter(pk=deployment_id, status=Deployment.Status.VALIDATING)
     deployment = rows.select_related("version__assistant").first()
     run = deployment and Run.objects.filter(pk=deployment.smoke_run_id).first()
-    if deployment is not None and run is not None and is_to_be_asked_again(run):
-        rows.update(smoke_run_id=_ask(deployment, attempt=int(run.metadata[ATTEMPT]) + 1).id)
+    return (deployment, run) if deployment is not None and run is not None and is_to_be_asked_again(run) else None
 
 
 def leave(deployment: Deployment) -> None:

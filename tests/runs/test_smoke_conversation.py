@@ -11,6 +11,7 @@ import pytest
 from assistants.deployments import activation
 from assistants.deployments.checks import CHECKS
 from assistants.models import Assistant, Deployment
+from inference import gateway
 from inference.chat import InferenceError
 from runs.lifecycle import chores, smoke
 from runs.models import Run
@@ -20,6 +21,7 @@ from runs.worker import execution
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database, now
+from sovereign.core.errors import ApiError
 from tests.runs.deploying import Status, being_tried, published
 from tests.runs.support import Gate, Model, call, end, kill, text, until, within, working
 from threads.models import Thread
@@ -233,6 +235,64 @@ def test_of_many_workers_one_asks_again(model: Model, tried: Callable[..., Deplo
     assert Run.objects.count() == 2
     deployment.refresh_from_db()
     assert deployment.status == "validating"
+
+
+def test_what_cannot_be_asked_again_is_told_and_comes_to_an_end(
+    model: Model, tried: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = tried()
+    first, gone = run_of(deployment), {"code": "server_error", "message": "The worker died."}
+    Run.objects.filter(pk=first.pk).update(status="failed", crash_count=1, failed_at=now(), last_error=gone)
+
+    def refuse(name: str, **_: Any) -> None:
+        raise ApiError(f"No model '{name}'.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "check_model", refuse)
+        chores.settle()
+        chores.settle()
+        assert run_of(deployment).pk == first.pk
+        assert (deployment.status, deployment.reason) == ("validating", "It could not be asked again: No model 'tiny'.")
+        made = now() - timedelta(seconds=121)
+        Run.objects.filter(pk=first.pk).update(created_at=made, failed_at=made + timedelta(seconds=1))
+        chores.settle()
+    deployment.refresh_from_db()
+    assert deployment.status == "failed"
+    assert "The worker died. It could not be asked again: No model 'tiny'." in finding(deployment)["detail"]
+
+
+def test_what_refuses_it_may_pass(
+    model: Model, tried: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = tried()
+    first = run_of(deployment)
+    Run.objects.filter(pk=first.pk).update(status="failed", crash_count=1, failed_at=now())
+    with monkeypatch.context() as patched:
+        patched.setattr(smoke, "_ask", refused_once := Refusing())
+        chores.settle()
+    assert refused_once.calls == 1
+    chores.settle()
+    assert run_of(deployment).pk != first.pk
+    assert (deployment.status, deployment.reason) == ("validating", "")
+
+
+class Refusing:
+    calls = 0
+
+    def __call__(self, deployment: Deployment, *, attempt: int) -> Run:
+        self.calls += 1
+        raise ApiError("Not now.")
+
+
+def test_looking_where_nothing_is_new_writes_nothing(
+    model: Model, tried: Callable[..., Deployment], django_assert_max_num_queries: Any
+) -> None:
+    tried()
+    chores.settle()
+    with django_assert_max_num_queries(10) as looked:
+        chores.settle()
+    words = {query["sql"].split()[0] for query in looked.captured_queries}
+    assert words.isdisjoint({"UPDATE", "INSERT", "BEGIN"}), words
 
 
 def test_one_that_kills_every_worker_is_not_asked_again(model: Model, tried: Callable[..., Deployment]) -> None:
