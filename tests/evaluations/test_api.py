@@ -6,10 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 from rest_framework.test import APIClient
 
 from assistants import services as assistants
 from assistants.models import Assistant, AssistantVersion
+from runs.evaluations.api.serializers import (
+    CaseFromRunRequest,
+    CaseRequest,
+    EvaluationRequest,
+    ImportRequest,
+    StartRequest,
+)
 from runs.evaluations.models import EvaluationResult, EvaluationRun, EvaluationSet
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
@@ -309,6 +317,27 @@ def test_what_somebody_keeps_to_themselves_has_no_evaluations_for_others(
         assert getattr(analyst, method)(address, body, format="json").status_code == 404, (method, address)
     assert analyst.get(ROOT).json()["data"] == analyst.get(f"{ROOT}/runs").json()["data"] == []
     assert api.get(f"{ROOT}/{made['id']}").status_code == 200
+
+
+def test_whatever_takes_a_body_has_an_example_that_it_takes(client: Client) -> None:
+    """``…`` in them stands for the rest of an id."""
+    taken = {
+        "createEvaluation": EvaluationRequest,
+        "updateEvaluation": EvaluationRequest,
+        "createEvaluationCase": CaseRequest,
+        "updateEvaluationCase": CaseRequest,
+        "importEvaluationCases": ImportRequest,
+        "createEvaluationCaseFromRun": CaseFromRunRequest,
+        "createEvaluationRun": StartRequest,
+    }
+    paths = client.get("/openapi.json").json()["paths"]
+    for operation in [each for address, way in paths.items() if address.startswith(ROOT) for each in way.values()]:
+        if "requestBody" in operation:
+            name = operation["operationId"]
+            shape = taken.pop(name)
+            for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+                assert shape.checked(example["value"], partial=name.startswith("update")), name
+    assert not taken
 
 
 def test_the_same_post_twice_begins_one_run(api: APIClient, made: dict[str, Any], version: Any) -> None:

@@ -49,6 +49,26 @@ CASE_EXAMPLE = OpenApiExample(
     },
     request_only=True,
 )
+CHANGED_CASE_EXAMPLE = OpenApiExample(
+    "Other checks",
+    value={
+        "checks": [
+            {"type": "contains", "values": ["closed", "shut"], "mode": "any"},
+            {"type": "regex", "pattern": "\\b(Sun|Mon)days?\\b", "case_sensitive": False},
+            {"type": "judge", "criterion": "It is polite, and offers another day.", "at_least": 0.8},
+        ]
+    },
+    request_only=True,
+)
+FROM_RUN_EXAMPLE = OpenApiExample(
+    "A good answer",
+    value={"run_id": "run_…", "name": "Opening hours", "checks": [{"type": "similarity", "at_least": 0.75}]},
+    request_only=True,
+)
+START_EXAMPLES = [
+    OpenApiExample("A version", value={"version": "3"}, request_only=True),
+    OpenApiExample("An assistant as it is", value={"assistant_id": "asst_…", "version": "draft"}, request_only=True),
+]
 IMPORT_EXAMPLE = OpenApiExample(
     "A CSV",
     value={"format": "csv", "content": "input,contains,judge\nWho are you?,assistant,It says that it is no person.\n"},
@@ -113,7 +133,16 @@ class EvaluationView(AuditedView):
         return Response(render_set(services.get_set(principal=principal_of(request), set_id=evaluation_id)))
 
     @extend_schema(
-        operation_id="updateEvaluation", request=EvaluationRequest(partial=True), responses=objects.EvaluationObject
+        operation_id="updateEvaluation",
+        request=EvaluationRequest(partial=True),
+        responses=objects.EvaluationObject,
+        examples=[
+            OpenApiExample(
+                "Another gate",
+                value={"description": "What customers ask.", "gates": {"production": 0.9}},
+                request_only=True,
+            )
+        ],
     )
     def put(self, request: Request, evaluation_id: str) -> Response:
         """Change an evaluation: the fields that are sent."""
@@ -170,7 +199,10 @@ class CaseView(AuditedView):
         return Response(render_case(case))
 
     @extend_schema(
-        operation_id="updateEvaluationCase", request=CaseRequest(partial=True), responses=objects.EvaluationCaseObject
+        operation_id="updateEvaluationCase",
+        request=CaseRequest(partial=True),
+        responses=objects.EvaluationCaseObject,
+        examples=[CHANGED_CASE_EXAMPLE],
     )
     def put(self, request: Request, evaluation_id: str, case_id: str) -> Response:
         """Change a case: the fields that are sent."""
@@ -234,6 +266,7 @@ class CaseFromRunView(AuditedView):
         operation_id="createEvaluationCaseFromRun",
         request=CaseFromRunRequest,
         responses=objects.EvaluationCaseObject,
+        examples=[FROM_RUN_EXAMPLE],
     )
     def post(self, request: Request, evaluation_id: str) -> Response:
         """Make a case of a run: what was said before it, and its answer as a good one."""
@@ -250,7 +283,12 @@ class StartView(AuditedView):
     spends_tokens = True
     actions = {"POST": "evaluation.start_run"}
 
-    @extend_schema(operation_id="createEvaluationRun", request=StartRequest, responses=objects.EvaluationRunObject)
+    @extend_schema(
+        operation_id="createEvaluationRun",
+        request=StartRequest,
+        responses=objects.EvaluationRunObject,
+        examples=START_EXAMPLES,
+    )
     def post(self, request: Request, evaluation_id: str) -> Response:
         """Run all cases against a version, in the background."""
         made = services.start_run(principal=principal_of(request), set_id=evaluation_id, **self.body())
