@@ -148,19 +148,24 @@ def findings(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def buttons(acts: Sequence[tuple[str, Act]], asked: Asked, prefix: str) -> dict[str, Any]:
-    """``buttons``: where each leads, or with which sentence it is explained why it leads nowhere; ``whys``: those."""
-    whys: dict[str, str] = {}
+    """``buttons``: where each leads, or which sentence says why it leads nowhere.
+
+    ``whys``: those sentences, each with the words of the buttons that it is about.
+    """
+    whys: dict[str, tuple[str, list[str]]] = {}
     made = []
     for name, act in acts:
         why = why_not(act, asked)
-        described = whys.setdefault(why, f"why-{prefix}-{len(whys)}") if why else ""
+        words = fill(act.button, asked)
+        described, about = whys.setdefault(why, (f"why-{prefix}-{len(whys)}", [])) if why else ("", [])
+        about.append(words.removesuffix(" …"))
         made.append({
-            "words": fill(act.button, asked),
+            "words": words,
             "about": "" if asked.deployment is None else str(asked.deployment),
             "address": act_address(name, asked),
             "why": described,
         })  # fmt: skip
-    return {"buttons": made, "whys": [(described, why) for why, described in whys.items()]}
+    return {"buttons": made, "whys": [(described, ", ".join(about), why) for why, (described, about) in whys.items()]}
 
 
 def act_address(name: str, asked: Asked) -> str:

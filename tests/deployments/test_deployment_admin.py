@@ -361,7 +361,11 @@ def test_an_analyst_deploys_where_people_try_and_is_told_where_not(
         assert act(assistant, name, environment) not in html
     assert "Admins and owners of the project decide about Production." in section(html, "production")
     assert "Admins and owners of the project decide about Staging." in section(html, "testing")
-    assert re.search(r'<button[^>]*disabled aria-describedby="(why-in-production-\d)"', section(html, "production"))
+    told = re.search(r'<button[^>]*disabled aria-describedby="(why-in-testing-\d)">Promote', section(html, "testing"))
+    assert told
+    assert f'<b>Promote to Staging:</b> <span id="{told[1]}">Admins and owners' in section(html, "testing")
+    assert "<b>Deploy, Promote" not in section(html, "testing")  # each sentence is about those that it names
+    assert "<b>Deploy, Roll back, Scale, Approval:</b>" in section(html, "production")
     form = shown(bobs, act(assistant, "deploy", "production"))
     assert 'disabled aria-describedby="why-not"' in form
     for name in ("deploy", "rollback", "scale", "policy"):
