@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -19,6 +21,7 @@ from sovereign.core.database import in_database
 log = structlog.get_logger(__name__)
 
 CHECKED_AT_ONCE = 4  # answers, by one worker
+LOOK = 0.5  # seconds, after which it is looked for more of them
 CHECK_SECONDS = 120.0  # that all checks of one answer may take
 RENEWAL = checking.LEASE.total_seconds() / 4  # seconds
 PAUSE = timedelta(seconds=10)  # before an answer is taken again whose judge was not there
@@ -28,7 +31,7 @@ BROKEN = "A check could not be made because of an error of this server, which it
 
 async def move_on() -> None:
     """One step of each evaluation that runs."""
-    for run_id in await in_database(progress.active_runs):
+    for run_id in await in_database(progress.due_runs):
         try:
             await in_database(progress.advance, run_id)
         except (OperationalError, InterfaceError):
@@ -38,23 +41,39 @@ async def move_on() -> None:
 
 
 async def check_answers() -> None:
-    """Take some answers and check them, all at once."""
-    claimed = await in_database(checking.claim, CHECKED_AT_ONCE)
-    if not claimed:
+    """Check answers as long as there are any: where one takes long, others take turns in the places beside it."""
+    in_hand: dict[asyncio.Task[None], Claimed] = {}
+    await _fill(in_hand)
+    if not in_hand:
         return
-    renewing = asyncio.create_task(_renew([answer.token for answer in claimed]), name="evaluation-leases")
+    renewing = asyncio.create_task(_renew(in_hand), name="evaluation-leases")
     try:
-        await asyncio.gather(*(_check(answer) for answer in claimed))
+        while in_hand:
+            done, _ = await asyncio.wait(in_hand, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del in_hand[task]
+                task.result()
+            await _fill(in_hand)
     finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
+        for task in (renewing, *in_hand):
+            task.cancel()
+        await asyncio.gather(renewing, *in_hand, return_exceptions=True)
 
 
-async def _renew(tokens: list[str]) -> None:
+async def _fill(in_hand: dict[asyncio.Task[None], Claimed]) -> None:
+    """Begin to check as many more as there are places for."""
+    if (free := CHECKED_AT_ONCE - len(in_hand)) < 1:
+        return
+    by_project = Counter(claimed.project_id for claimed in in_hand.values())
+    for claimed in await in_database(checking.claim, free, by_project):
+        in_hand[asyncio.create_task(_check(claimed), name="evaluation-check")] = claimed
+
+
+async def _renew(in_hand: Mapping[asyncio.Task[None], Claimed]) -> None:
     while True:
         await asyncio.sleep(RENEWAL)
         try:
-            await in_database(checking.renew, tokens)
+            await in_database(checking.renew, [claimed.token for claimed in in_hand.values()])
         except (OperationalError, InterfaceError) as error:
             log.warning("evaluation_lease_not_renewed", error=type(error).__name__)
 

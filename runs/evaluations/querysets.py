@@ -3,10 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from assistants.models import Assistant
+from runs.models import Run
+from runs.states import ACTIVE as RUNNING
+from runs.states import Status
 
 if TYPE_CHECKING:
     from sovereign.accounts.principals import Principal
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 OPEN = ("waiting", "running", "checking")
 #: of runs
 ACTIVE = ("queued", "in_progress")
+#: of the runs that answer cases: they go on by themselves
+AT_WORK = sorted(RUNNING - {Status.REQUIRES_ACTION})
 
 
 class EvaluationSetQuerySet(models.QuerySet[Any]):
@@ -44,6 +49,25 @@ class EvaluationRunQuerySet(models.QuerySet[Any]):
 
     def active(self) -> EvaluationRunQuerySet:
         return self.filter(status__in=ACTIVE)
+
+    def with_something_to_do(self, places: int) -> EvaluationRunQuerySet:
+        """Those that a step would change: an answer is there, a case can begin, or something was counted otherwise.
+
+        :param places: cases of one run that are answered and checked at the same time.
+        """
+        answering = Run.objects.filter(pk=OuterRef("results__run_id"), status__in=AT_WORK)
+        counted = self.annotate(
+            waiting=Count("results", filter=Q(results__status="waiting")),
+            busy=Count("results", filter=Q(results__status__in=("running", "checking"))),
+            answered=Count("results", filter=Q(~Exists(answering), results__status="running")),
+            ended=Count("results", filter=~Q(results__status__in=OPEN)),
+        )
+        return counted.filter(
+            Q(answered__gt=0)
+            | Q(waiting__gt=0, busy__lt=places)
+            | Q(waiting=0, busy=0)
+            | ~Q(ended=F("passed") + F("failed") + F("errored"))
+        )
 
 
 class EvaluationResultQuerySet(models.QuerySet[Any]):

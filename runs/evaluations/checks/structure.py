@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -50,13 +51,18 @@ class JsonSchema(Kind):
     shape = JsonSchemaShape
 
     async def verdict(self, asked: dict[str, Any], subject: Subject) -> Verdict:
-        fenced = FENCED.match(subject.answer)
-        try:
-            value = orjson.loads(fenced[1] if fenced else subject.answer)
-        except orjson.JSONDecodeError as error:
-            return Verdict(False, f"It is no JSON: {error}.")
-        try:
-            check_value(value, asked["schema"])
-        except SchemaProblem as problem:
-            return Verdict(False, str(problem))
-        return Verdict(True, "It keeps to the schema.")
+        """In a thread: a schema may take a second, in which the worker has to keep its leases."""
+        return await asyncio.to_thread(_verdict, subject.answer, asked["schema"])
+
+
+def _verdict(answer: str, schema: dict[str, Any]) -> Verdict:
+    fenced = FENCED.match(answer)
+    try:
+        value = orjson.loads(fenced[1] if fenced else answer)
+    except orjson.JSONDecodeError as error:
+        return Verdict(False, f"It is no JSON: {error}.")
+    try:
+        check_value(value, schema)
+    except SchemaProblem as problem:
+        return Verdict(False, str(problem))
+    return Verdict(True, "It keeps to the schema.")

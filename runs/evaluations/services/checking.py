@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,9 +14,12 @@ from django.db.models import F
 from runs.evaluations.models import EvaluationResult
 from runs.evaluations.services.progress import ERROR_LENGTH
 from sovereign.core.database import now, service
+from sovereign.core.visible import visible
 
 LEASE = timedelta(seconds=20)
 MOST_ATTEMPTS = 3
+MOST_OF_PROJECT = 3  # answers of one project that a worker checks at the same time
+LOOKED_AT = 256  # answers that wait, of which some are chosen
 DIED = "Three workers ended while they checked this answer."
 
 
@@ -35,16 +39,36 @@ class Claimed:
     answer: str
 
 
-def claim(limit: int) -> list[Claimed]:
-    """Take some answers, each of which no other worker has. Where there are none, this is one small query."""
-    return _claim(limit) if EvaluationResult.objects.to_be_checked().exists() else []
+def claim(limit: int, in_hand: Mapping[str, int] | None = None) -> list[Claimed]:
+    """Take some answers, each of which no other worker has. Where there are none, this is one small query.
+
+    :param in_hand: how many the worker checks already, by project: those of whom it has the fewest are taken first, and
+        of nobody more than ``MOST_OF_PROJECT``. A judge that hangs must not hold up everybody's.
+    """
+    free = EvaluationResult.objects.to_be_checked().order_by("created_at", "id")
+    rows = list(free.values_list("pk", "evaluation_run__project_id")[:LOOKED_AT])
+    chosen = _chosen(rows, limit, Counter(in_hand or {}))
+    return _claim(chosen) if chosen else []
+
+
+def _chosen(rows: Sequence[tuple[str, str]], limit: int, in_hand: Counter[str]) -> list[str]:
+    """:param rows: results and their projects, the oldest first."""
+    left, chosen = list(rows), list[str]()
+    while left and len(chosen) < limit:
+        place = min(range(len(left)), key=lambda number: (in_hand[left[number][1]], number))
+        result, project = left.pop(place)
+        if in_hand[project] >= MOST_OF_PROJECT:
+            break
+        in_hand[project] += 1
+        chosen.append(result)
+    return chosen
 
 
 @service
-def _claim(limit: int) -> list[Claimed]:
-    free = EvaluationResult.objects.to_be_checked().order_by("created_at", "id")
+def _claim(chosen: Sequence[str]) -> list[Claimed]:
+    free = EvaluationResult.objects.to_be_checked().filter(pk__in=chosen).order_by("created_at", "id")
     claimed = []
-    for result in free.select_related("evaluation_run")[:limit]:
+    for result in free.select_related("evaluation_run"):
         if result.attempts >= MOST_ATTEMPTS:
             _ended(result.pk, result.lease_owner, EvaluationResult.Status.ERROR, error=result.error or DIED)
             continue
@@ -86,9 +110,7 @@ def give_back(claimed: Claimed, *, error: str = "", after: timedelta = timedelta
     :param counts: as one of the attempts.
     """
     held = _held(claimed.result_id, claimed.token)
-    held.update(
-        lease_expires_at=now() + after, error=error[:ERROR_LENGTH], attempts=F("attempts") - (0 if counts else 1)
-    )
+    held.update(lease_expires_at=now() + after, error=_told(error), attempts=F("attempts") - (0 if counts else 1))
 
 
 @service
@@ -106,7 +128,7 @@ def _ended(result_id: str, token: str | None, status: str, *, error: str = "", v
     ended = _held(result_id, token).update(
         status=status,
         verdicts=[*verdicts],
-        error=error[:ERROR_LENGTH],
+        error=_told(error),
         ended_at=now(),
         lease_owner=None,
         lease_expires_at=None,
@@ -116,3 +138,8 @@ def _ended(result_id: str, token: str | None, status: str, *, error: str = "", v
 
 def _held(result_id: str, token: str | None) -> Any:
     return EvaluationResult.objects.filter(pk=result_id, status=EvaluationResult.Status.CHECKING, lease_owner=token)
+
+
+def _told(error: str) -> str:
+    """What upstreams say may have signs that no database takes."""
+    return visible(error.encode(errors="replace").decode())[:ERROR_LENGTH]

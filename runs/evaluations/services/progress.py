@@ -6,7 +6,10 @@ the evaluation's run, and what it made is committed with what it noted.
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from django.db import transaction
@@ -22,6 +25,8 @@ from sovereign.core.database import now, service
 from threads.models import Message
 
 AT_ONCE = 4  # cases of a run that are answered at the same time
+RUNS_OF_PROJECT = 4  # that go on at the same time
+LOOKED_AT = 64  # at once: where there are more, chance says which
 ERROR_LENGTH = 500
 ANSWERED = (Status.COMPLETED, Status.INCOMPLETE)
 EVALUATION_RUN, CASE = "evaluation_run", "evaluation_case"  # in the metadata of runs and threads of cases
@@ -30,9 +35,20 @@ GONE = "The run that was to answer was deleted."
 NOTHING_SAID = "The run ended with the status '{}' and no answer."
 
 
-def active_runs() -> list[str]:
-    """The ids of those that are not over, the oldest first."""
-    return list(EvaluationRun.objects.active().order_by("created_at", "id").values_list("id", flat=True))
+def due_runs() -> list[str]:
+    """The ids of those that a step would change. Of a project the oldest few go on, and the others wait for them."""
+    rows = EvaluationRun.objects.active().order_by("created_at", "id").values_list("id", "project_id")
+    of_project: defaultdict[str, list[str]] = defaultdict(list)
+    for run_id, project_id in rows:
+        if len(of_project[project_id]) < RUNS_OF_PROJECT:
+            of_project[project_id].append(run_id)
+    looked_at = list(chain.from_iterable(of_project.values()))
+    if len(looked_at) > LOOKED_AT:
+        looked_at = random.sample(looked_at, LOOKED_AT)
+    if not looked_at:
+        return []
+    due = EvaluationRun.objects.filter(pk__in=looked_at).with_something_to_do(AT_ONCE)
+    return list(due.order_by().values_list("id", flat=True))
 
 
 @service
