@@ -331,7 +331,10 @@ WORDS = {
     # prompts of assistants, and uses
     "prompt_id": "The prompt in the library.",
     "prompt_name": "What the prompt is called.",
-    "prompts": "The ways in which it has the prompt.",
+    "AssistantOfPromptObject.prompts": "The ways in which it has the prompt.",
+    "RunOriginObject.prompts": "Those of the library that its instructions were made of.",
+    "RunOriginObject.feedback": "What people and applications said of the answer.",
+    "UsedPromptObject.version_id": "The version of the prompt.",
     "kind": "In place of the instructions (`primary`), where no primary one fits (`fallback`), or after (`secondary`).",
     "priority": "Of those that fit, the ones with the highest are taken.",
     "weight": "Per cent of the threads, among equals; null for an equal share of the rest.",
