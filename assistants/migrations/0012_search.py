@@ -4,6 +4,7 @@ again (``tests/assistants/test_search.py`` says so)."""
 from django.db import migrations
 
 COLUMNS = "name, tags, type, description, instructions"
+CHANGED = " OR ".join(f"new.{column} IS NOT old.{column}" for column in COLUMNS.split(", "))
 LONGEST = 100_000  # characters of instructions: a tsvector has at most a megabyte
 
 
@@ -56,7 +57,7 @@ SQLITE = (
     END
     """,
     f"""
-    CREATE TRIGGER assistants_search_update AFTER UPDATE OF {COLUMNS} ON assistants_assistant BEGIN
+    CREATE TRIGGER assistants_search_update AFTER UPDATE OF {COLUMNS} ON assistants_assistant WHEN {CHANGED} BEGIN
         UPDATE assistants_search SET name = new.name, tags = new.tags, type = new.type, description = new.description,
             instructions = new.instructions
         WHERE rowid = (SELECT place FROM assistants_search_place WHERE id = new.id);
