@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
-
+from assistants.models import Deployment
 from runs.models import Feedback, Run
 from runs.states import Status
 from sovereign.core.database import now
@@ -28,8 +27,8 @@ class Signals:
     :ivar refused: of the failed, those that no engine's fault explains: what was asked of the model is wrong.
     :ivar seconds: that answers took, from the last claim of a worker to the end, the quickest first.
     :ivar running: seconds that those in the making have taken so far.
-    :ivar rated: thumbs, of either direction.
-    :ivar disliked: thumbs down.
+    :ivar rated: thumbs, of either direction: of each person the latest one, of applications all, which speak for many.
+    :ivar disliked: of these, those that are down.
     """
 
     ended: int = 0
@@ -50,10 +49,11 @@ class Signals:
 
 
 def signals_of(deployment_id: str, *, since: datetime | None = None) -> Signals:
-    """
+    """Of the runs that the version's own model answers: what a request asks of another one is not the version's doing.
+
     :param since: only of runs that were made from then on.
     """
-    runs = Run.objects.filter(deployment_id=deployment_id)
+    runs = Run.objects.filter(deployment_id=deployment_id, model=_model_of(deployment_id))
     if since is not None:
         runs = runs.filter(created_at__gte=since)
     columns = ("pk", "status", "last_error", "started_at", "completed_at")
@@ -73,6 +73,11 @@ def signals_of(deployment_id: str, *, since: datetime | None = None) -> Signals:
     )
 
 
+def _model_of(deployment_id: str) -> str:
+    contents = Deployment.objects.filter(pk=deployment_id).values_list("version__content", flat=True)
+    return str((contents.first() or {}).get("model", ""))
+
+
 def _code_of(row: dict[str, Any]) -> str:
     return str((row["last_error"] or {}).get("code", ""))
 
@@ -83,7 +88,7 @@ def _seconds(row: dict[str, Any], until: datetime) -> float:
 
 def _thumbs(run_ids: Collection[str]) -> tuple[int, int]:
     """How many, and how many of them are down."""
-    given = Feedback.objects.filter(run_id__in=run_ids).order_by()
-    down = Q(rating=Feedback.Rating.DOWN)
-    counts = given.aggregate(rated=Count("pk"), disliked=Count("pk", filter=down))
-    return counts["rated"], counts["disliked"]
+    given = Feedback.objects.filter(run_id__in=run_ids).order_by("updated_at", "pk")
+    rows = given.values_list("pk", "user_id", "rating")
+    opinions = {user_id if user_id is not None else pk: rating for pk, user_id, rating in rows}
+    return len(opinions), sum(rating == Feedback.Rating.DOWN for rating in opinions.values())

@@ -29,6 +29,7 @@ from threads.models import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Answers = Callable[..., list[Run]]
+PEOPLE = count(1)  # who rate: somebody else each time
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def failing(code: str = "server_error") -> dict[str, Any]:
 
 def rate(runs: list[Run], rating: str) -> None:
     Feedback.objects.bulk_create(
-        Feedback(project_id=run.project_id, run=run, user_id=number, rating=rating) for number, run in enumerate(runs)
+        Feedback(project_id=run.project_id, run=run, user_id=next(PEOPLE), rating=rating) for run in runs
     )
 
 
@@ -155,6 +156,32 @@ def test_thumbs_down_take_it_back(canary: Deployment, stable: Deployment, answer
     rate(runs[10:11], "down")
     assert watched(canary) == "rolled_back"
     assert "4 of 11 ratings were thumbs down (36 %)" in canary.reason
+
+
+def test_nobody_takes_a_canary_back_alone_by_thumbs(canary: Deployment, stable: Deployment, answers: Answers) -> None:
+    alone, runs = next(PEOPLE), answers(canary, 20)
+    for run in runs:
+        Feedback.objects.create(project_id=run.project_id, run=run, user_id=alone, rating="down")
+    found = signals.signals_of(canary.pk)
+    assert (found.rated, found.disliked) == (1, 1)
+    assert watched(canary) == "canary"
+    Feedback.objects.filter(run=runs[0]).delete()
+    for run in runs[:5]:
+        Feedback.objects.create(project_id=run.project_id, run=run, key_id="key_1", rating="down")
+    assert signals.signals_of(canary.pk).rated == 6, "an application speaks for as many as it says"
+    assert watched(canary) == "rolled_back"
+
+
+def test_what_a_request_asks_of_another_model_is_not_its_fault(
+    canary: Deployment, stable: Deployment, answers: Answers
+) -> None:
+    answers(stable, 20)
+    answers(canary, 20)
+    runs = answers(canary, 20, **failing("invalid_prompt"))
+    Run.objects.filter(pk__in=[run.pk for run in runs]).update(model="other")
+    assert watched(canary) == "canary"
+    Run.objects.filter(pk__in=[run.pk for run in runs]).update(model="tiny")
+    assert watched(canary) == "rolled_back"
 
 
 def test_slow_answers_take_it_back(canary: Deployment, stable: Deployment, answers: Answers) -> None:
