@@ -94,6 +94,9 @@ class Run(models.Model):
                 condition=Q(status=Status.QUEUED.value),
                 name="run_by_priority",
             ),
+            models.Index(
+                fields=("thread",), condition=Q(version_id__isnull=False, deployment_id=None), name="run_tried"
+            ),
             models.Index(fields=("lease_owner",), condition=Q(lease_owner__isnull=False), name="run_held"),
             models.Index(
                 fields=("assistant_id", "environment", "created_at"),

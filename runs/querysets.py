@@ -7,9 +7,11 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
+from assistants.models import Assistant
+from assistants.querysets import sees_all
 from runs.states import ACTIVE, Status
 from sovereign.accounts.scopes import CONVERSATIONS_READ
 
@@ -21,18 +23,33 @@ MAXIMUM_CRASHES = 3  # workers that may die holding a run before it is taken for
 
 class RunQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> RunQuerySet:
-        """The runs on the threads the principal may see."""
-        runs = self.filter(project_id=principal.project_id)
+        """The runs on the threads the principal may see, as far as their assistants are :meth:`known_to` them."""
+        runs = self.filter(project_id=principal.project_id).known_to(principal)
         if principal.allows(CONVERSATIONS_READ):
             return runs
         return runs.filter(Q(thread__owner_id__isnull=True) | Q(thread__owner_id=principal.user_id))
+
+    def known_to(self, principal: Principal) -> RunQuerySet:
+        """Without those that are :meth:`unknown_to` them."""
+        return self if sees_all(principal) else self.exclude(_is_unknown_to(principal))
+
+    def unknown_to(self, principal: Principal) -> RunQuerySet:
+        """Those of assistants that others keep to themselves: a run holds its assistant's instructions and tools.
+
+        Who began a run knows it.
+        """
+        return self.none() if sees_all(principal) else self.filter(_is_unknown_to(principal))
+
+    def tried(self) -> RunQuerySet:
+        """Those of a version that nobody had deployed: evaluations, and first conversations."""
+        return self.filter(version_id__isnull=False, deployment_id=None)
 
     def active(self) -> RunQuerySet:
         """Runs that hold their thread."""
         return self.filter(status__in=ACTIVE)
 
     def of_people_and_applications(self) -> RunQuerySet:
-        """Without those of a version that nobody had deployed: evaluations, and first conversations."""
+        """Without those that are :meth:`tried`."""
         return self.filter(Q(version_id=None) | Q(deployment_id__isnull=False))
 
     def unheld(self) -> RunQuerySet:
@@ -86,6 +103,15 @@ class RunQuerySet(models.QuerySet[Any]):
 
     def held_by(self, worker_id: str) -> RunQuerySet:
         return self.filter(lease_owner=worker_id)
+
+
+def _is_unknown_to(principal: Principal) -> Q:
+    unknown = Q(Exists(Assistant.objects.hidden_from(principal).filter(pk=OuterRef("assistant_id"))))
+    if principal.user_id is not None:
+        unknown &= ~Q(created_by_user=principal.user_id)
+    if principal.key_id is not None:
+        unknown &= ~Q(created_by_key=principal.key_id)
+    return unknown
 
 
 class StepQuerySet(models.QuerySet[Any]):

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.admin.base import ProjectAdmin, known
 from sovereign.accounts.scopes import CONVERSATIONS_READ
 from threads.models import Message, Thread
 from threads.services import note_reading
@@ -55,7 +55,7 @@ class ThreadAdmin(ProjectAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         messages = Message.objects.filter(thread=OuterRef("pk")).order_by().values("thread")
         count = messages.annotate(total=Count("pk")).values("total")
-        return super().get_queryset(request).annotate(messages_total=Coalesce(Subquery(count), 0))
+        return known(request, super().get_queryset(request)).annotate(messages_total=Coalesce(Subquery(count), 0))
 
     @admin.display(description="conversation", ordering="title")
     def title_shown(self, thread: Thread) -> str:

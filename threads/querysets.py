@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
+from assistants.querysets import sees_all
 from sovereign.accounts.scopes import CONVERSATIONS_READ
 
 if TYPE_CHECKING:
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
 
 class ThreadQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> ThreadQuerySet:
-        """The project's threads, less the chats of other people unless the role may read those."""
-        threads = self.filter(project_id=principal.project_id)
+        """The project's threads that are :meth:`known_to` the principal, less the chats of other people unless the role
+        may read those."""
+        threads = self.filter(project_id=principal.project_id).known_to(principal)
         if principal.allows(CONVERSATIONS_READ):
             return threads
         nobodys = Q(owner_id__isnull=True)
         return threads.filter(nobodys if principal.user_id is None else nobodys | Q(owner_id=principal.user_id))
+
+    def known_to(self, principal: Principal) -> ThreadQuerySet:
+        """Without those that were made to try an assistant that others keep to themselves."""
+        if sees_all(principal):
+            return self
+        runs: Any = self.model._meta.get_field("runs").related_model  # of the room above
+        tried = runs.objects.tried().filter(thread=OuterRef("pk"))
+        return self.exclude(Exists(tried.unknown_to(principal)))
 
     def owned_by(self, user_id: int) -> ThreadQuerySet:
         """The chats a person began."""

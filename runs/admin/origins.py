@@ -18,7 +18,7 @@ from assistants.prompts.models import Prompt
 from runs.models import Feedback, Run, RunConfiguration
 from sovereign.accounts.admin.base import ProjectAdmin, projects_allowing
 from sovereign.accounts.models import ApiKey, User
-from sovereign.accounts.scopes import PROMPTS_READ
+from sovereign.accounts.scopes import CONVERSATIONS_READ, PROMPTS_READ
 
 NONE = "none"  # as a filter's address says it
 DRAFT = "the draft"
@@ -73,7 +73,11 @@ class PromptFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():
             return queryset
-        written = RunConfiguration.objects.annotate(text=Cast("data", TextField()))
+        configurations, prompt = RunConfiguration.objects.all(), Prompt.objects.filter(versions=self.value()).first()
+        projects = {prompt.project_id} if prompt is not None else projects_allowing(request, CONVERSATIONS_READ)
+        if projects is not None:  # the texts of others are not even looked through
+            queryset, configurations = (rows.filter(project__in=projects) for rows in (queryset, configurations))
+        written = configurations.annotate(text=Cast("data", TextField()))
         return queryset.filter(configuration__in=written.filter(text__contains=f'"{self.value()}"'))
 
 

@@ -22,6 +22,7 @@ from runs.admin.origins import EnvironmentFilter, Origins, PromptFilter, RatingF
 from runs.models import Run
 from runs.services import control
 from runs.states import Status
+from sovereign.accounts.admin.base import known
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_WRITE
 from sovereign.core.errors import ApiError
 from threads.services import note_reading
@@ -78,7 +79,7 @@ class RunAdmin(Origins, Consent, MakesCases):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         name = visible_assistants(request).filter(pk=OuterRef("assistant_id")).values("name")[:1]
-        return super().get_queryset(request).annotate(assistant_name=Subquery(name))
+        return known(request, super().get_queryset(request)).annotate(assistant_name=Subquery(name))
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         return lookup in LOOKED_UP or bool(super().lookup_allowed(lookup, value, request))

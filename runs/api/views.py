@@ -149,7 +149,7 @@ class RunsView(RunningView):
         principal = principal_of(request)
         thread = get_thread(principal=principal, thread_id=thread_id)
         note_reading(principal=principal, thread=thread)
-        runs = control.list_runs(thread)
+        runs = control.list_runs(thread, principal=principal)
         page = page_of(request.query_params)
         return Response(paginate(runs, page, order_by=("created_at", "id"), render=render_run_row))
 

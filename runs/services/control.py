@@ -44,11 +44,14 @@ def get_run(*, principal: Principal, thread_id: str, run_id: str) -> Run:
     return run
 
 
-def list_runs(thread: Thread) -> RunQuerySet:
-    """The runs of a thread somebody may see, with their configurations; the active one is expired where it is due."""
+def list_runs(thread: Thread, *, principal: Principal) -> RunQuerySet:
+    """The runs of a thread the principal may see, with their configurations, as far as they know their assistants.
+
+    The active one is expired where it is due.
+    """
     if thread.active_run_id:
         end_overdue_of(thread.id)
-    runs: RunQuerySet = Run.objects.filter(thread_id=thread.id).select_related("configuration")
+    runs: RunQuerySet = Run.objects.filter(thread_id=thread.id).known_to(principal).select_related("configuration")
     return runs
 
 
@@ -169,7 +172,8 @@ def lock_runs_of(thread_id: str) -> None:
 def _lock(principal: Principal, thread_id: str, run_id: str) -> Run:
     """The run, its thread and itself locked, in that order."""
     thread = threads.lock_thread(principal=principal, thread_id=thread_id)
-    runs = Run.objects.select_related("configuration").select_for_update(no_key=True, of=("self",))
+    known = Run.objects.known_to(principal)
+    runs = known.select_related("configuration").select_for_update(no_key=True, of=("self",))
     run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
     if run is None:
         raise errors.not_found("run", run_id)

@@ -133,6 +133,17 @@ def test_the_list_finds_runs_by_where_they_came_from(
     assert listed(client, "prompt_version=promptv_none") == set()
 
 
+def test_configurations_of_other_projects_are_not_looked_through(client: Client, answered: Run) -> None:
+    version = answered.configuration.data["prompts"][0]["version"]
+    for asked, known in ((version, True), ("promptv_none", False)):
+        rows = client.get(f"{RUNS}?prompt_version={asked}").context["cl"].queryset
+        assert (answered in rows) is known
+        sql = str(rows.query)
+        looked_through = sql[sql.index('FROM "runs_runconfiguration"') :]
+        assert '"project_id"' in looked_through
+        assert answered.project_id in looked_through
+
+
 def test_the_list_finds_runs_by_what_was_said(
     client: Client, answered: Run, principal: Principal, assistant: Assistant, bob: User
 ) -> None:

@@ -8,6 +8,7 @@ themselves go through services, which check the principal again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from django.contrib import admin, messages
@@ -57,6 +58,13 @@ def projects_allowing(request: HttpRequest, scope: str | None) -> set[str] | Non
     if _is_superuser(request):
         return None
     return {project_id for project_id, principal in principals_of(request).items() if principal.allows(scope)}
+
+
+def known(request: HttpRequest, rows: Any) -> Any:
+    """``rows`` as far as they are ``known_to`` the person in each of their projects."""
+    if _is_superuser(request):
+        return rows
+    return reduce(lambda left, principal: left.known_to(principal), principals_of(request).values(), rows)
 
 
 def _is_superuser(request: HttpRequest) -> bool:
