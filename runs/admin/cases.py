@@ -67,8 +67,8 @@ class MakesCases(ProjectAdmin):
     def make_cases(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         made = 0
         for run in queryset:
+            principal = self.principal_for(request, run)
             try:
-                principal = self.principal_for(request, run)
                 sets = EvaluationSet.objects.visible_to(principal).filter(assistant_id=run.assistant_id)
                 newest = sets.order_by("-created_at", "-id").first()
                 if newest is None:
@@ -76,5 +76,6 @@ class MakesCases(ProjectAdmin):
                 services.case_from_run(principal=principal, set_id=newest.pk, run_id=run.pk)
                 made += 1
             except ApiError as error:
+                audit.refused(principal, "evaluation.add_case", "run", run.pk, error)
                 self.message_user(request, f"{run.pk}: {error.message}", messages.WARNING)
         self.message_user(request, f"{made} cases were made.", messages.SUCCESS)

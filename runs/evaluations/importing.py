@@ -16,6 +16,7 @@ from sovereign.core.errors import ApiError
 
 CONTENT_LENGTH = 4_000_000  # characters
 FIELD_LENGTH = 300_000  # characters of one field of a CSV
+csv.field_size_limit(FIELD_LENGTH)  # the process's: set once, for the header, too
 FORMATS = ("csv", "jsonl")
 PLAIN = ("name", "input", "reference")
 JSON_COLUMNS = ("messages", "checks", "variables")
@@ -76,7 +77,6 @@ def _of_jsonl(content: str) -> Iterator[tuple[int, Any]]:
 
 def _of_csv(content: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=_delimiter(content), strict=True)
-    csv.field_size_limit(FIELD_LENGTH)
     try:
         _refuse_columns(reader.fieldnames or ())
         for row in reader:

@@ -279,6 +279,7 @@ def test_several_runs_become_cases_at_once(client: Client, evaluation: Evaluatio
     assert "1 cases were made" in told(client.post(reverse("admin:runs_run_changelist"), chosen))
     EvaluationSet.objects.all().delete()
     assert "has no evaluation yet" in told(client.post(reverse("admin:runs_run_changelist"), chosen))
+    assert AuditEvent.objects.filter(action="evaluation.add_case_refused", object_id=answered.pk).exists()
 
 
 # ------------------------------------------------------------------------------------------ rights

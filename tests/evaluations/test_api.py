@@ -19,9 +19,12 @@ from runs.evaluations.api.serializers import (
     StartRequest,
 )
 from runs.evaluations.models import EvaluationResult, EvaluationRun, EvaluationSet
-from sovereign.accounts.models import AuditEvent, Project
+from runs.evaluations.services import progress
+from runs.models import Run
+from sovereign.accounts.models import ApiKey, AuditEvent, Project
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import Role
+from sovereign.core.database import now
 from tests.evaluations.conftest import key_of
 
 pytestmark = pytest.mark.django_db
@@ -317,6 +320,18 @@ def test_what_somebody_keeps_to_themselves_has_no_evaluations_for_others(
         assert getattr(analyst, method)(address, body, format="json").status_code == 404, (method, address)
     assert analyst.get(ROOT).json()["data"] == analyst.get(f"{ROOT}/runs").json()["data"] == []
     assert api.get(f"{ROOT}/{made['id']}").status_code == 200
+
+
+def test_what_a_key_began_does_not_outlive_it(
+    api: APIClient, started: dict[str, Any], principal: Principal, project: Project
+) -> None:
+    run = EvaluationRun.objects.get()
+    assert run.created_by_key is not None
+    ApiKey.objects.filter(pk=run.created_by_key).update(revoked_at=now())
+    assert progress.advance(run.id)
+    run.refresh_from_db()
+    assert (run.status, run.results.get().status, Run.objects.count()) == ("cancelled", "cancelled", 0)
+    assert AuditEvent.objects.get(action="evaluation.run_cancelled").details["reason"] == progress.KEY_GONE
 
 
 def test_whatever_takes_a_body_has_an_example_that_it_takes(client: Client) -> None:

@@ -141,6 +141,7 @@ def test_a_spreadsheet_with_semicolons_and_decimal_commas_is_read(
         ("csv", "input,checks\na,[\n", "line 2: the field 'checks' is no JSON"),
         ("csv", 'input,checks,exact\na,"{}",b\n', "line 2: Invalid type for 'checks'"),
         ("csv", "", "no case in it"),
+        ("csv", f"input,{'a' * 400_000}\nb,c\n", "field larger than field limit"),
         ("csv", "input,regex\na,(\n", "line 2: this regular expression cannot be used: missing )"),
         ("csv", "input,regex\na,b\nc,(\n", "line 3: this regular expression cannot be used"),
         ("csv", "input,exact\na\x00,b\n", "a character that is not allowed"),

@@ -12,6 +12,8 @@ from assistants import services as assistants
 from assistants.models import Assistant, AssistantVersion, Deployment
 from runs.evaluations import services
 from runs.evaluations.models import EvaluationRun, EvaluationSet
+from runs.evaluations.services import progress
+from runs.models import Run
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
@@ -145,6 +147,28 @@ def test_a_deployment_whose_evaluation_is_gone_fails_and_says_so(
     assert words in asked.reason
     assert deploy(principal, assistant).status == "validating"  # anew
     assert EvaluationRun.objects.count() == 2
+
+
+def test_a_run_that_no_deployment_waits_for_any_more_is_called_off(
+    model: Model, principal: Principal, assistant: Assistant, gate: EvaluationSet
+) -> None:
+    asked = deploy(principal, assistant)
+    run = EvaluationRun.objects.get()
+    assert progress.advance(run.id)
+    deployments.set_status(principal=principal, deployment_id=asked.id, status="cancelled")
+    assert progress.advance(run.id)
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+    assert set(run.results.values_list("status", flat=True)) == {"cancelled"}
+    assert not Run.objects.exclude(status__in=["cancelled", "cancelling"]).exists()
+    told = AuditEvent.objects.get(action="evaluation.run_cancelled")
+    assert (told.user_id, told.details["reason"]) == (None, progress.NOBODY_WAITS)
+    again = deploy(principal, assistant)  # anew, and what is waited for goes on
+    newest = EvaluationRun.objects.exclude(pk=run.pk).get()
+    assert progress.advance(newest.id)
+    assert (again.status, newest.status) == ("validating", "queued")
+    newest.refresh_from_db()
+    assert newest.status == "in_progress"
 
 
 def test_a_gate_without_cases_lets_nothing_through_and_says_how_to_mend_it(

@@ -15,11 +15,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Q
 
+from assistants.models import Deployment
 from runs.evaluations.models import EvaluationResult, EvaluationRun
-from runs.evaluations.services.running import end_answer, principal_of
+from runs.evaluations.services.running import call_off, end_answer, principal_of
 from runs.models import Run
 from runs.services.creation import try_version
 from runs.states import TERMINAL, Status
+from sovereign.accounts import audit
+from sovereign.accounts.models import ApiKey
 from sovereign.core import errors
 from sovereign.core.database import now, service
 from threads.models import Message
@@ -32,6 +35,9 @@ ANSWERED = (Status.COMPLETED, Status.INCOMPLETE)
 EVALUATION_RUN, CASE = "evaluation_run", "evaluation_case"  # in the metadata of runs and threads of cases
 WAITS = "The run waits for the application's functions or for somebody's approval, which nobody gives in an evaluation."
 GONE = "The run that was to answer was deleted."
+KEY_GONE = "The key that began it was revoked, or has expired."
+NOBODY_WAITS = "The deployment that it was begun for ended."
+WAITING = (Deployment.Status.SCHEDULED, Deployment.Status.AWAITING_APPROVAL, Deployment.Status.VALIDATING)
 NOTHING_SAID = "The run ended with the status '{}' and no answer."
 
 
@@ -58,9 +64,23 @@ def advance(run_id: str) -> bool:
     run: EvaluationRun | None = locked.select_related("version__assistant").filter(pk=run_id).first()
     if run is None:
         return False
+    if reason := _why_not(run):
+        call_off(run)
+        audit.record(None, "evaluation.run_cancelled", run, evaluation=run.set_id, reason=reason)
+        return True
     taken = _take_answers(run)
     begun = _begin_cases(run)
     return _count(run) or bool(taken or begun)
+
+
+def _why_not(run: EvaluationRun) -> str:
+    """Why it does not go on; empty where it does. It spends tokens: for a key that is good, or somebody who waits."""
+    if run.created_by_key is not None and not ApiKey.objects.in_force(now()).filter(pk=run.created_by_key).exists():
+        return KEY_GONE
+    if run.deployment_id is not None:
+        waiting = Deployment.objects.filter(version_id=run.version_id, status__in=WAITING)
+        return "" if waiting.exists() else NOBODY_WAITS
+    return ""
 
 
 def _take_answers(run: EvaluationRun) -> int:

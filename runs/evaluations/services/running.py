@@ -126,14 +126,14 @@ def cancel_run(*, principal: Principal, run_id: str) -> EvaluationRun:
     """
     principal.require(EVALUATIONS_WRITE)
     run = get_run(principal=principal, run_id=run_id)
-    if call_off(principal, run) is False:
+    if call_off(run) is False:
         raise errors.ApiError(f"Cannot cancel an evaluation run with status '{run.status}'.", code="invalid_status")
     audit.record(principal, "evaluation.run_cancelled", run, evaluation=run.set_id)
     run.refresh_from_db()
     return run
 
 
-def call_off(principal: Principal, run: EvaluationRun) -> bool:
+def call_off(run: EvaluationRun) -> bool:
     """False where it is over already; to be called in a transaction, before anything of it is locked."""
     taken = EvaluationRun.objects.select_for_update(no_key=True).filter(pk=run.pk).first()
     if taken is None or taken.is_over:

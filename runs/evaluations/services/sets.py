@@ -118,7 +118,7 @@ def delete_set(*, principal: Principal, set_id: str) -> None:
     gone = locked_set(principal=principal, set_id=set_id)
     _refuse_gates(principal, gone.gates, {})
     for run in EvaluationRun.objects.active().filter(set=gone).order_by("id"):
-        running.call_off(principal, run)
+        running.call_off(run)
     audit.record(principal, "evaluation.deleted", gone)
     gone.delete()
 
