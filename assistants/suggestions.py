@@ -31,6 +31,7 @@ CONSIDERED = 1_000  # prompts of a project: those that were changed last
 READ = 2_000  # characters of a prompt, and of instructions
 REREAD = 40  # prompts, the nearest by their words, of which the meaning is compared too
 LEAST = 0.15  # what scores less is not suggested
+NEAR, SOMEWHAT_NEAR = 0.5, 0.2  # cosines that are told, where no words are
 SHARED_SHOWN = 4  # words that a reason names
 SHORTEST_SHOWN = 4  # characters of such a word
 
@@ -125,7 +126,9 @@ def _length(terms: Collection[str], weight: Mapping[str, float]) -> float:
 
 
 def _read_meaning(assistant: Assistant, candidates: Sequence[_Candidate]) -> None:
-    """For the nearest: whichever of words and meaning is nearer. Only by a model in this process, which is quick."""
+    """For the nearest: whichever of words and meaning is nearer. Only by a model in this process, which is quick once
+    it is read: the first question of a process takes most of a second more.
+    """
     embedder = local_embedder()
     if embedder is None or not (own := " ".join(_about(assistant))):
         return
@@ -177,9 +180,10 @@ def _by_nearness(candidate: _Candidate) -> tuple[float, str]:
     points = NEARNESS * min(1.0, max(0.0, candidate.nearness))
     if points and candidate.shared:
         return points, f"Both speak of {_listed(candidate.shared)}."
-    if points >= NEARNESS / 2:
-        return points, "What it says is near to what the assistant is about."
-    return 0.0, ""  # so little may be chance: what cannot be said does not count
+    if candidate.nearness < SOMEWHAT_NEAR:  # it may be chance: what is not worth a word does not count
+        return 0.0, ""
+    near = "near" if candidate.nearness >= NEAR else "somewhat near"
+    return points, f"What it says is {near} to what the assistant is about."
 
 
 def _by_type(assistant: Assistant, prompt: Prompt) -> tuple[float, str]:

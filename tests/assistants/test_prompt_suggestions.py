@@ -84,6 +84,29 @@ def test_meaning_counts_where_words_differ(caller: Caller, settings: Any) -> Non
     assert near["Concise"]["score"] > far["Concise"]["score"] + 0.05
 
 
+class Nearness:
+    """An embedder by which every prompt is so near to the assistant."""
+
+    def __init__(self, cosine: float) -> None:
+        self.cosine = cosine
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        return [[1.0, 0.0], *([self.cosine, (1 - self.cosine**2) ** 0.5] for _ in texts[1:])]
+
+
+@pytest.mark.parametrize("cosine", [-1.0, 0.0, 0.15, 0.19, 0.21, 0.33, 0.49, 0.51, 1.0])
+def test_nothing_is_suggested_without_a_reason(
+    cosine: float, caller: Caller, helper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggestions, "local_embedder", lambda: Nearness(cosine))
+    for kind in ("creative", "general", "support"):
+        a_prompt(caller.principal, f"Words {kind}", INVOICES, type=kind)
+        a_prompt(caller.principal, f"None {kind}", "Write of the sea.", type=kind)
+    found = suggested(caller, helper, limit="20")
+    assert all(one["reasons"] for one in found.values())
+    assert ("None creative" in found) == (cosine * suggestions.NEARNESS >= suggestions.LEAST)
+
+
 def test_prompts_of_every_type_are_for_everybody_but_less(caller: Caller, helper: str) -> None:
     for kind in ("support", "general", "creative"):
         a_prompt(caller.principal, kind, INVOICES, type=kind)

@@ -183,12 +183,12 @@ def test_a_link_goes_on_following_what_still_means_the_text(
     if is_moved:
         prompts.add_version(principal=analyst, prompt_id=tone.id, template="Be firm.")
         prompts.move_label(principal=analyst, prompt_id=tone.id, name="production", version="2")
-    restored(analyst, assistant, 1)
+    back = restored(analyst, assistant, 1)
     kept = PromptLink.objects.get(pk=link.pk)
     fixed = ("", first.content["prompts"][0]["version_id"])
     assert (kept.label, kept.version_id) == (fixed if is_moved else (label, None))
-    assert instructions_of(assistant) == "Be kind."
-    assert snapshots.take_for_version(assistant).digest() == first.digest
+    assert instructions_of(back) == "Be kind."
+    assert snapshots.take_for_version(back).digest() == first.digest
 
 
 def test_a_link_that_was_taken_away_comes_back_with_its_chance(
