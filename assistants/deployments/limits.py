@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assistants.deployments import rights
 from assistants.kinds import Environment
 from assistants.models import EnvironmentPolicy, Scale
 from assistants.services import locked_assistant, versions
@@ -38,8 +39,13 @@ def scale(*, principal: Principal, assistant_id: str, environment: str, **change
 
 @service
 def set_policy(*, principal: Principal, environment: str, four_eyes: bool) -> EnvironmentPolicy:
-    """Set whether deployments to an environment need somebody else's approval. What waits for one goes on waiting."""
+    """Set whether deployments to an environment need somebody else's approval. What waits for one goes on waiting.
+
+    :raises ApiError: 403; ``four_eyes``, it is lifted by somebody else than an owner.
+    """
     principal.require(ASSISTANTS_PROMOTE)
+    if not four_eyes and policies_of(principal)[environment]:
+        rights.require_owner(principal)
     project = Project.objects.select_for_update(no_key=True).get(pk=principal.project_id)
     row, _ = EnvironmentPolicy.objects.update_or_create(
         project=project, environment=environment, defaults={"four_eyes": four_eyes}

@@ -8,7 +8,7 @@ from assistants.kinds import GUARDED, Environment
 from assistants.models import Deployment, EnvironmentPolicy
 from sovereign.accounts.models import ApiKey
 from sovereign.accounts.principals import Principal
-from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_PROMOTE
+from sovereign.accounts.scopes import ASSISTANTS_DEPLOY, ASSISTANTS_PROMOTE, Role
 from sovereign.core.errors import ApiError
 
 SCOPE_OF: dict[str, str] = {
@@ -47,6 +47,15 @@ def require_second_person(principal: Principal, deployment: Deployment) -> None:
         raise _four_eyes("You asked for this deployment yourself: somebody else has to approve it.")
 
 
+def require_owner(principal: Principal) -> None:
+    """Who would have to be approved does not lift the rule that asks for it.
+
+    :raises ApiError: 403 ``four_eyes``.
+    """
+    if principal.user_id is None or principal.role != Role.OWNER:
+        raise _four_eyes("Only an owner of the project, signed in, lifts the approval by a second person.", "four_eyes")
+
+
 def _asker(deployment: Deployment) -> int | None:
     """The person who asked, or whose key did."""
     if deployment.asked_by_user is not None or deployment.asked_by_key is None:
@@ -55,5 +64,5 @@ def _asker(deployment: Deployment) -> int | None:
     return maker
 
 
-def _four_eyes(message: str) -> ApiError:
-    return ApiError(message, status=HTTPStatus.FORBIDDEN, param="status", code="four_eyes")
+def _four_eyes(message: str, param: str = "status") -> ApiError:
+    return ApiError(message, status=HTTPStatus.FORBIDDEN, param=param, code="four_eyes")

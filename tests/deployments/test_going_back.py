@@ -280,10 +280,10 @@ def test_a_rejected_one_never_comes(four_eyes: None, assistant: Assistant, admin
 
 
 def test_taking_the_policy_back_frees_nothing_that_waits(
-    four_eyes: None, assistant: Assistant, admin: Principal, analyst: Principal
+    four_eyes: None, assistant: Assistant, admin: Principal, analyst: Principal, owner: Principal
 ) -> None:
     asked = deployed(admin, assistant, "One.", "testing")
-    deployments.set_policy(principal=admin, environment="testing", four_eyes=False)
+    deployments.set_policy(principal=owner, environment="testing", four_eyes=False)
     approve = partial(deployments.set_status, principal=admin, deployment_id=asked.id, status="approved")
     assert refused(approve).code == "four_eyes"
     set_policy = partial(deployments.set_policy, environment="testing", four_eyes=True)
@@ -299,7 +299,9 @@ def test_more_threads_for_an_approved_canary_take_somebody_else_again(
     asked = deployed(admin, assistant, "Two.", "production", percent=1)
     decide = partial(deployments.set_status, deployment_id=asked.id)
     assert decide(principal=owner, status="approved").status == Status.CANARY
-    deployments.set_policy(principal=admin, environment="production", four_eyes=False)  # it was approved all the same
+    error = refused(partial(deployments.set_policy, principal=admin, environment="production", four_eyes=False))
+    assert (error.status, error.code, error.param) == (403, "four_eyes", "four_eyes")  # nor does the asker lift it
+    deployments.set_policy(principal=owner, environment="production", four_eyes=False)  # it was approved all the same
     for decision in ({"percent": 99.99}, {"status": "active"}):
         error = refused(partial(decide, principal=admin, **decision))
         assert (error.status, error.code) == (403, "four_eyes")
