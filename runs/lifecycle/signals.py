@@ -60,14 +60,14 @@ def signals_of(deployment_id: str, *, since: datetime | None = None) -> Signals:
     rows = list(runs.order_by("-created_at", "-id").values(*columns)[:WINDOW])
     answered = [row for row in rows if row["status"] in (Status.COMPLETED, Status.INCOMPLETE)]
     failed = [row for row in rows if row["status"] == Status.FAILED and _code_of(row) != BUSY]
-    instant = now()
+    begun = [row["started_at"] for row in rows if row["status"] == Status.IN_PROGRESS]
     rated, disliked = _thumbs([row["pk"] for row in rows])
     return Signals(
         ended=len(answered) + len(failed),
         failed=len(failed),
         refused=sum(_code_of(row) == REFUSED for row in failed),
-        seconds=sorted(_seconds(row, row["completed_at"]) for row in answered),
-        running=[_seconds(row, instant) for row in rows if row["status"] == Status.IN_PROGRESS],
+        seconds=sorted(_between(row["started_at"], row["completed_at"]) for row in answered),
+        running=_until_now(begun),
         rated=rated,
         disliked=disliked,
     )
@@ -82,8 +82,15 @@ def _code_of(row: dict[str, Any]) -> str:
     return str((row["last_error"] or {}).get("code", ""))
 
 
-def _seconds(row: dict[str, Any], until: datetime) -> float:
-    return max(0.0, (until - row["started_at"]).total_seconds())
+def _until_now(begun: Collection[datetime]) -> list[float]:
+    """Where nothing was begun, the database is not asked for the time."""
+    instant = now() if begun else None
+    return [_between(start, instant) for start in begun if instant is not None]
+
+
+def _between(start: datetime, end: datetime) -> float:
+    """Seconds."""
+    return max(0.0, (end - start).total_seconds())
 
 
 def _thumbs(run_ids: Collection[str]) -> tuple[int, int]:

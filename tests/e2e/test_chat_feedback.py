@@ -110,7 +110,7 @@ def test_a_thread_goes_on_with_the_environment_that_was_chosen(watched: Watched)
     page = watched.page
     choice = page.get_by_label("Which version answers")
     expect(choice).to_have_value("production")
-    expect(choice.locator("option").first).to_have_text("Production: nothing deployed, the draft")
+    expect(choice.locator("option").first).to_have_text("Production: draft")
     expect(choice.locator("option").nth(1)).to_have_text("Staging: nothing deployed")
     choice.select_option(label="Draft")
     with page.expect_request("**/v1/threads/runs") as sent:

@@ -66,7 +66,7 @@ function showPlaces(deployed) {
   for (const option of $("environment")?.options ?? []) {
     if (option.value === "draft") continue;
     const title = (option.dataset.title ??= option.textContent);
-    const none = option.index === 0 ? "nothing deployed, the draft" : "nothing deployed";
+    const none = option.index === 0 ? "draft" : "nothing deployed";
     option.textContent = `${title}: ${deployed[option.value] ? `version ${deployed[option.value]}` : none}`;
   }
 }
