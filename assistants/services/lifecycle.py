@@ -102,14 +102,15 @@ def _refuse_unfit_parent(principal: Principal, assistant: Assistant | None, pare
         raise errors.ApiError(
             f"No assistant found with id '{parent_id[: errors.SHOWN_ID]}'.", status=404, param="parent_id"
         )
-    made_from_others = Assistant.objects.filter(project_id=principal.project_id, parent_id__isnull=False).order_by()
-    parents, ancestor = dict(made_from_others.values_list("id", "parent_id")), parent_id
+    if assistant is None:  # nothing was made of it yet
+        return
+    ancestor: str | None = parent_id
     for _ in range(MOST_ANCESTORS):
-        if assistant is not None and ancestor == assistant.id:
+        if ancestor == assistant.id:
             break
-        if ancestor not in parents:
+        ancestor = Assistant.objects.filter(pk=ancestor).values_list("parent_id", flat=True).first()
+        if ancestor is None:
             return
-        ancestor = parents[ancestor]
     raise errors.ApiError(
         f"Invalid 'parent_id': '{parent_id}' is the assistant itself or was made from it.",
         param="parent_id",
