@@ -18,7 +18,7 @@ from assistants.admin.deployment_forms import (
     ShareForm,
     WishForm,
 )
-from assistants.deployments import activation, limits
+from assistants.deployments import activation, policies
 from assistants.deployments.rights import SCOPE_OF, require_second_person, require_second_person_again
 from assistants.kinds import Environment
 from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus, Scale
@@ -173,7 +173,7 @@ def _scale(asked: Asked, form: Any) -> str:
 
 
 def _policy_form(asked: Asked, sent: Any) -> ActForm:
-    return PolicyForm(sent, initial={"four_eyes": limits.policies_of(asked.principal)[asked.environment.value]})
+    return PolicyForm(sent, initial={"four_eyes": policies.policies_of(asked.principal)[asked.environment.value]})
 
 
 def _set_policy(asked: Asked, form: Any) -> str:

@@ -14,7 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from assistants.deployments import canaries, limits
+from assistants.deployments import canaries, scaling
 from assistants.models.versions import NOTES_LENGTH
 from sovereign.core.errors import ApiError
 
@@ -154,21 +154,21 @@ class ScaleForm(ActForm):
     worker_slots = forms.IntegerField(
         required=False,
         min_value=1,
-        max_value=limits.MOST_SLOTS,
+        max_value=scaling.MOST_SLOTS,
         label="Runs at once",
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Empty: as many as the house can do.",
     )
     priority = forms.IntegerField(
-        min_value=-limits.MOST_PRIORITY,
-        max_value=limits.MOST_PRIORITY,
+        min_value=-scaling.MOST_PRIORITY,
+        max_value=scaling.MOST_PRIORITY,
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Runs of a higher one are taken first; 0 is the usual one.",
     )
     tokens_per_day = forms.IntegerField(
         required=False,
         min_value=1,
-        max_value=limits.MOST_TOKENS,
+        max_value=scaling.MOST_TOKENS,
         label="Tokens a day",
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="After which none of its runs is begun before the next day. Empty: no limit.",

@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 
 from assistants.admin.deployment_acts import DECISION_ACTS, DECISIONS_OF, PLACE_ACTS, Act, Asked, share_of, why_not
-from assistants.deployments import limits
+from assistants.deployments import policies, scaling
 from assistants.deployments.checks import Verdict
 from assistants.deployments.measures import measures
 from assistants.deployments.rendering import WAITING, Names
@@ -58,12 +58,13 @@ def places(principal: Principal, assistant: Assistant) -> list[dict[str, Any]]:
     ended = [row for row in newest if row is not None and row.status in ENDED_BADLY]
     found = [*used, *ended]
     rows = {row["deployment"].pk: row for row in rows_of(principal, assistant, found)}
-    policies, scales = limits.policies_of(principal), {one.environment: one for one in limits.scales_of(assistant.pk)}
+    four_eyes = policies.policies_of(principal)
+    scales = {one.environment: one for one in scaling.scales_of(assistant.pk)}
     return [
         _place(
             Asked(principal=principal, assistant=assistant, environment=environment),
             [rows[one.pk] for one in found if one.environment == environment],
-            policies[environment.value],
+            four_eyes[environment.value],
             scales.get(environment.value),
         )
         for environment in Environment

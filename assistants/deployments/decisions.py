@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from assistants.deployments import activation, asking, canaries, rights
+from assistants.deployments import activation, canaries, deploying, rights
 from assistants.models import Deployment
 from assistants.services import locked_assistant
 from assistants.services.archived import refuse_resting
@@ -90,8 +90,8 @@ def _approve(principal: Principal, deployment: Deployment, reason: str) -> None:
         deployment.status = Status.SCHEDULED
         deployment.save()
         return
-    asking.refuse_pointless(deployment)
-    asking.begin(principal, deployment)
+    deploying.refuse_pointless(deployment)
+    deploying.begin(principal, deployment)
 
 
 def _reject(principal: Principal, deployment: Deployment, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
-from assistants.deployments import canaries, limits
+from assistants.deployments import canaries, scaling
 from assistants.deployments.checks import Verdict
 from assistants.deployments.decisions import DECISIONS
 from assistants.kinds import Environment
@@ -124,11 +124,11 @@ class ScaleRequest(StrictSerializer):
     """What changes."""
 
     environment = EnvironmentField("Whose runs are meant.")
-    worker_slots = _limit("How many of its runs may be worked on at once; null: any number.", 1, limits.MOST_SLOTS)
+    worker_slots = _limit("How many of its runs may be worked on at once; null: any number.", 1, scaling.MOST_SLOTS)
     priority = _limit(
-        "Runs of a higher one are taken first; 0 is that of all others.", -limits.MOST_PRIORITY, limits.MOST_PRIORITY
+        "Runs of a higher one are taken first; 0 is that of all others.", -scaling.MOST_PRIORITY, scaling.MOST_PRIORITY
     )
-    tokens_per_day = _limit("After how many of a day no more runs are begun; null: never.", 1, limits.MOST_TOKENS)
+    tokens_per_day = _limit("After how many of a day no more runs are begun; null: never.", 1, scaling.MOST_TOKENS)
 
 
 class StatusRequest(StrictSerializer):

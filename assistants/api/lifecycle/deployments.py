@@ -27,7 +27,7 @@ from assistants.api.lifecycle.deployment_fields import (
     ValidationObject,
     example,
 )
-from assistants.deployments import limits, rendering
+from assistants.deployments import policies, rendering, scaling
 from assistants.kinds import Environment
 from assistants.models import Deployment
 from sovereign.accounts.api.authentication import principal_of
@@ -196,7 +196,7 @@ class DeploymentStatusView(LifecycleView):
         """What of an assistant is in service, tried or waiting in every environment."""
         assistant = services.get_assistant(principal=principal_of(request), assistant_id=assistant_id)
         rows = Deployment.objects.of(assistant.id).filter(status__in=IN_USE).select_related("version")
-        return Response(rendering.render_status(assistant.id, list(rows), limits.scales_of(assistant.id)))
+        return Response(rendering.render_status(assistant.id, list(rows), scaling.scales_of(assistant.id)))
 
 
 class DeploymentView(LifecycleView):
@@ -248,8 +248,8 @@ class EnvironmentsView(LifecycleView):
     @extend_schema(operation_id="listEnvironments", responses=EnvironmentList)
     def get(self, request: Request) -> Response:
         """The environments, from the first to the last, and what a deployment there takes."""
-        policies = limits.policies_of(principal_of(request))
-        data = [rendering.render_environment(each, four_eyes=policies[each]) for each in Environment]
+        four_eyes = policies.policies_of(principal_of(request))
+        data = [rendering.render_environment(each, four_eyes=four_eyes[each]) for each in Environment]
         return Response(enveloped(data))
 
 
@@ -265,7 +265,7 @@ class EnvironmentView(LifecycleView):
     def get(self, request: Request, environment: str) -> Response:
         """Read what a deployment to an environment takes."""
         known = _environment(environment)
-        four_eyes = limits.policies_of(principal_of(request))[known]
+        four_eyes = policies.policies_of(principal_of(request))[known]
         return Response(rendering.render_environment(known, four_eyes=four_eyes))
 
     @extend_schema(

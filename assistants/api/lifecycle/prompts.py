@@ -23,6 +23,7 @@ from assistants.api.lifecycle.prompt_objects import (
     render_suggestion,
 )
 from assistants.models import PromptLink
+from assistants.prompting.weights import WHOLE
 from assistants.prompts.models import LABEL_LENGTH
 from assistants.services import links
 from sovereign.accounts.api.authentication import principal_of
@@ -92,7 +93,7 @@ class PlacingRequest(StrictSerializer):
     priority = StrictNumber(
         integer=True, minimum=-links.HIGHEST_PRIORITY, maximum=links.HIGHEST_PRIORITY, required=False
     )
-    weight = StrictNumber(integer=True, minimum=0, maximum=links.WHOLE, required=False, allow_null=True)
+    weight = StrictNumber(integer=True, minimum=0, maximum=WHOLE, required=False, allow_null=True)
     conditions = ConditionsField(required=False, allow_null=True)
     enabled = StrictBoolean(required=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistants.deployments import activation, rights
-from assistants.deployments.asking import refuse_other_than
+from assistants.deployments.deploying import refuse_other_than
 from assistants.models import Assistant, Deployment
 from assistants.models.versions import NOTES_LENGTH
 from assistants.services import locked_assistant
