@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,11 @@ MAXIMUM_CRASHES = 3  # workers that may die holding a run before it is taken for
 class RunQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> RunQuerySet:
         """The runs on the threads the principal may see, as far as their assistants are :meth:`known_to` them."""
-        runs = self.filter(project_id=principal.project_id).known_to(principal)
+        return self.on_threads_of(principal).known_to(principal)
+
+    def on_threads_of(self, principal: Principal) -> RunQuerySet:
+        """The runs on the threads the principal may see, whether they know their assistants or not."""
+        runs = self.filter(project_id=principal.project_id)
         if principal.allows(CONVERSATIONS_READ):
             return runs
         return runs.filter(Q(thread__owner_id__isnull=True) | Q(thread__owner_id=principal.user_id))
@@ -105,6 +109,7 @@ class RunQuerySet(models.QuerySet[Any]):
         return self.filter(lease_owner=worker_id)
 
 
+@lru_cache(maxsize=4_096)
 def _is_unknown_to(principal: Principal) -> Q:
     unknown = Q(Exists(Assistant.objects.hidden_from(principal).filter(pk=OuterRef("assistant_id"))))
     if principal.user_id is not None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
@@ -24,15 +26,17 @@ class ThreadQuerySet(models.QuerySet[Any]):
 
     def known_to(self, principal: Principal) -> ThreadQuerySet:
         """Without those that were made to try an assistant that others keep to themselves."""
-        if sees_all(principal):
-            return self
-        runs: Any = self.model._meta.get_field("runs").related_model  # of the room above
-        tried = runs.objects.tried().filter(thread=OuterRef("pk"))
-        return self.exclude(Exists(tried.unknown_to(principal)))
+        return self if sees_all(principal) else self.exclude(_tries_unknown_to(principal))
 
     def owned_by(self, user_id: int) -> ThreadQuerySet:
         """The chats a person began."""
         return self.filter(owner_id=user_id)
+
+
+@lru_cache(maxsize=4_096)
+def _tries_unknown_to(principal: Principal) -> Q:
+    run: Any = apps.get_model("runs", "Run")  # of the room above
+    return Q(Exists(run.objects.tried().filter(thread=OuterRef("pk")).unknown_to(principal)))
 
 
 class MessageQuerySet(models.QuerySet[Any]):

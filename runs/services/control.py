@@ -65,17 +65,23 @@ def get_step(*, principal: Principal, thread_id: str, run_id: str, step_id: str)
 
 
 def _find(principal: Principal, thread_id: str, run_id: str) -> Run:
-    runs = Run.objects.visible_to(principal).select_related("configuration")
+    runs = Run.objects.on_threads_of(principal).select_related("configuration")
     run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
-    if run is None:
+    if run is None or not _knows(principal, run):
         threads.get_thread(principal=principal, thread_id=thread_id)
         raise errors.not_found("run", run_id)
     return run
 
 
+def _knows(principal: Principal, run: Run) -> bool:
+    """As ``known_to`` says it; most who ask began the run, and then nothing is asked."""
+    is_own = principal.key_id == run.created_by_key and principal.user_id == run.created_by_user
+    return is_own or Run.objects.known_to(principal).filter(pk=run.pk).exists()
+
+
 def expire_overdue(*, principal: Principal, thread_id: str, run_id: str) -> None:
     """Lazy expiry of a run somebody may see, which is told nothing else about."""
-    if Run.objects.visible_to(principal).overdue().filter(pk=run_id, thread_id=thread_id).exists():
+    if Run.objects.on_threads_of(principal).overdue().filter(pk=run_id, thread_id=thread_id).exists():
         end_overdue(run_id)
 
 
@@ -172,10 +178,9 @@ def lock_runs_of(thread_id: str) -> None:
 def _lock(principal: Principal, thread_id: str, run_id: str) -> Run:
     """The run, its thread and itself locked, in that order."""
     thread = threads.lock_thread(principal=principal, thread_id=thread_id)
-    known = Run.objects.known_to(principal)
-    runs = known.select_related("configuration").select_for_update(no_key=True, of=("self",))
+    runs = Run.objects.select_related("configuration").select_for_update(no_key=True, of=("self",))
     run = only_row(runs.filter(pk=run_id, thread_id=thread_id))
-    if run is None:
+    if run is None or not _knows(principal, run):
         raise errors.not_found("run", run_id)
     run.thread = thread
     return run

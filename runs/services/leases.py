@@ -74,7 +74,8 @@ def _choose(limit: int, openings: Openings, executing: Collection[str]) -> list[
         rows = _next(runs, limit - len(chosen), openings.ranked)
         if openings.scaled is not None:
             found = {share_of(run) for run in rows if run.assistant_id and run.environment} - settled
-            left |= settled_slots(found, known=openings.scaled)
+            for share, slots in settled_slots(found, known=openings.scaled).items():
+                left[share] = slots
             settled |= found
         taken = [run for run in rows if _takes_place(run, left)]
         chosen += taken

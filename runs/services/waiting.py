@@ -114,7 +114,7 @@ def _waiting(executing: Collection[str]) -> tuple[list[Waiting], dict[Share, Sca
     table = list(found.values_list(*COMMON, IS_BEGUN, ASSISTANT, "environment", any_scale))
     shared = [(row[:-3], None if row[-3] is None else Share(*row[-3:-1])) for row in table]
     scales = shares.scales_of({share for _, share in shared if share}) if table and table[0][-1] else None
-    rows = dict.fromkeys(Waiting(*common, share if scales and share in scales else None) for common, share in shared)
+    rows = {Waiting._make((*common, share if scales and share in scales else None)) for common, share in shared}
     return list(rows), scales
 
 
@@ -150,7 +150,7 @@ def _ranked(rows: Iterable[Waiting]) -> set[str]:
     return {project_id for project_id, count in Counter(first for first, _ in priorities).items() if count > 1}
 
 
-def _crowded(row: Waiting, full: Collection[Owner], rooms: Mapping[int, Room]) -> str:
+def _crowded(row: Waiting, full: Collection[Owner], rooms: Mapping[Share, Room]) -> str:
     if Subject("project", row.project_id) in full:
         return CROWDED.format("project")
     if row.key is not None and Subject("key", row.key) in full:
@@ -164,10 +164,11 @@ def _tell(reasons: Mapping[Waiting, str]) -> None:
     news = defaultdict(set)
     for row, reason in reasons.items():
         if row.status == Status.QUEUED and reason and reason[:500] != row.told:
-            news[row._replace(priority=0, share=None), row.share is None, reason[:500]].add(row.share)
-    scaled = [row.share for row in reasons if row.share is not None]
+            alike = row._replace(priority=0, share=None)
+            news[alike, row.share is None, reason[:500]].update([row.share] if row.share is not None else [])
+    scaled = {row.share for row in reasons if row.share is not None}
     for (row, is_unscaled, reason), concerned in news.items():
-        alike = Run.objects.filter(project_id=row.project_id, created_by_key=row.key, model=row.model)
-        alike = alike.filter(status=Status.QUEUED, waiting_reason=row.told, started_at__isnull=not row.is_begun)
-        mine = alike.exclude(are_of(scaled)) if is_unscaled else alike.filter(are_of(concerned))
-        mine.update(waiting_reason=reason)
+        runs = Run.objects.filter(project_id=row.project_id, created_by_key=row.key, model=row.model)
+        runs = runs.filter(status=Status.QUEUED, waiting_reason=row.told, started_at__isnull=not row.is_begun)
+        told = runs.exclude(are_of(scaled)) if is_unscaled else runs.filter(are_of(concerned))
+        told.update(waiting_reason=reason)

@@ -22,7 +22,7 @@ from inference.chat import Usage
 from runs import events
 from runs.events import EventLog
 from runs.models import DayTokens, Run
-from runs.services import creation, leases, shares
+from runs.services import creation, leases, shares, waiting
 from runs.services.leases import claim, give_back
 from runs.services.recorder import Recorder
 from sovereign.accounts import credentials
@@ -413,7 +413,7 @@ def test_scales_cost_a_look_as_much_as_one_does(ask: Begin, served: Assistant) -
     first = ask()
     scaled_crowd(first, 300, worker_slots=1, tokens_per_day=10)
     with CaptureQueriesContext(connection) as asked:
-        assert leases.look(()) is not None
+        assert waiting.look(()) is not None
     assert len(asked) <= 6
     assert not [query for query in asked if query["sql"].upper().count("SELECT") > 2]
     with CaptureQueriesContext(connection) as asked:
