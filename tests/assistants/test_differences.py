@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistants import differences
 from assistants.differences import Change, difference
 from assistants.prompting import PlacedPrompt
 from assistants.snapshots import Content
@@ -64,7 +63,7 @@ def test_a_number_is_told_without_lines() -> None:
 
 def test_what_was_not_there_is_added_and_what_is_gone_is_removed() -> None:
     added = only(changes(personality="Warm"))
-    assert (added.field, added.kind, added.lines) == ("personality", "added", ["@@ -1,0 +1,1 @@", "+Warm"])
+    assert (added.field, added.kind, added.lines) == ("personality", "added", ["@@ -0,0 +1,1 @@", "+Warm"])
     removed = only(changes(instructions=None))
     assert (removed.kind, removed.before, removed.after) == ("removed", BASE.instructions, None)
 
@@ -140,13 +139,12 @@ def test_another_store_is_shown_by_its_name() -> None:
     assert change.lines[1:] == ["-Old (vs_1)", "+New (vs_2)"]
 
 
-def test_more_than_can_be_compared_is_shown_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_can_be_compared_is_shown_as_a_whole() -> None:
     old = "\n".join(f"line {number}" for number in range(60_000))
     new = "\n".join(f"line {number}" + "!" * (number % 2) for number in range(60_000))
-    monkeypatch.setattr(differences, "_hunks", None)  # nobody compares: that would take minutes
     change = only(difference(replace(BASE, instructions=old), replace(BASE, instructions=new)))
     assert "-line 1" in change.lines
-    assert "+line 1!" in change.lines
+    assert {"+line 1!", "-line 2"} <= set(change.lines)
     assert "-line 0" not in change.lines  # what is the same at both ends is left out
 
 
