@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from runs.events import EventLog
 from runs.models import Run
@@ -24,6 +25,7 @@ from sovereign.core.database import now, service
 LEASE = timedelta(seconds=6)  # more than twice the heartbeat
 HEARTBEAT = 2.0  # seconds
 BY_AGE = ("created_at", "id")
+WAITING = (Status.QUEUED, Status.IN_PROGRESS)  # the states of which runs may be claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,14 @@ def _next(runs: RunQuerySet, limit: int, ranked: Collection[str]) -> list[Run]:
     return [
         run
         for project_id, places in turns.items()
-        for run in locked.filter(project_id=project_id).order_by("-priority", *BY_AGE)[:places]
+        for run in _most_urgent(locked.filter(project_id=project_id), places)
     ]
+
+
+def _most_urgent(runs: RunQuerySet, places: int) -> list[Run]:
+    """Of a project's. Each state is asked for alone: then an index has those that are queued in this order."""
+    each = (runs.filter(status=status).order_by("-priority", *BY_AGE)[:places] for status in WAITING)
+    return sorted(chain.from_iterable(each), key=lambda run: (-run.priority, run.created_at, run.id))[:places]
 
 
 def _claimable(openings: Openings, left: Mapping[Owner, int], others: Collection[str]) -> RunQuerySet:

@@ -118,6 +118,10 @@ def test_the_list_finds_runs_by_where_they_came_from(
 ) -> None:
     links.unlink_prompt(principal=principal, assistant_id=assistant.id, name=prompt.id)
     draft = begin(principal, assistant, "draft")
+    staging = versions.publish(principal=principal, assistant_id=assistant.id)
+    Deployment.objects.create(
+        project_id=assistant.project_id, assistant=assistant, version=staging, environment="staging", status="active"
+    )
     staged = begin(principal, assistant, "staging")
     found = {answered.pk}
     for query in (
