@@ -461,7 +461,8 @@ def test_every_operation_and_every_event_is_there(
     test_the_other_frames_of_a_stream(contract)
     look_at_model_calls(ask, project)
     look_at_a_deletion(contract, client_of, project)
-    operations = {name for name, _ in operations_of(document)}
+    # our own addresses are asked, and their answers compared with the document, in test_fuzzing
+    operations = {name for name, _ in operations_of(document) if " /api/" not in name}
     assert {name for name, status in contract.seen if status == "200"} == operations
     known = set(document["components"]["schemas"]["AssistantStreamEvent"]["discriminator"]["mapping"])
     assert {event for name, event in contract.seen if name == "stream"} == known
