@@ -12,9 +12,11 @@ from django.db import models
 from sovereign.accounts.models import AuditEvent, Project
 from sovereign.accounts.principals import Principal
 from sovereign.core.errors import ApiError
+from sovereign.core.visible import storable
 
 REFUSALS_KEPT = 60  # of each who asks, a minute and process: nobody fills the log by being refused
 WINDOW = 60.0  # seconds
+ID_LENGTH = 64
 REFUSAL_LENGTH = 2_000  # characters of its message
 LAST = {"more": "Further refusals of this minute are not recorded."}
 
@@ -53,8 +55,8 @@ def refused(principal: Principal, action: str, object_type: str, object_id: str,
     return _store(
         f"{action}_refused",
         object_type,
-        object_id[:64],
-        {"code": error.code, "message": error.message[:REFUSAL_LENGTH], **({} if left else LAST)},
+        storable(object_id, ID_LENGTH),
+        {"code": error.code, "message": storable(error.message, REFUSAL_LENGTH), **({} if left else LAST)},
         project_id=principal.project_id,
         user_id=principal.user_id,
         key_id=principal.key_id,

@@ -24,6 +24,11 @@ def visible(text: str) -> str:
     return "".join(spelt_out(sign) if is_hidden(sign) else sign for sign in text)
 
 
+def storable(text: str, longest: int) -> str:
+    """The beginning of a text of strangers as databases take it: without NUL and halves of characters."""
+    return visible(text[:longest].encode(errors="replace").decode())[:longest]
+
+
 def is_hidden(sign: str) -> bool:
     if sign in "\n\r\t":
         return False

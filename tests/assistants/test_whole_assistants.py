@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from rest_framework.test import APIClient
 from assistants import services
 from assistants.api.lifecycle.objects import WholeAssistantObject
 from assistants.models import Assistant
+from sovereign.accounts.models import AuditEvent
 from sovereign.core.errors import ApiError
-from tests.assistants.calling import Caller, caller, tiny
+from tests.assistants.calling import ROOT, Caller, caller, tiny
 
 __all__ = ["caller", "tiny"]
 
@@ -149,3 +151,11 @@ def test_the_service_checks_what_no_serializer_has_seen(caller: Caller) -> None:
         with pytest.raises(ApiError) as refusal:
             services.update_assistant(principal=caller.principal, assistant_id=body["id"], **{field: value})
         assert refusal.value.param == field
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "half \ud83d of one"])
+def test_a_refusal_that_names_what_no_database_takes_is_recorded(caller: Caller, name: str) -> None:
+    body = json.dumps({"model": "tiny", name: 1})
+    refused = caller.client.generic("POST", ROOT, body, content_type="application/json")
+    assert refused.status_code == 400
+    assert AuditEvent.objects.filter(action="assistant.create_refused").count() == 1

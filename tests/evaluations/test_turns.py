@@ -59,11 +59,6 @@ async def test_a_schema_is_checked_beside_the_loop(monkeypatch: pytest.MonkeyPat
     assert seen != [threading.get_ident()]
 
 
-def test_what_an_upstream_says_can_be_stored() -> None:
-    assert checking._told("a\x00b\udc80c") == "a\\u0000b?c"
-    assert len(checking._told("x" * 2_000)) == progress.ERROR_LENGTH
-
-
 @pytest.mark.django_db
 def test_only_runs_of_which_a_step_changes_something_are_due(
     principal: Principal, evaluation: EvaluationSet, add_case: Callable[..., Any]

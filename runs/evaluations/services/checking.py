@@ -14,7 +14,7 @@ from django.db.models import F
 from runs.evaluations.models import EvaluationResult
 from runs.evaluations.services.progress import ERROR_LENGTH
 from sovereign.core.database import now, service
-from sovereign.core.visible import visible
+from sovereign.core.visible import storable
 
 LEASE = timedelta(seconds=20)
 MOST_ATTEMPTS = 3
@@ -110,7 +110,11 @@ def give_back(claimed: Claimed, *, error: str = "", after: timedelta = timedelta
     :param counts: as one of the attempts.
     """
     held = _held(claimed.result_id, claimed.token)
-    held.update(lease_expires_at=now() + after, error=_told(error), attempts=F("attempts") - (0 if counts else 1))
+    held.update(
+        lease_expires_at=now() + after,
+        error=storable(error, ERROR_LENGTH),
+        attempts=F("attempts") - (0 if counts else 1),
+    )
 
 
 @service
@@ -128,7 +132,7 @@ def _ended(result_id: str, token: str | None, status: str, *, error: str = "", v
     ended = _held(result_id, token).update(
         status=status,
         verdicts=[*verdicts],
-        error=_told(error),
+        error=storable(error, ERROR_LENGTH),
         ended_at=now(),
         lease_owner=None,
         lease_expires_at=None,
@@ -138,8 +142,3 @@ def _ended(result_id: str, token: str | None, status: str, *, error: str = "", v
 
 def _held(result_id: str, token: str | None) -> Any:
     return EvaluationResult.objects.filter(pk=result_id, status=EvaluationResult.Status.CHECKING, lease_owner=token)
-
-
-def _told(error: str) -> str:
-    """What upstreams say may have signs that no database takes."""
-    return visible(error.encode(errors="replace").decode())[:ERROR_LENGTH]
