@@ -8,7 +8,7 @@ UV_VERSION := $(shell sed -n 's/^uv==//p' requirements/app.txt)
 # pip knows a folder of wheels by PIP_FIND_LINKS; uv has its own name for it
 UV := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS="$(PIP_FIND_LINKS)") $(BIN)/python -m uv
 
-.PHONY: up test lint format bench requirements
+.PHONY: up test lint format bench screenshots requirements
 
 up: $(VENV)/.app
 	@exec $(BIN)/python manage.py up
@@ -33,6 +33,11 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench
+
+# The pictures of the documentation, anew
+screenshots: $(VENV)/.dev
+	@$(BIN)/python manage.py install_engine
+	@$(BIN)/python -m tests.screenshots
 
 $(BIN)/uv: requirements/app.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -41,6 +41,7 @@ def render_whole(assistant: Assistant) -> dict[str, Any]:
         "status": assistant.status,
         "visibility": assistant.visibility,
         "tags": assistant.tags,
+        "suggestions": assistant.suggestions or [],
         "personality": assistant.personality,
         "context_memory_size": assistant.context_memory_size,
         "capabilities": assistant.capabilities,

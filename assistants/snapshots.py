@@ -81,6 +81,11 @@ class Content:
         return cls(**{**known, "prompts": [PlacedPrompt(**prompt) for prompt in known.get("prompts", [])]})
 
     @property
+    def words(self) -> dict[str, str]:
+        """What it says itself, by the fields: no templates, unlike what its prompts say."""
+        return {"instructions": self.instructions or "", "personality": self.personality}
+
+    @property
     def says_name(self) -> bool:
         """Whether a prompt may say the assistant's name."""
         return any(NAME_VARIABLE in prompt.template for prompt in self.prompts)

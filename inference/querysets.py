@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 if TYPE_CHECKING:
-    from inference.models import Engine, StoredCompletion, UsageRecord  # noqa: F401
+    from inference.models import Engine, ModelPull, StoredCompletion, UsageRecord  # noqa: F401
     from sovereign.accounts.principals import Principal
 
 #: a supervised engine is ended by its guard after 60 s without a supervisor: older rows describe nothing
@@ -35,6 +35,12 @@ class EngineQuerySet(models.QuerySet["Engine"]):
     def ready(self, now: datetime) -> Self:
         """Engines that may be sent requests: told ready, and not forgotten by a supervisor that died."""
         return self.filter(state="ready").exclude(Q(provider=None) & Q(heartbeat_at__lt=now - SUPERVISOR_GONE))
+
+
+class PullQuerySet(models.QuerySet["ModelPull"]):
+    def active(self) -> Self:
+        """Those that are not over."""
+        return self.filter(status__in=["queued", "in_progress"])
 
 
 class UsageQuerySet(models.QuerySet["UsageRecord"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from assistants.resolution import SCHEMA_VERSION, ResolvedConfiguration
 from runs.models import RunConfiguration
 
 AUTO_TRUNCATION = {"type": "auto", "last_messages": None}
+SUMMARY = "summary"  # of a conversation's ways of compression, the one in which the model sees summaries
 OVERRIDES = ("model", "instructions", "tools", "temperature", "top_p", "reasoning_effort", "response_format")
 
 
@@ -24,6 +25,8 @@ class FrozenConfiguration:
 
     :ivar capabilities: what the assistant may do; ``planning`` and ``rebuild`` leave the rest out of requests.
     :ivar prompts: the library's prompts that the instructions were made of.
+    :ivar conversation: how a conversation's thread is cut: ``{"compression", "window_tokens"}``; ``None`` for runs of
+        other threads, and where the request said itself how: then ``truncation_strategy`` is all.
     """
 
     model: str
@@ -44,10 +47,13 @@ class FrozenConfiguration:
     own_resources: dict[str, Any] = field(default_factory=dict)  # of ``tool_resources``: what the request gave
     capabilities: list[str] = field(default_factory=every_capability)
     prompts: list[dict[str, Any]] = field(default_factory=list)
+    conversation: dict[str, Any] | None = None
     schema_version: int = SCHEMA_VERSION
 
 
-def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> FrozenConfiguration:
+def compose(
+    resolved: ResolvedConfiguration, overrides: dict[str, Any], conversation: dict[str, Any] | None = None
+) -> FrozenConfiguration:
     """The resolved assistant with a request's overrides; ``None`` overrides nothing.
 
     ``instructions`` replace the assistant's, ``additional_instructions`` follow them; ``tool_resources`` replace those
@@ -76,12 +82,36 @@ def compose(resolved: ResolvedConfiguration, overrides: dict[str, Any]) -> Froze
         server_tools=content.server_tools if overrides.get("tools") is None else [],
         capabilities=content.capabilities,
         prompts=resolved.prompts if overrides.get("instructions") is None else [],
+        conversation=conversation if overrides.get("truncation_strategy") is None else None,
     )
+
+
+def thaw(data: Mapping[str, Any]) -> FrozenConfiguration:
+    """A stored configuration; of one from before a field was added, that field is what it meant then."""
+    known = {item.name for item in fields(FrozenConfiguration)}
+    return FrozenConfiguration(**{name: value for name, value in data.items() if name in known})
+
+
+def with_model(configuration: FrozenConfiguration, model: str) -> FrozenConfiguration:
+    return replace(configuration, model=model)
 
 
 def _memory(messages: int | None) -> dict[str, Any]:
     """How a thread is cut for an assistant that remembers so many messages."""
     return AUTO_TRUNCATION if messages is None else {"type": "last_messages", "last_messages": messages}
+
+
+def cut_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stored configuration says of how its thread is cut, for :func:`threads.context.window`.
+
+    Those of runs that began before there were conversations say nothing of them.
+    """
+    of_conversation = configuration.get("conversation") or {}
+    return {
+        "truncation": configuration["truncation_strategy"],
+        "window_tokens": of_conversation.get("window_tokens"),
+        "is_summed_up": of_conversation.get("compression") == SUMMARY,
+    }
 
 
 def has(configuration: Mapping[str, Any], capability: Capability) -> bool:

@@ -8,11 +8,10 @@ from datetime import UTC
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, PositiveIntegerField, Value, When
 
 from runs.models import DayTokens, Run, RunEvent
 from sovereign.core import bus
-from sovereign.core.database import now
+from sovereign.core.database import count_up, now
 
 THREAD_CREATED = "thread.created"
 RUN_PREFIX = "thread.run."
@@ -26,6 +25,7 @@ MESSAGE_IN_PROGRESS = "thread.message.in_progress"
 MESSAGE_DELTA = "thread.message.delta"
 MESSAGE_COMPLETED = "thread.message.completed"
 MESSAGE_INCOMPLETE = "thread.message.incomplete"
+WAITED_FOR = "waited_for"  # what an event keeps of why its run was queued; no client sees it
 
 
 class EventLog:
@@ -38,13 +38,13 @@ class EventLog:
 
     def __init__(self) -> None:
         self._rows: list[RunEvent] = []
-        self._runs: dict[str, Run] = {}
+        self._appended: Counter[str] = Counter()
         self._tokens: Counter[tuple[str, str, str]] = Counter()
 
     def append(self, run: Run, type: str, data: dict[str, Any]) -> int:
         """Add an event and return its number."""
         run.last_seq += 1
-        self._runs[run.pk] = run
+        self._appended[run.pk] += 1
         self._rows.append(RunEvent(run_id=run.pk, seq=run.last_seq, type=type, data=data))
         return run.last_seq
 
@@ -73,13 +73,9 @@ class EventLog:
 
     def _write(self) -> None:
         RunEvent.objects.bulk_create(self._rows)
-        numbers = [When(pk=run.pk, then=Value(run.last_seq)) for run in self._runs.values()]
-        Run.objects.filter(pk__in=list(self._runs)).update(
-            last_seq=Case(*numbers, default=F("last_seq"), output_field=PositiveIntegerField())
-        )
-        told = [{"run": run.pk, "seq": run.last_seq} for run in self._runs.values()]
-        for payload in told:
-            transaction.on_commit(functools.partial(bus.publish, bus.RUN_EVENTS, payload))
+        count_up(Run.objects.all(), "last_seq", self._appended)
+        told = {"runs": list(self._appended)}
+        transaction.on_commit(functools.partial(bus.publish, bus.RUN_EVENTS, told))
 
     def _write_tokens(self) -> None:
         day = now().astimezone(UTC).date()

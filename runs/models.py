@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from runs.outcomes import Outcome
 from runs.querysets import (
@@ -45,14 +45,17 @@ class Run(models.Model):
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, related_name="+")
     thread = models.ForeignKey("threads.Thread", on_delete=models.CASCADE, related_name="runs")
     configuration = models.ForeignKey(RunConfiguration, on_delete=models.RESTRICT, related_name="runs")
-    assistant_id = reference(db_index=True)
+    assistant_id = reference()
     version_id = reference()
     deployment_id = reference()
     environment = reference()
+    replay_of = reference(help_text="The run whose question it answers again.")
+    continues = reference(help_text="The run before it, whose answer broke off and which it goes on with.")
+    retries = reference(help_text="The run before it, whose answer went wrong and which it makes anew.")
     priority = models.SmallIntegerField(default=0, help_text="Among its project's runs the highest is taken first.")
     created_by_user = models.BigIntegerField(null=True, blank=True)
     created_by_key = reference()
-    model = models.CharField(max_length=256, help_text="The name asked for; the gateway resolves it.")
+    model = models.CharField(max_length=256, help_text="The name that was asked for; an alias leads to another model.")
     metadata = OrderedJSONField(default=dict, blank=True)
 
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
@@ -80,6 +83,7 @@ class Run(models.Model):
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     lease_flushes = models.PositiveIntegerField(default=0, help_text="Batches its holder has written: none twice.")
     crash_count = models.PositiveSmallIntegerField(default=0, help_text="Workers that died holding it.")
+    is_counted = models.BooleanField(default=False, help_text="Whether the roll-ups of runs.analytics hold it.")
 
     objects = RunQuerySet.as_manager()
 
@@ -88,6 +92,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=("thread", "created_at", "id"), name="run_list"),
             models.Index(fields=("project", "created_at", "id"), name="run_of_project"),
+            models.Index(fields=("assistant_id", "created_at", "id"), name="run_of_assistant"),
             models.Index(fields=("created_at", "id"), condition=Q(status__in=sorted(ACTIVE)), name="run_active"),
             models.Index(
                 fields=("project", "-priority", "created_at", "id"),
@@ -107,6 +112,16 @@ class Run(models.Model):
                 fields=("deployment_id", "created_at", "id"),
                 condition=Q(deployment_id__isnull=False),
                 name="run_of_deployment",
+            ),
+            models.Index(fields=("id",), condition=Q(is_counted=False), name="run_uncounted"),
+            models.Index(
+                fields=("replay_of", "created_at", "id"), condition=Q(replay_of__isnull=False), name="run_replays"
+            ),
+            models.Index(fields=("thread",), condition=Q(replay_of__isnull=False), name="run_thread_of_replay"),
+            models.Index(
+                fields=("thread",),
+                condition=Q(continues__isnull=False) | Q(retries__isnull=False),
+                name="run_thread_of_tries",
             ),
         ]
         constraints = [
@@ -223,6 +238,7 @@ class ToolUse(models.Model):
     outcome = models.CharField(max_length=16, choices=Outcome.choices)
     milliseconds = models.PositiveIntegerField()
     created_at = CreatedAtField()
+    is_counted = models.BooleanField(default=False, help_text="Whether the roll-ups of runs.analytics hold it.")
 
     objects = ToolUseQuerySet.as_manager()
 
@@ -231,6 +247,7 @@ class ToolUse(models.Model):
         indexes = [
             models.Index(fields=("project", "created_at", "id"), name="tool_use_of_project"),
             models.Index(fields=("project", "kind", "created_at"), name="tool_use_of_kind"),
+            models.Index(fields=("id",), condition=Q(is_counted=False), name="tool_use_uncounted"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(outcome__in=sorted(Outcome.values)), name="tool_use_outcome"),
@@ -241,7 +258,10 @@ class ToolUse(models.Model):
 
 
 class Feedback(models.Model):
-    """What a person, or an application for its own people, thinks of an answer: one opinion of each, the latest."""
+    """What a person, or an application for its own people, thinks of an answer: one opinion of each, the latest.
+
+    One that was withdrawn has no rating, and stays until the roll-ups have forgotten it.
+    """
 
     class Rating(models.TextChoices):
         UP = "up", "Good"
@@ -252,8 +272,11 @@ class Feedback(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="feedback")
     user_id = models.BigIntegerField(null=True, blank=True)
     key_id = reference()
-    rating = models.CharField(max_length=8, choices=Rating.choices)
+    rating = models.CharField(max_length=8, choices=Rating.choices, blank=True)
     comment = models.CharField(max_length=COMMENT_LENGTH, blank=True, default="")
+    counted = models.CharField(
+        max_length=8, blank=True, default="", help_text="The rating that the roll-ups of runs.analytics hold."
+    )
     created_at = CreatedAtField()
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -272,8 +295,9 @@ class Feedback(models.Model):
                 condition=Q(user_id=None, key_id__isnull=False) | Q(user_id__isnull=False, key_id=None),
                 name="feedback_of_one",
             ),
-            models.CheckConstraint(condition=Q(rating__in=["up", "down"]), name="feedback_rating"),
+            models.CheckConstraint(condition=Q(rating__in=["", "up", "down"]), name="feedback_rating"),
         ]
+        indexes = [models.Index(fields=("id",), condition=~Q(rating=F("counted")), name="feedback_uncounted")]
 
     def __str__(self) -> str:
         return f"{self.rating} for {self.run_id}"

@@ -28,10 +28,13 @@ class RunQuerySet(models.QuerySet[Any]):
 
     def on_threads_of(self, principal: Principal) -> RunQuerySet:
         """The runs on the threads the principal may see, whether they know their assistants or not."""
-        runs = self.filter(project_id=principal.project_id)
+        runs = self.filter(project_id=principal.project_id, thread__trashed_at=None)
+        if principal.visitor_id is not None:
+            return runs.filter(thread__visitor_id=principal.visitor_id)
         if principal.allows(CONVERSATIONS_READ):
             return runs
-        return runs.filter(Q(thread__owner_id__isnull=True) | Q(thread__owner_id=principal.user_id))
+        nobodys = Q(thread__owner_id__isnull=True, thread__visitor_id__isnull=True)
+        return runs.filter(nobodys if principal.user_id is None else nobodys | Q(thread__owner_id=principal.user_id))
 
     def known_to(self, principal: Principal) -> RunQuerySet:
         """Without those that are :meth:`unknown_to` them."""
@@ -53,8 +56,12 @@ class RunQuerySet(models.QuerySet[Any]):
         return self.filter(status__in=ACTIVE)
 
     def of_people_and_applications(self) -> RunQuerySet:
-        """Without those that are :meth:`tried`."""
-        return self.filter(Q(version_id=None) | Q(deployment_id__isnull=False))
+        """Without those that are :meth:`tried`, and without replays."""
+        return self.filter(Q(version_id=None) | Q(deployment_id__isnull=False), replay_of=None)
+
+    def replays_of(self, run_id: str) -> RunQuerySet:
+        """Those that answer a run's question again, the newest first."""
+        return self.filter(replay_of=run_id).order_by("-created_at", "-id")
 
     def unheld(self) -> RunQuerySet:
         """Runs that no living worker holds."""
@@ -136,6 +143,10 @@ class ToolUseQuerySet(models.QuerySet[Any]):
 
 
 class FeedbackQuerySet(models.QuerySet[Any]):
+    def standing(self) -> FeedbackQuerySet:
+        """Without those that were withdrawn."""
+        return self.exclude(rating="")
+
     def by(self, principal: Principal) -> FeedbackQuerySet:
         """The principal's own."""
         return self.filter(user_id=principal.user_id, key_id=principal.key_id)

@@ -10,6 +10,7 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from sovereign.core.configuration import load
+from sovereign.core.forwarding import SCHEME
 from sovereign.core.logs import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -35,6 +36,11 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "corsheaders",
     "django_prometheus",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "sovereign.apps.SovereignConfig",
     "sovereign.core.apps.CoreConfig",
     "sovereign.accounts.apps.AccountsConfig",
@@ -44,13 +50,21 @@ INSTALLED_APPS = [
     "assistants.catalog.apps.CatalogConfig",
     "assistants.prompts.apps.PromptsConfig",
     "assistants.apps.AssistantsConfig",
+    "assistants.embeds.apps.EmbedsConfig",
     "threads.apps.ThreadsConfig",
+    "threads.links.apps.ThreadLinksConfig",
+    "threads.exports.apps.ThreadExportsConfig",
     "runs.apps.RunsConfig",
     "runs.evaluations.apps.EvaluationsConfig",
+    "runs.conversations.apps.ConversationsConfig",
+    "runs.outbox.apps.OutboxConfig",
+    "runs.analytics.apps.AnalyticsConfig",
+    "runs.alerts.apps.AlertsConfig",
 ]
 
 MIDDLEWARE = [
     "sovereign.core.middleware.CountingBefore",
+    "sovereign.core.forwarding.ForwardingMiddleware",
     "sovereign.core.middleware.RequestIdMiddleware",
     "sovereign.web.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -60,8 +74,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "sovereign.core.middleware.TimeZoneMiddleware",
+    "sovereign.core.middleware.LanguageMiddleware",
+    "sovereign.web.people.sessions.SeenMiddleware",
     "sovereign.core.middleware.CountingAfter",
 ]
 
@@ -120,6 +138,36 @@ def database(url: str) -> dict[str, Any]:
 DATABASES = {"default": database(SOVEREIGN.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465, "consolemail": None}  # by schemes
+
+
+def mail(url: str) -> dict[str, Any]:
+    """Django's settings for the mail server of a URL; without one no mail is sent.
+
+    :raises ImproperlyConfigured: a sentence without the password that may stand in the URL.
+    """
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    scheme = url.partition("://")[0].lower()
+    if scheme not in MAIL_PORTS:
+        raise ImproperlyConfigured(f"EMAIL_URL has none of the schemes {', '.join(MAIL_PORTS)}.")
+    try:
+        found = {"EMAIL_PORT": MAIL_PORTS[scheme], **_given(environ.Env.email_url_config(url))}
+    except ValueError:
+        raise ImproperlyConfigured("EMAIL_URL is not like smtp://user:password@host:port.") from None
+    if MAIL_PORTS[scheme] and not found.get("EMAIL_HOST"):
+        raise ImproperlyConfigured("EMAIL_URL names no host.")
+    return found
+
+
+def _given(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name.startswith("EMAIL_") and value is not None}
+
+
+vars().update(mail(SOVEREIGN.email_url))
+EMAIL_TIMEOUT = 10  # seconds for each step of a conversation with the mail server
+DEFAULT_FROM_EMAIL = SOVEREIGN.email_from or f"sovereign@{SOVEREIGN.public_host}"
+
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -139,7 +187,39 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
 
+# allauth: OpenID Connect, limits of attempts, and where people are logged in. Its own pages are not mounted.
+ACCOUNT_ADAPTER = "sovereign.web.people.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "sovereign.web.people.adapters.SocialAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = {  # counted in the default cache; a key is a name, and in "here" a name and an address
+    "login_failed": "30/m/ip,100/5m/key",
+    "login_failed_here": "10/5m/key",
+    "change_password": "5/m/user",
+    "invitation": "20/m/ip",
+    "sign_on": "30/m/ip",
+    "shared": "120/m/ip",
+    "visit": "60/h/ip",
+}
+_IN_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {  # counts and nothing else, of all processes where there is Redis
+        "BACKEND": "sovereign.core.shared_cache.SharedCache" if SOVEREIGN.redis_url else _IN_PROCESS,
+        "LOCATION": SOVEREIGN.redis_url,
+        "KEY_PREFIX": "sovereign",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # of a process: so many that nobody pushes a name's out by trying others
+    },
+    "process": {"BACKEND": _IN_PROCESS, "LOCATION": "process"},
+}
+
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [BASE_DIR / "sovereign" / "locale"]
+FORMAT_MODULE_PATH = "sovereign.core.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -153,12 +233,13 @@ MEDIA_ROOT = SOVEREIGN.data_dir / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
 # https turns the strict transport on; http is accepted on loopback only (sovereign.E005)
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SOVEREIGN.is_https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SOVEREIGN.is_https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "sovereign_session"
 CSRF_COOKIE_NAME = "sovereign_csrf"
+CSRF_FAILURE_VIEW = "sovereign.web.errors.forged"
 SECURE_SSL_REDIRECT = SOVEREIGN.is_https
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SOVEREIGN.is_https else None
+SECURE_PROXY_SSL_HEADER = (SCHEME, "https") if SOVEREIGN.is_https else None  # as core.forwarding has it
 SECURE_HSTS_SECONDS = 31_536_000 if SOVEREIGN.is_https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SOVEREIGN.is_https
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -234,7 +315,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Assistants on your own hardware",
     "SITE_ICON": "/static/web/mark.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/web/mark.svg"}],
-    "STYLES": ["/static/web/admin.css"],
+    "STYLES": ["/static/web/chat/said.css", "/static/web/admin.css", "/static/web/frame.css"],
+    "SCRIPTS": ["/static/web/timezone.js", "/static/web/frame.js"],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "sovereign.web.admin_home.home",
     "SIDEBAR": {"navigation": "sovereign.web.admin_home.sidebar"},

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, 
 from inference.api.urls import sidecar_patterns
 from runs.api.urls import own_patterns as of_runs
 from runs.streaming.consumer import ThreadConsumer
+from sovereign.web.people.login import of_admin
 
 v1 = [
     path("", include("assistants.api.urls")),
@@ -19,6 +20,9 @@ v1 = [
 
 #: what the contract does not know
 own = [
+    path("", include("runs.analytics.api.urls")),  # before assistants: "assistants/summary" is no assistant's id
+    path("", include("runs.alerts.api.urls")),
+    path("", include("runs.conversations.api.urls")),
     path("", include("assistants.api.lifecycle.urls")),
     path("", include("assistants.prompts.api.urls")),
     path("", include("runs.evaluations.api.urls")),
@@ -34,6 +38,10 @@ urlpatterns = [
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("admin/", include("sovereign.web.trying.urls")),
+    path("admin/", include("sovereign.web.work.urls")),
+    path("admin/", include("sovereign.web.home.urls")),
+    path("admin/login/", of_admin),
     path("admin/", admin.site.urls),
     path("", include("sovereign.web.urls")),
 ]

@@ -2,42 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from inference import snapshot
 from sovereign.accounts import services
 from sovereign.accounts.models import Project, User
 from sovereign.accounts.scopes import Role
+from tests.support import migrated
+from tests.support.client import PATIENCE
 
 pytest_plugins = ["tests.support.fixtures"]  # processes for the live, sdk, fault and e2e rings
+
+KEPT_BY_FLUSH = frozenset({"django_content_type", "auth_permission"})
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite tests run on a file, as the product does: threads and two connections behave as they really do."""
+    """What is tested on begins as a copy. SQLite's is a file, as the product's: threads and two connections behave as
+    they really do."""
     configuration = connections["default"].settings_dict
-    if configuration["ENGINE"] == "sovereign.core.sqlite":
+    if is_sqlite():
         path: Path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        migrated.copy_of_sqlite(path)
         configuration["TEST"]["NAME"] = str(path)
+    else:
+        configuration["TEST"]["TEMPLATE"] = migrated.postgres_template(os.environ["DATABASE_URL"])
+        # a test is one transaction, and on a busy machine may think for longer than a worker ever does
+        configuration["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
+        configuration["OPTIONS"]["pool"]["timeout"] = PATIENCE  # 64 clients share its twenty connections
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """Whether Django takes the test's database as it finds it."""
+    return django_db_keepdb or is_sqlite()
+
+
+def is_sqlite() -> bool:
+    return bool(connections["default"].settings_dict["ENGINE"] == "sovereign.core.sqlite")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_flush() -> Iterator[None]:
-    """Emptying a few rows by DELETE costs Postgres a hundredth of what TRUNCATE of all tables does."""
+    """After a test with transactions of its own, the few rows that it made are deleted: a hundredth of what TRUNCATE
+    of all tables costs Postgres. What Django knows of the models stays, and need not be made anew."""
+
+    def sql_flush(self: Any, style: Any, tables: Iterable[str], **_: Any) -> list[str]:
+        return [f"DELETE FROM {self.quote_name(table)}" for table in tables if table not in KEPT_BY_FLUSH]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "django.db.backends.postgresql.operations.DatabaseOperations.sql_flush",
-            lambda self, style, tables, **_: [f"DELETE FROM {self.quote_name(table)}" for table in tables],
-        )
+        patch.setattr(type(connection.ops), "sql_flush", sql_flush)
+        patch.setattr("django.core.management.commands.flush.emit_post_migrate_signal", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_found_once() -> Iterator[None]:
+    """Every test client makes its own middleware, and that of static files looks through all folders each time."""
+    found: dict[str, Any] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def remembered(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            before = dict(self.files)
+            look(self)
+            found.update({url: file for url, file in self.files.items() if before.get(url) is not file})
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", remembered)
         yield
 
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 class ThreadQuerySet(models.QuerySet[Any]):
     def visible_to(self, principal: Principal) -> ThreadQuerySet:
-        """The project's threads that are :meth:`known_to` the principal, less the chats of other people unless the role
-        may read those."""
-        threads = self.filter(project_id=principal.project_id).known_to(principal)
+        """The project's :meth:`standing` threads that are :meth:`known_to` the principal, less the chats of other
+        people and of visitors unless the role may read those; a visitor has their own."""
+        threads = self.standing().filter(project_id=principal.project_id).known_to(principal)
+        if principal.visitor_id is not None:
+            return threads.filter(visitor_id=principal.visitor_id)
         if principal.allows(CONVERSATIONS_READ):
             return threads
-        nobodys = Q(owner_id__isnull=True)
+        nobodys = Q(owner_id__isnull=True, visitor_id__isnull=True)
         return threads.filter(nobodys if principal.user_id is None else nobodys | Q(owner_id=principal.user_id))
 
     def known_to(self, principal: Principal) -> ThreadQuerySet:
@@ -31,6 +33,14 @@ class ThreadQuerySet(models.QuerySet[Any]):
     def owned_by(self, user_id: int) -> ThreadQuerySet:
         """The chats a person began."""
         return self.filter(owner_id=user_id)
+
+    def standing(self) -> ThreadQuerySet:
+        """Without those in the trash: but for who takes them out of it, there are none."""
+        return self.filter(trashed_at=None)
+
+    def of_family(self, family: str) -> ThreadQuerySet:
+        """A thread and all its branches, and theirs."""
+        return self.filter(Q(pk=family) | Q(family=family))
 
 
 @lru_cache(maxsize=4_096)

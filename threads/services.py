@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from assistants.knowledge.services import resources
@@ -18,13 +20,16 @@ from sovereign.accounts import audit
 from sovereign.accounts.models import AuditEvent
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import THREADS_WRITE
-from sovereign.core import errors
+from sovereign.core import bus, errors
 from sovereign.core.database import now, only_row, service, visible_row
 from sovereign.core.ids import instant_of
+from threads import summaries
 from threads.models import MAXIMUM_MESSAGES, TITLE_LENGTH, Message, Thread
 
 #: What the rooms above do with a locked thread (its id) before it is deleted; they add to it when they start.
 before_deletion: list[Callable[[str], None]] = []
+#: What they do with a locked thread (its id) that has lost summaries with a message that was in them.
+after_forgetting: list[Callable[[str], None]] = []
 
 NOTED_FOR = timedelta(hours=1)  # a reading of another member's chat stands for those that follow it
 
@@ -40,11 +45,15 @@ def get_thread(*, principal: Principal, thread_id: str) -> Thread:
 
 
 def note_reading(*, principal: Principal, thread: Thread) -> None:
-    """Record that somebody reads another member's chat: once an hour, however often they ask.
+    """Record that somebody reads another member's chat, or a visitor's: once an hour, however often they ask.
 
     Nothing is asked or written for threads without an owner and for one's own.
     """
-    if thread.owner_id is not None and thread.owner_id != principal.user_id and not _is_noted(principal, thread):
+    if principal.visitor_id is None and thread.visitor_id is not None:
+        is_others = True
+    else:
+        is_others = thread.owner_id is not None and thread.owner_id != principal.user_id
+    if is_others and not _is_noted(principal, thread):
         _record_reading(principal, thread)
 
 
@@ -91,6 +100,7 @@ def create_thread(
     thread = Thread.objects.create(
         project_id=principal.project_id,
         owner_id=principal.user_id,
+        visitor_id=principal.visitor_id,
         metadata=metadata or {},
         tool_resources=_settled(principal, tool_resources),
         title=title[:TITLE_LENGTH],
@@ -122,11 +132,33 @@ def _settled(principal: Principal, wanted: dict[str, Any] | None) -> dict[str, A
 def delete_thread(*, principal: Principal, thread_id: str) -> None:
     """Delete a thread with its messages and runs; a run at work on it is dropped by its worker."""
     principal.require(THREADS_WRITE)
-    thread = lock_thread(principal=principal, thread_id=thread_id)
+    lock_with_other(get_thread(principal=principal, thread_id=thread_id))
+    remove(principal, lock_thread(principal=principal, thread_id=thread_id))
+
+
+def lock_with_other(thread: Thread) -> dict[str, Thread]:
+    """As :func:`lock_threads`, for a thread and the one that it is compared with, where there is one."""
+    return lock_threads(filter(None, (thread.pk, thread.compared_with)))
+
+
+def remove(principal: Principal | None, thread: Thread) -> None:
+    """Delete a thread. The one that it is compared with becomes a conversation like any other, which lists have.
+
+    The caller has locked both (:func:`lock_with_other`).
+
+    :param principal: ``None`` for the product itself.
+    """
     for prepare in before_deletion:
         prepare(thread.id)
+    Thread.objects.filter(pk=thread.compared_with, compared_with=thread.pk).update(compared_with=None)
     audit.record(principal, "thread.deleted", thread)
+    tell_watchers(thread.id)
     thread.delete()
+
+
+def tell_watchers(thread_id: str) -> None:
+    """Who watches the thread looks at it anew once this transaction is committed."""
+    transaction.on_commit(partial(bus.publish, bus.THREAD_CHANGED, {"thread": thread_id}))
 
 
 # ------------------------------------------------------------------------------------------------ the lock
@@ -142,11 +174,13 @@ def occupy(thread: Thread, run_id: str) -> None:
         active = thread.active_run_id or Thread.objects.values_list("active_run_id", flat=True).get(pk=thread.pk)
         raise errors.ApiError(f"Thread {thread.id} already has an active run {active}.")
     thread.active_run_id = run_id
+    tell_watchers(thread.pk)
 
 
 def release(thread_id: str, run_id: str) -> None:
     """End a run's hold on its thread; nothing happens where another run holds it already."""
     Thread.objects.filter(pk=thread_id, active_run_id=run_id).update(active_run_id=None, last_activity_at=now())
+    tell_watchers(thread_id)
 
 
 # ------------------------------------------------------------------------------------------------ messages
@@ -177,6 +211,7 @@ def create_message(*, principal: Principal, thread_id: str, **fields: Any) -> Me
     if thread.active_run_id:
         raise errors.ApiError(f"Can't add messages to {thread.id} while a run {thread.active_run_id} is active.")
     (message,) = append_messages(principal=principal, thread=thread, drafts=[fields])
+    tell_watchers(thread.pk)
     return message
 
 
@@ -202,7 +237,15 @@ def delete_message(*, principal: Principal, thread_id: str, message_id: str) -> 
     if message.status == Message.Status.IN_PROGRESS:
         raise errors.ApiError(f"Can't delete message {message.id} while run {message.run_id} is writing it.")
     audit.record(principal, "message.deleted", message)
+    forget_summaries(thread_id, message.position)
     message.delete()
+
+
+def forget_summaries(thread_id: str, position: int) -> None:
+    """Drop the summaries that hold the message at a position, which models are to see no more; the thread is locked."""
+    if summaries.forget(thread_id, position):
+        for follow in after_forgetting:
+            follow(thread_id)
 
 
 def append_messages(*, principal: Principal, thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Message]:
@@ -230,7 +273,9 @@ def _images_of(draft: dict[str, Any]) -> list[str]:
 def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Message]:
     """Append messages in the order given; the thread is locked (or made) by the caller's transaction.
 
-    :param drafts: ``role`` and ``content`` (a string or the contract's parts), with ``attachments``, ``metadata``.
+    :param drafts: ``role`` and ``content`` (a string or the contract's parts), with ``attachments`` and ``metadata``;
+        of a message that is ``copied_from`` another thread its id, its ``assistant_id``, parts as they are kept, and
+        ``goes_on_with``.
     """
     if not drafts:
         return []
@@ -245,6 +290,9 @@ def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Messa
             content=content_parts(draft["content"]),
             attachments=draft.get("attachments") or [],
             metadata=draft.get("metadata") or {},
+            assistant_id=draft.get("assistant_id"),
+            copied_from=draft.get("copied_from"),
+            goes_on_with=draft.get("goes_on_with"),
         )
         for offset, draft in enumerate(drafts, start=1)
     ]
@@ -254,9 +302,14 @@ def add_messages(thread: Thread, drafts: Sequence[dict[str, Any]]) -> list[Messa
     thread.last_position += len(messages)
     thread.last_activity_at = messages[-1].created_at
     if not thread.title:
-        thread.title = messages[0].text.strip().split("\n")[0][:TITLE_LENGTH]
+        thread.title = title_by(messages[0])
     thread.save(update_fields=["last_position", "last_activity_at", "title"])
     return messages
+
+
+def title_by(message: Message) -> str:
+    """What a thread is called that nobody gave a title, by its first message."""
+    return message.text.strip().split("\n")[0][:TITLE_LENGTH]
 
 
 def open_message(
@@ -266,8 +319,12 @@ def open_message(
     run_id: str,
     assistant_id: str,
     attachments: Sequence[dict[str, Any]] = (),
+    goes_on_with: str | None = None,
 ) -> Message:
-    """An assistant's message that is being written; the thread is locked by the caller."""
+    """An assistant's message that is being written; the thread is locked by the caller.
+
+    :param goes_on_with: the message before it, with which it is one answer.
+    """
     thread.last_position += 1
     message = Message.objects.create(
         id=message_id,
@@ -279,6 +336,7 @@ def open_message(
         assistant_id=assistant_id,
         run_id=run_id,
         attachments=[*attachments],
+        goes_on_with=goes_on_with,
     )
     thread.save(update_fields=["last_position"])
     return message
@@ -302,10 +360,10 @@ def close_message(
 
 
 def content_parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The contract's output form of what a client may send as content."""
+    """The contract's output form of what a client may send as content; parts that have it already stay."""
     if isinstance(content, str):
         return [text_part(content)]
-    return [text_part(part["text"]) if part["type"] == "text" else part for part in content]
+    return [text_part(part["text"]) if isinstance(part.get("text"), str) else part for part in content]
 
 
 def text_part(value: str) -> dict[str, Any]:

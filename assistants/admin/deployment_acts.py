@@ -24,6 +24,7 @@ from assistants.kinds import Environment
 from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus, Scale
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ASSISTANTS_PROMOTE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 Status = Deployment.Status
@@ -40,7 +41,7 @@ TOLD = {
     Status.CANARY: "{version} is in service for {percent} % of the threads in {place}.",
     Status.VALIDATING: "{version} is being tried. It comes into service in {place} when all checks have passed.",
     Status.AWAITING_APPROVAL: "{version} waits for somebody else's approval before it comes to {place}.",
-    Status.SCHEDULED: "{version} comes to {place} on {time} UTC.",
+    Status.SCHEDULED: "{version} comes to {place} on {time}.",
     Status.CANCELLED: "{version} does not come to {place}.",
     Status.RETIRED: "{version} is not in service in {place} any more.",
 }
@@ -111,7 +112,7 @@ def told(deployment: Deployment) -> str:
         place=Environment(deployment.environment).label,
         percent=share_of(deployment),
         reason=deployment.reason,
-        time=f"{deployment.scheduled_at:%Y-%m-%d %H:%M}" if deployment.scheduled_at else "",
+        time=times.told(deployment.scheduled_at) if deployment.scheduled_at else "",
     )
 
 

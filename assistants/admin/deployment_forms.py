@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.functional import lazy
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -16,6 +17,7 @@ from unfold.widgets import (
 
 from assistants.deployments import canaries, scaling
 from assistants.models.versions import NOTES_LENGTH
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 REASON_LENGTH = 400  # the rest of the column is for what is said beside it
@@ -102,9 +104,9 @@ class WishForm(ExpectingForm):
     )
     scheduled_at = forms.DateTimeField(
         required=False,
-        label="Not before (UTC)",
+        label="Not before",
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        help_text="Empty: now.",
+        help_text=lazy(lambda: f"Your time, {times.zone_name()}. Empty: now.", str)(),
     )
     notes = forms.CharField(
         required=False,

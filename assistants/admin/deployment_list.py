@@ -18,6 +18,7 @@ from assistants.kinds import Environment
 from assistants.models import Assistant, Deployment
 from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.scopes import ASSISTANTS_READ
+from sovereign.core import times
 
 OFFERED = 50  # assistants to filter by; the rest is found by their names
 LABELS = {WORDS[status]: colour for status, colour in COLOURS.items()}
@@ -55,6 +56,7 @@ class StatusFilter(admin.SimpleListFilter):
 @admin.register(Deployment)
 class DeploymentAdmin(ProjectAdmin):
     view_scope = ASSISTANTS_READ
+    empty_words = "What is deployed answers in an environment. An assistant's page deploys it, under Deployments."
     list_display = ("asked", "its_assistant", "its_version", "environment_shown", "status_shown", "why", "project")
     list_display_links = ("asked",)
     list_filter = ("environment", StatusFilter, AssistantFilter, "project")
@@ -62,7 +64,6 @@ class DeploymentAdmin(ProjectAdmin):
     search_fields = ("=id", "assistant__name", "=assistant__id", "=version__id")
     search_help_text = "Name of an assistant; id of a deployment, assistant or version"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     fieldsets = (
         (None, {"fields": (("its_assistant", "its_version", "environment_shown", "status_shown"), "why")}),
         ("About", {"classes": ("collapse",), "fields": ("id", "project", "replaces", "promoted_from")}),
@@ -89,7 +90,7 @@ class DeploymentAdmin(ProjectAdmin):
 
     @admin.display(description="asked for", ordering="created_at")
     def asked(self, deployment: Deployment) -> str:
-        return f"{deployment.created_at:%Y-%m-%d %H:%M:%S}"
+        return times.shown(deployment.created_at, seconds=True)
 
     @admin.display(description="assistant", ordering="assistant__name")
     def its_assistant(self, deployment: Deployment) -> str:

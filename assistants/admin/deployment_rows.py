@@ -9,6 +9,7 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 
 from assistants.admin.deployment_acts import DECISION_ACTS, DECISIONS_OF, PLACE_ACTS, Act, Asked, share_of, why_not
+from assistants.admin.sites import on_places
 from assistants.deployments import policies, scaling
 from assistants.deployments.checks import Verdict
 from assistants.deployments.measures import measures
@@ -60,6 +61,7 @@ def places(principal: Principal, assistant: Assistant) -> list[dict[str, Any]]:
     rows = {row["deployment"].pk: row for row in rows_of(principal, assistant, found)}
     four_eyes = policies.policies_of(principal)
     scales = {one.environment: one for one in scaling.scales_of(assistant.pk)}
+    shown_on = on_places(assistant)
     return [
         _place(
             Asked(principal=principal, assistant=assistant, environment=environment),
@@ -67,6 +69,7 @@ def places(principal: Principal, assistant: Assistant) -> list[dict[str, Any]]:
             four_eyes[environment.value],
             scales.get(environment.value),
         )
+        | {"sites": shown_on[environment.value]}
         for environment in Environment
     ]
 

@@ -11,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
-from unfold.decorators import action
 
 from assistants import deployments
 from assistants.admin.deployment_acts import DECISION_ACTS, DECISIONS_OF, PLACE_ACTS, Act, Asked, why_not
 from assistants.admin.deployment_forms import ActForm
 from assistants.admin.deployment_rows import fill, findings, history, places
+from assistants.admin.tabs import DEPLOYMENTS as PAGE
+from assistants.admin.tabs import tabs
 from assistants.kinds import Environment
 from assistants.models import Assistant, Deployment
 from sovereign.accounts import audit
@@ -24,7 +25,6 @@ from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.core.errors import ApiError
 
 LISTED = 30  # deployments in the history; all of them stand in the list
-PAGE = "admin:assistants_assistant_deployments"
 ROUTE = "<path:object_id>/deployments/"
 
 
@@ -42,10 +42,6 @@ class DeploymentsOnPage(ProjectAdmin):
             for name, (route, view) in views.items()
         ]
         return [*own, *super().get_urls()]
-
-    @action(description="Deployments", url_path="its-deployments", icon="rocket_launch")
-    def its_deployments(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return HttpResponseRedirect(reverse(PAGE, args=[object_id]))
 
     def deployments_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What of the assistant is where, and the newest of its history."""
@@ -145,6 +141,7 @@ class DeploymentsOnPage(ProjectAdmin):
         common = {
             **self.admin_site.each_context(request),
             "assistant": assistant,
+            "tabs": tabs(request, assistant, PAGE),
             "address": reverse("admin:assistants_assistant_change", args=[quote(assistant.pk)]),
             "deployments_address": _page_of(assistant),
         }

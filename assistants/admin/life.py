@@ -6,18 +6,19 @@ import re
 from typing import Any, cast
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from assistants import services
 from assistants.admin.offers import Offer, OffersField
 from assistants.kinds import Capability, every_capability
-from assistants.models import LifeStatus
+from assistants.models import MAXIMUM_SUGGESTIONS, LifeStatus
 from assistants.services import traits
+from sovereign.accounts.admin.careful import CarefulForm
 from sovereign.core.errors import ApiError
 
 LIFE = ("type", "status", "visibility", "tags")
 LIMITS = ("context_memory_size", "default_max_tokens")
-TRAITS = (*LIFE, "personality", "capabilities", *LIMITS)
+TRAITS = (*LIFE, "suggestions", "personality", "capabilities", *LIMITS)
 NOTES = {
     Capability.TOOLS: "Without it the model is shown no tool, and its files are searched before it answers.",
     Capability.PARALLEL_TOOL_CALLS: "Without it one call a turn.",
@@ -26,7 +27,7 @@ NOTES = {
 ARCHIVED = "It is archived: bring it back, as a draft or inactive, to change it."
 
 
-class LifeOnForm(forms.ModelForm):
+class LifeOnForm(CarefulForm):
     """The fields of the sections; the form of the page derives from this."""
 
     may_hide = True  # whether the person may say who sees it
@@ -35,6 +36,12 @@ class LifeOnForm(forms.ModelForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text="Words to find it by, with commas between them.",
+    )
+    suggestions = forms.CharField(
+        required=False,
+        label="First questions",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=f"One on each line, at most {MAXIMUM_SUGGESTIONS}: the chat offers them to who begins with it.",
     )
     capabilities = OffersField(label="What it may do")
 
@@ -49,6 +56,7 @@ class LifeOnForm(forms.ModelForm):
     def _offer_traits(self) -> None:
         """Of the declared fields, which the form has for everybody."""
         self.initial["tags"] = ", ".join(self.instance.tags)
+        self.initial["suggestions"] = "\n".join(self.instance.suggestions or [])
         offered = [(item.value, Offer(item.label, NOTES[item])) for item in Capability]
         cast(OffersField, self.fields["capabilities"]).offer(offered, "")
         self.initial.setdefault("capabilities", every_capability())
@@ -60,12 +68,10 @@ class LifeOnForm(forms.ModelForm):
         return self.instance.status, *services.TRANSITIONS[self.instance.status]
 
     def clean_tags(self) -> list[str]:
-        tags = [tag.strip() for tag in re.split(r"[,\n]", self.cleaned_data["tags"])]
-        try:
-            checked: list[str] = traits.checked({"tags": [tag for tag in tags if tag]})["tags"]
-        except ApiError as error:
-            raise forms.ValidationError(error.message) from None
-        return checked
+        return _checked("tags", re.split(r"[,\n]", self.cleaned_data["tags"]))
+
+    def clean_suggestions(self) -> list[str]:
+        return _checked("suggestions", self.cleaned_data["suggestions"].splitlines())
 
     def clean_status(self) -> str:
         status: str = self.cleaned_data["status"]
@@ -73,3 +79,12 @@ class LifeOnForm(forms.ModelForm):
         if is_kept and status == LifeStatus.ARCHIVED:
             raise forms.ValidationError(ARCHIVED)
         return status
+
+
+def _checked(name: str, texts: list[str]) -> list[str]:
+    """A trait that is a list, as it is stored; of what was written those that are not empty."""
+    try:
+        checked: list[str] = traits.checked({name: [text.strip() for text in texts if text.strip()]})[name]
+    except ApiError as error:
+        raise forms.ValidationError(error.message) from None
+    return checked

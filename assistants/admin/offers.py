@@ -41,6 +41,9 @@ class Offer:
     problem: str = ""
     is_blocked: bool = False
 
+    def __str__(self) -> str:
+        return self.title
+
 
 class Offers(forms.CheckboxSelectMultiple):
     """Boxes in groups. The texts may be somebody else's: the template escapes them.

@@ -18,6 +18,7 @@ from unfold.widgets import (
 from assistants.models import PromptLink
 from assistants.prompting.conditions import DAYS, NAME_LENGTH, as_text
 from assistants.prompts.models import LABEL_LENGTH
+from sovereign.accounts.admin.careful import Compared
 from sovereign.core.errors import ApiError
 
 LINES = {"rows": 3, "spellcheck": "false"}
@@ -62,8 +63,8 @@ class LinesField(forms.CharField):
         return "\n".join(f"{name} = {_line(values)}" for name, values in value.items())
 
 
-class LinkForm(forms.Form):
-    """Adding a prompt; without ``prompt`` changing how an assistant has it."""
+class LinkForm(Compared, forms.Form):
+    """Adding a prompt; without ``prompt`` changing how an assistant has it, which is what ``link`` says."""
 
     prompt = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
     meant = forms.CharField(
@@ -106,13 +107,25 @@ class LinkForm(forms.Form):
     )
     is_enabled = forms.BooleanField(label="Enabled", required=False, initial=True, widget=UnfoldBooleanSwitchWidget)
 
-    def __init__(self, *args: Any, prompts: Sequence[tuple[str, str]] | None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        prompts: Sequence[tuple[str, str]] | None = None,
+        link: PromptLink | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if link is not None:
+            kwargs["initial"] = initial_of(link)
         super().__init__(*args, **kwargs)
+        self.link = link
         if prompts is None:
             del self.fields["prompt"]
         else:
             field: Any = self.fields["prompt"]
             field.choices = [("", "Choose one"), *prompts]
+
+    def changed_row(self) -> PromptLink | None:
+        return self.link
 
     def placing(self) -> dict[str, Any]:
         """What ``assistants.services.links`` wants."""

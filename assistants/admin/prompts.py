@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from unfold.decorators import action
 
 from assistants import suggestions
-from assistants.admin.prompt_forms import LinkForm, TryForm, initial_of
+from assistants.admin.prompt_forms import LinkForm, TryForm
+from assistants.admin.tabs import CONFIGURE, tabs
 from assistants.models import Assistant, LifeStatus, PromptLink
 from assistants.prompting import conditions
 from assistants.prompts.models import Prompt, PromptVersion
 from assistants.resolution import resolve
-from assistants.services import links
+from assistants.services import links, locked_assistant
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.scopes import ASSISTANTS_WRITE, PROMPTS_READ
-from sovereign.core.errors import ApiError
+from sovereign.core.database import transact
+from sovereign.core.errors import ApiError, not_found
 from sovereign.core.visible import visible
 
 OFFERED = 1_000  # prompts in the list to choose from
@@ -53,8 +57,11 @@ class PromptsOnPage(ProjectAdmin):
         return HttpResponseRedirect(reverse(PAGE, args=[object_id]))
 
     def prompts_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """``GET``: those that it has, what is suggested, and with ``?try=1`` what a run gets. ``POST``: one more."""
+        """``GET``: those that it has, what is suggested, and with ``?try=1`` what a run gets. ``POST``: one more, or
+        (``move``, ``order``) another order."""
         assistant = self._prompted(request, object_id)
+        if request.method == "POST" and ("move" in request.POST or "order" in request.POST):
+            return self._ordered(request, assistant)
         form = self._adding(request, assistant)
         if request.method == "POST" and form.is_valid():
             principal = self.principal_for(request, assistant)
@@ -70,22 +77,33 @@ class PromptsOnPage(ProjectAdmin):
         )
 
     def prompt_view(self, request: HttpRequest, object_id: str, link_id: str) -> HttpResponse:
-        """``GET``: how it has one of them. ``POST``: that is changed, or (``take``) it is taken away."""
+        """``GET``: how it has one of them. ``POST``: that is changed, or (``take``) it is taken away.
+
+        Between the comparison with what the page showed and what is saved nobody else saves.
+        """
         assistant = self._prompted(request, object_id)
+        if request.method != "POST":
+            return self._prompt_view(request, assistant, link_id)
+        with transaction.atomic():
+            locked_assistant(principal=self.principal_for(request, assistant), assistant_id=assistant.pk)
+            return self._prompt_view(request, assistant, link_id)
+
+    def _prompt_view(self, request: HttpRequest, assistant: Assistant, link_id: str) -> HttpResponse:
         principal = self.principal_for(request, assistant)
         try:
             link = links.link_named(principal=principal, assistant_id=assistant.pk, name=unquote(link_id))
         except ApiError as error:
             raise Http404(error.message) from None
-        form = LinkForm(request.POST or None, prompts=None, initial=initial_of(link))
+        form = LinkForm(request.POST or None, link=link)
         taken = "take" in request.POST
         if request.method == "POST" and (taken or form.is_valid()):
 
             def change() -> None:
+                named: dict[str, Any] = {"principal": principal, "assistant_id": assistant.pk, "name": link.pk}
                 if taken:
-                    links.unlink_prompt(principal=principal, assistant_id=assistant.pk, name=link.pk)
+                    transact(partial(links.unlink_prompt, **named))
                 else:
-                    links.update_link(principal=principal, assistant_id=assistant.pk, name=link.pk, **form.placing())
+                    transact(partial(links.update_link, **named, **form.placing()))
 
             wish, words = (
                 ("assistant.unlink_prompt", f"The assistant has {link.prompt} no more.")
@@ -94,8 +112,33 @@ class PromptsOnPage(ProjectAdmin):
             )
             if self._done(request, assistant, form, wish, change, words):
                 return HttpResponseRedirect(_page_of(assistant))
-        context = {"title": f"{link.prompt} of {assistant}", "form": form, "row": _rows(assistant, [link])[0]}
+        context = {
+            "title": f"{link.prompt} of {assistant}",
+            "form": form,
+            "adminform": {"form": form},
+            "row": _rows(assistant, [link])[0],
+        }
         return self._prompts_page(request, assistant, "admin/assistants/prompt.html", context)
+
+    def _ordered(self, request: HttpRequest, assistant: Assistant) -> HttpResponse:
+        """``move``: one link ``up`` or ``down``, ``"link_…:up"``; ``order``: all links of a kind, with commas."""
+        principal = self.principal_for(request, assistant)
+        name, _, way = request.POST.get("move", "").partition(":")
+        found = sorted(links.links_of(principal=principal, assistant_id=assistant.pk), key=_looked_at)
+        names = [one for one in request.POST.get("order", "").split(",") if one]
+        at = name or (names[0] if names else "")
+        kind = next((link.kind for link in found if link.pk == at), None)
+        try:
+            if kind is None:
+                raise not_found("prompt of the assistant", at)
+            if name:
+                names = _moved([link for link in found if link.kind == kind], name, -1 if way == "up" else 1)
+            links.order_links(principal=principal, assistant_id=assistant.pk, kind=kind, names=names)
+        except ApiError as error:
+            audit.refused(principal, "assistant.order_prompts", "assistant", assistant.pk, error)
+            self.message_user(request, error.message, messages.ERROR)
+        moved = f"#moved-{'up' if way == 'up' else 'down'}-{at}" if name else ""  # where the script puts the focus
+        return HttpResponseRedirect(f"{_page_of(assistant)}{moved}")
 
     # ------------------------------------------------------------------------------------- helpers
 
@@ -138,6 +181,7 @@ class PromptsOnPage(ProjectAdmin):
         common = {
             **self.admin_site.each_context(request),
             "assistant": assistant,
+            "tabs": tabs(request, assistant, CONFIGURE),
             "address": reverse("admin:assistants_assistant_change", args=[quote(assistant.pk)]),
             "prompts_address": _page_of(assistant),
             "may_change": may_change,
@@ -179,10 +223,19 @@ def _library_page(prompt_id: str) -> str:
         return ""
 
 
-def _looked_at(link: Any) -> tuple[int, int, Any, str]:
+def _looked_at(link: Any) -> tuple[int, int, str]:
     """Links in the order in which a run looks at them."""
     order = (Kind.PRIMARY, Kind.FALLBACK, Kind.SECONDARY)
-    return order.index(link.kind), -link.priority, link.created_at, link.pk
+    return order.index(link.kind), -link.priority, link.pk
+
+
+def _moved(found: Sequence[Any], name: str, by: int) -> list[str]:
+    """The ids of links with one of them moved by a place; those that share a place go, and are passed, together."""
+    blocks = links.in_blocks(found)
+    place = next(number for number, block in enumerate(blocks) if any(link.pk == name for link in block))
+    block = blocks.pop(place)
+    blocks.insert(max(place + by, 0), block)
+    return [link.pk for block in blocks for link in block]
 
 
 def _rows(assistant: Assistant, found: Sequence[Any]) -> list[dict[str, Any]]:
@@ -196,9 +249,11 @@ def _rows(assistant: Assistant, found: Sequence[Any]) -> list[dict[str, Any]]:
             "kind": link.get_kind_display(),
             "meant": _meant(link, numbers.get(link.meant)),
             "is_lost": link.meant not in numbers,
+            "is_first": place == 0 or found[place - 1].kind != link.kind,
+            "is_last": place + 1 == len(found) or found[place + 1].kind != link.kind,
             "conditions": conditions.in_words(link.conditions),
         }
-        for link in found
+        for place, link in enumerate(found)
     ]
 
 

@@ -78,7 +78,7 @@ class StartingOnPage(ProjectAdmin):
             else:
                 return self._made(request, made, f"{assistant} has been cloned.")
         context = {"title": f"Clone {assistant}", "form": form, "original": assistant}
-        return self._page(request, "admin/assistants/clone.html", context)
+        return self._starting_page(request, "admin/assistants/clone.html", context)
 
     @action(description="Start from a template", url_path="templates", icon="auto_awesome")
     def from_template(self, request: HttpRequest) -> HttpResponse:
@@ -97,7 +97,7 @@ class StartingOnPage(ProjectAdmin):
                 return self._made(request, made, f"{made} is a draft: look through it, and choose its model.")
         offered = [(AssistantType(template.type).label, template) for template in templates().values()]
         context = {"title": "Start from a template", "form": form, "offered": offered}
-        return self._page(request, "admin/assistants/templates.html", context)
+        return self._starting_page(request, "admin/assistants/templates.html", context)
 
     def _projects(self, request: HttpRequest) -> QuerySet[Project]:
         projects: QuerySet[Project] | None = self.get_field_queryset(
@@ -110,6 +110,6 @@ class StartingOnPage(ProjectAdmin):
         self.message_user(request, words, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:assistants_assistant_change", args=[quote(made.pk)]))
 
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    def _starting_page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         shown = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, template, shown)

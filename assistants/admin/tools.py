@@ -11,6 +11,7 @@ from assistants.admin import offers
 from assistants.admin.offers import OffersField
 from assistants.catalog.entries import BUILT_IN, FETCH, MCP, checked, checked_addresses
 from assistants.models import MAXIMUM_TOOLS
+from sovereign.accounts.admin.careful import CarefulForm
 from sovereign.core.errors import ApiError
 
 ENTRY_FIELDS = ("built_in", "fetch_addresses", "mcp_tools")  # which together are ``server_tools``
@@ -20,7 +21,7 @@ NO_FUNCTIONS = "The project's library has none: they are made under Functions."
 NO_SERVERS = "The project has none: its administrators register them under MCP servers."
 
 
-class ToolsOnForm(forms.ModelForm):
+class ToolsOnForm(CarefulForm):
     """The fields of the section; the form of the page derives from this."""
 
     catalog_project: str | None = None  # whose functions and servers are offered

@@ -6,18 +6,20 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.decorators import action
 
 from assistants.admin.changes import shown
+from assistants.admin.tabs import VERSIONS as PAGE
+from assistants.admin.tabs import tabs
 from assistants.models import Assistant, AssistantVersion, Deployment, LifeStatus
 from assistants.models.versions import NOTES_LENGTH
-from assistants.services import versions
+from assistants.services import places, versions
 from assistants.services.versions import DRAFT
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin
@@ -28,9 +30,20 @@ from sovereign.core.visible import visible
 
 LISTED = 50  # versions a page
 ROUTE = "<path:object_id>/versions/"
-PAGE = "admin:assistants_assistant_versions"
 VERSION_PAGE = "admin:assistants_assistant_version"
 RESTORE = "admin:assistants_assistant_restore"
+
+
+class PublishForm(forms.Form):
+    notes = forms.CharField(label="What is new in it", required=False, max_length=NOTES_LENGTH)
+    as_written = forms.BooleanField(label="They are meant as they stand", required=False)
+
+    def refuse(self, error: ApiError) -> None:
+        """Say what the service refused at the field that is wrong."""
+        if error.code == "unknown_variable":
+            self.add_error("as_written", "Take them out, or say that they are meant so: nothing fills them in.")
+        else:
+            self.add_error(error.param if error.param in self.fields else None, error.message)
 
 
 class VersionsOnPage(ProjectAdmin):
@@ -48,16 +61,12 @@ class VersionsOnPage(ProjectAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    @action(description="Versions", url_path="its-versions", icon="layers")
-    def its_versions(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return HttpResponseRedirect(reverse(PAGE, args=[object_id]))
-
     def versions_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """``GET``: what was published, and what the draft would bring. ``POST``: the draft is published."""
         assistant = self._versioned(request, object_id)
         address = reverse(PAGE, args=[quote(assistant.pk)])
-        if request.method == "POST":
-            self._tried(request, assistant, "assistant.publish", lambda: self._publish_draft(request, assistant))
+        form = PublishForm(request.POST if request.method == "POST" else None)
+        if form.is_bound and form.is_valid() and self._publish_draft(request, assistant, form):
             return HttpResponseRedirect(address)
         listed, has_older = _listed(assistant, request.GET.get("below", ""))
         newest = versions.newest_version(assistant)
@@ -74,7 +83,8 @@ class VersionsOnPage(ProjectAdmin):
             "changes": shown(compared.changes),
             "rows": _rows(assistant, listed),
             "older": f"{address}?below={listed[-1].number}" if has_older else None,
-            "notes_length": NOTES_LENGTH,
+            "form": form,
+            "unfilled": _unfilled(assistant),
         }
         return self._versions_page(request, assistant, "admin/assistants/versions.html", context)
 
@@ -128,6 +138,7 @@ class VersionsOnPage(ProjectAdmin):
         common = {
             **self.admin_site.each_context(request),
             "assistant": assistant,
+            "tabs": tabs(request, assistant, PAGE),
             "address": _page_of(assistant),
             "versions_address": reverse(PAGE, args=[quote(assistant.pk)]),
             "may_change": self.allowed(request, ASSISTANTS_WRITE, assistant),
@@ -145,17 +156,22 @@ class VersionsOnPage(ProjectAdmin):
             return False
         return True
 
-    def _publish_draft(self, request: HttpRequest, assistant: Assistant) -> None:
-        notes, expected = request.POST.get("notes", "").strip(), request.POST.get("expected_version", "")
-        if len(notes) > NOTES_LENGTH:
-            raise ApiError(f"Notes have at most {NOTES_LENGTH} characters.", param="notes", code="invalid_value")
-        version = versions.publish(
-            principal=self.principal_for(request, assistant),
-            assistant_id=assistant.pk,
-            notes=notes,
-            expected_version=int(expected) if expected.isascii() and expected.isdigit() else None,
-        )
+    def _publish_draft(self, request: HttpRequest, assistant: Assistant, form: PublishForm) -> bool:
+        """Do it, or say in the form and record why not."""
+        principal, expected = self.principal_for(request, assistant), request.POST.get("expected_version", "")
+        try:
+            version = versions.publish(
+                principal=principal,
+                assistant_id=assistant.pk,
+                expected_version=int(expected) if expected.isascii() and expected.isdigit() else None,
+                **form.cleaned_data,
+            )
+        except ApiError as error:
+            audit.refused(principal, "assistant.publish", "assistant", assistant.pk, error)
+            form.refuse(error)
+            return False
         self.message_user(request, f"Version {version.number} is published.", messages.SUCCESS)
+        return True
 
     def _restore_version(self, request: HttpRequest, assistant: Assistant, version: str) -> None:
         versions.restore(principal=self.principal_for(request, assistant), assistant_id=assistant.pk, version=version)
@@ -165,6 +181,13 @@ class VersionsOnPage(ProjectAdmin):
 
 def _page_of(assistant: Assistant) -> str:
     return reverse("admin:assistants_assistant_change", args=[quote(assistant.pk)])
+
+
+def _unfilled(assistant: Assistant) -> list[tuple[str, str, str]]:
+    """What of the draft names variables that nothing fills in: the field, its address, and which these are."""
+    found = places.unfilled({field: getattr(assistant, field) for field in places.FIELDS})
+    page = _page_of(assistant)
+    return [(field.capitalize(), f"{page}#id_{field}", places.listed(names)) for field, names in found.items()]
 
 
 def _listed(assistant: Assistant, below: str) -> tuple[list[AssistantVersion], bool]:

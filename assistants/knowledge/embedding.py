@@ -69,6 +69,17 @@ async def current_space(project_id: str | None) -> Space | None:
     return await _space_of(target, project_id) if target is not None else None
 
 
+def model_meant(project_id: str | None) -> tuple[str, str] | None:
+    """Model, and version of its weights (where known), of the vectors that are made for this project now; ``None``
+    where nothing makes any. Unlike :func:`current_space` it asks no model."""
+    target = _target(project_id)
+    if target is None:
+        return None
+    if target.kind == LOCAL and (embedder := local_embedder()) is not None:
+        return embedder.name, _version(embedder.folder)
+    return target.model, ""
+
+
 async def is_available(space: Space, project_id: str | None) -> bool:
     """Whether texts can be embedded into this space: its model is there, in that version.
 

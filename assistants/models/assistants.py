@@ -17,6 +17,8 @@ MAXIMUM_TOOLS = 128
 PERSONALITY_LENGTH = 4_000
 TAG_LENGTH = 64
 MAXIMUM_TAGS = 32
+SUGGESTION_LENGTH = 200
+MAXIMUM_SUGGESTIONS = 6
 
 
 def auto() -> str:
@@ -88,6 +90,9 @@ class Assistant(models.Model):
     status = models.CharField(max_length=16, choices=LifeStatus.choices, default=LifeStatus.DRAFT)
     visibility = models.CharField(max_length=16, choices=Visibility.choices, default=Visibility.PROJECT)
     tags = models.JSONField(default=list, blank=True)
+    suggestions = models.JSONField(  # null in rows that were there before it: tables of SQLite are not made anew for it
+        null=True, blank=True, help_text="First questions that the chat offers; a list of texts."
+    )
     personality = models.TextField(
         max_length=PERSONALITY_LENGTH, blank=True, default="", help_text="How it speaks: follows its instructions."
     )

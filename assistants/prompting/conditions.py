@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from assistants.prompting.languages import is_in_range, is_range
 from assistants.prompting.occasion import Occasion
 from sovereign.core.errors import ApiError
+from sovereign.core.times import zone_named
 
 # names of variables that conditions look at, beside those that they name themselves
 LANGUAGE = "language"
@@ -165,16 +165,6 @@ def groups_of(occasion: Occasion) -> Collection[str]:
     if occasion.user_groups:
         return occasion.user_groups
     return {group.strip() for group in occasion.variables.get(USER_GROUP, "").split(",") if group.strip()}
-
-
-def zone_named(name: Any) -> ZoneInfo | None:
-    """``None`` for what no time zone is called. Names come from clients: only known ones are looked for in files."""
-    return ZoneInfo(name) if isinstance(name, str) and name in _zones() else None
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones() | {UTC})
 
 
 def _variables_hold(wanted: Mapping[str, list[Any]], occasion: Occasion) -> bool:

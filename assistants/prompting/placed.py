@@ -9,6 +9,7 @@ from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, W
 
 from assistants.models import PromptLink
 from assistants.prompts.models import PromptLabel, PromptVersion
+from sovereign.core.database import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,7 @@ def placed_prompts(assistant_id: str) -> list[PlacedPrompt]:
 
     A link whose label was taken away from its prompt means nothing, and is not among them.
     """
-    enabled = PromptLink.objects.of(assistant_id).filter(is_enabled=True).order_by("kind", "-priority", "id")
-    links = list(with_meant_version(enabled))
+    links: list[Any] = list(PromptLink.objects.raw(*_ENABLED.with_values(assistant_id)))
     if not links:
         return []
     found = PromptVersion.objects.in_bulk({link.meant for link in links if link.meant})
@@ -55,11 +55,20 @@ def with_meant_version(links: QuerySet[Any]) -> QuerySet[Any]:
     return links.select_related("prompt").annotate(meant=meant)
 
 
+def _enabled(assistant_id: str) -> QuerySet[Any]:
+    """Without the prompts' own columns, which would take the place of those of the links that have their names."""
+    links = PromptLink.objects.of(assistant_id).filter(is_enabled=True).order_by("kind", "-priority", "id")
+    return with_meant_version(links).select_related(None).annotate(prompt_name=F("prompt__name"))
+
+
+_ENABLED = Prepared(_enabled)  # every run asks it
+
+
 def _placed(link: Any, version: PromptVersion) -> PlacedPrompt:
     return PlacedPrompt(
         link_id=link.id,
         prompt_id=link.prompt_id,
-        prompt_name=link.prompt.name,
+        prompt_name=link.prompt_name,
         version_id=version.id,
         number=version.number,
         label=link.label,

@@ -20,7 +20,7 @@ from sovereign.accounts.scopes import ASSISTANTS_WRITE
 from sovereign.core import errors
 from sovereign.core.database import service
 
-ALIKE = ("description", "metadata", "type", "tags", "visibility")  # what a clone has beside its content
+ALIKE = ("description", "metadata", "type", "tags", "suggestions", "visibility")  # what a clone has beside its content
 LINK_FIELDS = ("prompt_id", "version_id", "label", "kind", "priority", "weight", "conditions", "is_enabled")
 COPY = " (copy)"
 MOST_GENERATIONS = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, TypedDict, Unpack
 
@@ -91,6 +92,59 @@ def unlink_prompt(*, principal: Principal, assistant_id: str, name: str) -> str:
     link_id: str = link.id
     link.delete()
     return link_id
+
+
+@service
+def order_links(*, principal: Principal, assistant_id: str, kind: str, names: Sequence[str]) -> None:
+    """Have the prompts of a kind looked at one after another: each gets a priority of its own.
+
+    Those that share the threads by weight keep sharing them, and stand together.
+
+    :param names: the ids of all links of the kind, the first of them first.
+    :raises ApiError: like :func:`link_prompt`; 409 ``order_conflict``, these are not all of them; 400
+        ``weights_share_a_place``.
+    """
+    assistant = _assistant_to_change(principal, assistant_id)
+    links = {link.id: link for link in PromptLink.objects.of(assistant.id).filter(kind=kind).select_related("prompt")}
+    if sorted(names) != sorted(links):
+        raise ApiError(
+            "The prompts of the assistant have changed meanwhile: look at them again.",
+            status=HTTPStatus.CONFLICT,
+            code="order_conflict",
+        )
+    blocks = in_blocks([links[name] for name in names])
+    for priority, block in enumerate(reversed(blocks)):
+        PromptLink.objects.filter(pk__in=[link.pk for link in block]).exclude(priority=priority).update(
+            priority=priority
+        )
+    assistant.save(update_fields=["updated_at"])
+    audit.record(principal, "assistant.prompts_ordered", assistant, kind=kind, links=list(names))
+
+
+def in_blocks(links: Sequence[PromptLink]) -> list[list[PromptLink]]:
+    """Links of one kind in their order; those that share the threads by weight are one block.
+
+    :raises ApiError: 400 ``weights_share_a_place``, another stands between those.
+    """
+    shared = {
+        group.priority for group in weights.groups(links)
+        if len(group.members) > 1 and any(link.weight is not None for link in group.members)
+    }  # fmt: skip
+    blocks: list[list[PromptLink]] = []
+    begun: set[int] = set()
+    for link in links:
+        if blocks and link.priority in shared and blocks[-1][0].priority == link.priority:
+            blocks[-1].append(link)
+            continue
+        if link.priority in begun:
+            raise ApiError(
+                f"'{link.prompt.name}' shares the threads with others by weight, and has its place with them. Give it "
+                "another priority on its own page first.",
+                code="weights_share_a_place",
+            )
+        begun |= {link.priority} & shared
+        blocks.append([link])
+    return blocks
 
 
 def links_of(*, principal: Principal, assistant_id: str) -> Any:

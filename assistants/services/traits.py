@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from assistants.kinds import AssistantType, Capability, every_capability
-from assistants.models import MAXIMUM_TAGS, PERSONALITY_LENGTH, TAG_LENGTH, LifeStatus, Visibility
+from assistants.models import (
+    MAXIMUM_SUGGESTIONS,
+    MAXIMUM_TAGS,
+    PERSONALITY_LENGTH,
+    SUGGESTION_LENGTH,
+    TAG_LENGTH,
+    LifeStatus,
+    Visibility,
+)
 from sovereign.core.errors import ApiError
 
 MOST_MESSAGES = 10_000  # of a context memory
@@ -17,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "type": AssistantType.GENERAL.value,
     "visibility": Visibility.PROJECT.value,
     "tags": [],
+    "suggestions": [],
     "personality": "",
     "context_memory_size": None,
     "capabilities": every_capability(),
@@ -81,11 +90,28 @@ def _tags(name: str, value: Any) -> list[str]:
     return tags
 
 
+def _suggestions(name: str, value: Any) -> list[str]:
+    """Each once, in their order; blanks and ends of lines in one are single blanks."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise _wrong(name, "expected a list of texts.")
+    texts = list(dict.fromkeys(" ".join(text.split()) for text in value))
+    if len(texts) > MAXIMUM_SUGGESTIONS:
+        raise _wrong(name, f"at most {MAXIMUM_SUGGESTIONS} suggestions are allowed.", "array_above_max_length")
+    for text in texts:
+        if not 0 < len(text) <= SUGGESTION_LENGTH:
+            shown = text[:TAG_LENGTH]
+            raise _wrong(name, f"one has 1 to {SUGGESTION_LENGTH} characters; '{shown}' has {len(text)}.")
+        if not text.isprintable():
+            raise _wrong(name, "one has a character that is not allowed.")
+    return texts
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "type": _choice(AssistantType.values),
     "status": _choice(LifeStatus.values),
     "visibility": _choice(Visibility.values),
     "tags": _tags,
+    "suggestions": _suggestions,
     "personality": _personality,
     "context_memory_size": _number(1, MOST_MESSAGES),
     "capabilities": _capabilities,

@@ -12,7 +12,7 @@ from assistants.differences import Change, difference
 from assistants.models import Assistant, AssistantVersion, LifeStatus, PromptLink
 from assistants.prompting import PlacedPrompt, with_meant_version
 from assistants.prompts.models import PromptLabel
-from assistants.services import links, missing
+from assistants.services import links, missing, places
 from assistants.services.archived import refuse_archived as refuse_archived
 from assistants.services.assistants import get_assistant, locked_assistant
 from assistants.snapshots import Content
@@ -53,13 +53,19 @@ class Lineage:
 
 @service
 def publish(
-    *, principal: Principal, assistant_id: str, notes: str = "", expected_version: int | None = None
+    *,
+    principal: Principal,
+    assistant_id: str,
+    notes: str = "",
+    expected_version: int | None = None,
+    as_written: bool = False,
 ) -> AssistantVersion:
     """Make a version of the draft as it is. An assistant that was a draft is active from then on.
 
     :param expected_version: the number of the newest version that the caller knows of; 0 for none.
+    :param as_written: that the instructions name variables, which nothing fills in there, is meant.
     :raises ApiError: 409 ``version_conflict``, somebody published meanwhile; 400 ``nothing_to_publish``, the newest
-        version is the same; 400, it is archived or its prompts' weights do not add up.
+        version is the same; 400 ``unknown_variable``; 400, it is archived or its prompts' weights do not add up.
     """
     principal.require(ASSISTANTS_WRITE)
     assistant = locked_assistant(principal=principal, assistant_id=assistant_id)
@@ -74,6 +80,8 @@ def publish(
             param="assistant_id",
             code="nothing_to_publish",
         )
+    if not as_written:
+        places.refuse(content.words)
     return _published(principal, assistant, content, number=number + 1, notes=notes)
 
 
@@ -89,6 +97,7 @@ def version_of_draft(*, principal: Principal, assistant: Assistant) -> Assistant
     if newest is not None and _holds(newest, content):
         return newest
     principal.require(ASSISTANTS_WRITE)
+    places.refuse(content.words)
     return _published(principal, assistant, content, number=newest.number + 1 if newest else 1, notes="")
 
 

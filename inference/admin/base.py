@@ -7,7 +7,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
-from sovereign.accounts.admin.base import ServiceAdmin
+from sovereign.accounts.admin.base import ServiceAdmin, is_superuser
 
 STATE_LABELS = {
     "ready": "success",
@@ -17,10 +17,6 @@ STATE_LABELS = {
     "down": "danger",
     "disabled": "default",
 }
-
-
-def is_superuser(request: HttpRequest) -> bool:
-    return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 
 
 class HousePermissions(BaseModelAdmin):

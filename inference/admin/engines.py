@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
 from inference import services
 from inference.admin.base import STATE_LABELS, HouseAdmin
+from inference.admin.live import live
+from inference.admin.wording import NOTHING, last_error_of, latency_of, moment, names_of, queue_of, state_of
 from inference.models import Engine, Provider
-from sovereign.core.database import now
 
-NOTHING = "–"
+SHOWN_NOW = 20  # engines above their list
 
 
 @admin.register(Engine)
 class EngineAdmin(HouseAdmin):
-    list_display = (
-        "name",
-        "kind_shown",
-        "address",
-        "shown_state",
-        "reason",
-        "since_shown",
-        "models",
-        "queue",
-        "last_token",
-    )
+    empty_words = "Engines report about themselves as soon as they run."
+    list_display = ("name", "kind_shown", "address", "shown_state", "reason", "since_shown", "models", "latency")
     list_filter = ("kind", "state")
     list_before_template = "admin/inference/engines.html"
     described = ("name", "kind_shown", "provider", "address", "models", "abilities_shown")
-    stated = ("shown_state", "since_shown", "reason", "failures", "heartbeat_at", "probed_at")
+    stated = ("shown_state", "since_shown", "reason", "failures", "last_error_shown", "heartbeat_at", "probed_at")
     loaded = ("queue", "cache", "latency", "last_token")
+    change_form_outer_before_template = "admin/inference/engines_now.html"
     fieldsets = (
         (None, {"fields": described}),
         ("State", {"fields": stated}),
@@ -46,6 +39,17 @@ class EngineAdmin(HouseAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Engine]:
         found: QuerySet[Engine] = super().get_queryset(request).select_related("provider")
         return found
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        engines = live(self.get_queryset(request)[:SHOWN_NOW])
+        return super().changelist_view(request, {**(extra_context or {}), "engines": engines})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        engine = self.get_object(request, unquote(object_id))
+        shown = {"engines": live([engine])} if engine is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         if isinstance(obj, Engine) and obj.provider_id is not None:
@@ -79,6 +83,10 @@ class EngineAdmin(HouseAdmin):
     def last_token(self, engine: Engine) -> str:
         return moment(engine.last_token_at)
 
+    @admin.display(description="last error")
+    def last_error_shown(self, engine: Engine) -> str:
+        return last_error_of(engine)
+
     @admin.display(description="queue")
     def queue(self, engine: Engine) -> str:
         return queue_of(engine)
@@ -90,31 +98,3 @@ class EngineAdmin(HouseAdmin):
     @admin.display(description="latency")
     def latency(self, engine: Engine) -> str:
         return latency_of(engine)
-
-
-def state_of(engine: Engine) -> str:
-    """As people are told it: of a provider that is disabled, of a supervisor that died."""
-    if engine.provider is not None and not engine.provider.enabled:
-        return "disabled"
-    return "down" if engine.is_forgotten(now()) else engine.state
-
-
-def names_of(engine: Engine, shown: int = 6) -> str:
-    """What it serves, of many the first."""
-    names = [entry["id"] for entry in engine.served]
-    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return (", ".join(names[:shown]) + rest) or NOTHING
-
-
-def moment(instant: datetime | None) -> str:
-    return NOTHING if instant is None else f"{instant:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def queue_of(engine: Engine) -> str:
-    if engine.running is None and engine.waiting is None:
-        return NOTHING
-    return f"{engine.running or 0} running, {engine.waiting or 0} waiting"
-
-
-def latency_of(engine: Engine) -> str:
-    return NOTHING if engine.latency_ms is None else f"{engine.latency_ms} ms"

@@ -6,17 +6,22 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
-from unfold.decorators import display
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from inference import resolution, services
 from inference.admin.base import HouseAdmin, HouseInline
-from inference.admin.engines import NOTHING
+from inference.admin.live import live, serving
+from inference.admin.testing import trial_page
+from inference.admin.wording import NOTHING
 from inference.models import Engine, ModelAlias, ModelFallback, RegisteredModel
+from sovereign.accounts.admin.base import is_superuser
 from sovereign.core.database import now
 from sovereign.core.errors import ApiError
 
@@ -87,6 +92,7 @@ class AliasInline(HouseInline):
 
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(HouseAdmin):
+    empty_words = "Models appear as soon as an engine or a provider serves them."
     superusers_change = True  # of what stands beside it: itself is reported
     list_display = (
         "name",
@@ -104,6 +110,15 @@ class RegisteredModelAdmin(HouseAdmin):
     readonly_fields = fields
     inlines = (AliasInline, FallbackInline)
     actions = ("make_default",)
+    actions_detail = ("test_model",)
+    change_form_outer_before_template = "admin/inference/engines_now.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        model = self.get_object(request, unquote(object_id))
+        shown = {"engines": live(serving(model.name))} if model is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         found: QuerySet[RegisteredModel] = super().get_queryset(request).prefetch_related("fallbacks__fallback")
@@ -151,6 +166,18 @@ class RegisteredModelAdmin(HouseAdmin):
     def fallbacks_shown(self, model: RegisteredModel) -> str:
         return ", ".join(fallback.fallback.name for fallback in model.fallbacks.all()) or NOTHING
 
+    def has_test_permission(self, request: HttpRequest, object_id: str) -> bool:
+        return is_superuser(request)
+
+    @action(description="Test", url_path="test", permissions=["test"], icon="network_check")
+    def test_model(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        model = self.get_object(request, unquote(object_id))
+        if model is None:
+            raise Http404("no such model")
+        target = resolution.Target(model.name)
+        makes_vectors = not resolution.registry_of(None).is_able(target, "chat")
+        return trial_page(request, self.admin_site, model, [(model.name, makes_vectors)], None)
+
     @admin.action(description="Make the default model", permissions=["write"])
     def make_default(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
         model = queryset.first()
@@ -163,6 +190,7 @@ class RegisteredModelAdmin(HouseAdmin):
 
 @admin.register(ModelAlias)
 class ModelAliasAdmin(HouseAdmin):
+    empty_words = "An alias is one more name of a model: programs keep asking for it when the model is another one."
     superusers_add = True
     list_display = ("alias", "model", "created_at")
     search_fields = ("alias", "model__name")

@@ -86,6 +86,7 @@ def plain(nano_units: int) -> str:
 @admin.register(ModelPrice)
 class ModelPriceAdmin(HouseAdmin):
     form = PriceForm
+    empty_words = "Without prices nothing costs anything. Say what a million tokens of a model cost."
     superusers_add = superusers_change = True
     list_display = ("model", "owner", "valid_from", "prompt_shown", "cached_shown", "completion_shown")
     list_filter = ("provider",)

@@ -10,19 +10,23 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
 from inference import services
-from inference.admin.base import STATE_LABELS, HouseAdmin, is_superuser
-from inference.admin.engines import NOTHING, latency_of, moment, names_of, queue_of, state_of
+from inference.admin.base import STATE_LABELS, HouseAdmin
+from inference.admin.live import live
 from inference.admin.pulling import pull_page
+from inference.admin.testing import models_of, trial_page
+from inference.admin.wording import last_error_of, latency_of, moment, names_of, queue_of, state_of
 from inference.engines.connection import ConnectionFailed, listed_models
 from inference.engines.status import destinations
 from inference.models import Engine, Provider
 from inference.services.providers import OPTIONS
+from sovereign.accounts.admin.base import is_superuser
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.models import Project
 from sovereign.core.errors import ApiError
 
@@ -32,7 +36,7 @@ TESTED_AT_ONCE = 3  # each may take five seconds
 NAMES_SHOWN = 8
 
 
-class ProviderForm(forms.ModelForm):
+class ProviderForm(CarefulForm):
     new_key = forms.CharField(
         label="Key",
         required=False,
@@ -114,18 +118,31 @@ def described_in(cleaned: dict[str, Any]) -> Any:
 
 
 @admin.register(Provider)
-class ProviderAdmin(HouseAdmin):
+class ProviderAdmin(CarefulChanges, HouseAdmin):
     form = ProviderForm
+    empty_words = "A provider is a server with models: Ollama, vLLM, OpenAI and others. Its models are then here."
     superusers_add = superusers_change = True
-    list_display = ("name", "kind", "host", "shown_state", "reason", "granted", "models", "latency", "last_token")
+    list_display = (
+        "name",
+        "kind",
+        "host",
+        "shown_state",
+        "reason",
+        "granted",
+        "models",
+        "latency",
+        "queue",
+        "last_token",
+    )
     list_filter = ("kind", "enabled", "source")
     search_fields = ("name", "base_url")
     list_before_template = "admin/inference/providers.html"
+    change_form_outer_before_template = "admin/inference/provider_now.html"
     autocomplete_fields = ("projects",)
     actions = ("test_connection", "enable", "disable")
     actions_submit_line = ("save_and_test",)
-    actions_detail = ("pull_model",)
-    state_fields = ("shown_state", "since", "reason", "models", "latency", "queue", "last_token")
+    actions_detail = ("test_model", "pull_model")
+    state_fields = ("models",)  # the panel above tells the rest
     described_fieldsets: tuple[tuple[str | None, dict[str, Any]], ...] = (
         (None, {"fields": ("name", "kind", "base_url", "inner_network", "enabled")}),
         ("Key", {"fields": ("key_state", "new_key", "forget_key", "key_variable"),
@@ -158,6 +175,13 @@ class ProviderAdmin(HouseAdmin):
             if provider is not None:
                 self._test(request, provider)
         return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        provider = self.get_object(request, unquote(object_id))
+        shown = {"engines": live([_engine(provider)])} if provider is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     # ------------------------------------------------------------------------------------- rights
 
@@ -229,6 +253,18 @@ class ProviderAdmin(HouseAdmin):
     def save_and_test(self, request: HttpRequest, obj: Provider) -> None:
         """A button of the form; see ``changeform_view``."""
 
+    def has_test_permission(self, request: HttpRequest, object_id: str) -> bool:
+        enabled = Provider.objects.filter(pk=unquote(str(object_id)), enabled=True)
+        return is_superuser(request) and enabled.exists()
+
+    @action(description="Test a model", url_path="test", permissions=["test"], icon="network_check")
+    def test_model(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        provider = self.get_object(request, unquote(object_id))
+        if provider is None:
+            raise Http404("no such provider")
+        engine = _engine(provider)
+        return trial_page(request, self.admin_site, provider, models_of(engine), engine.pk)
+
     def has_pull_permission(self, request: HttpRequest, object_id: str) -> bool:
         pullable = Provider.objects.filter(pk=unquote(str(object_id)), kind=Provider.Kind.OLLAMA, enabled=True)
         return is_superuser(request) and pullable.exists()
@@ -270,13 +306,9 @@ class ProviderAdmin(HouseAdmin):
     def shown_state(self, provider: Provider) -> str:
         return state_of(_engine(provider))
 
-    @admin.display(description="since")
-    def since(self, provider: Provider) -> str:
-        return moment(_engine(provider).since)
-
     @admin.display(description="last error")
     def reason(self, provider: Provider) -> str:
-        return _engine(provider).reason or NOTHING
+        return _engine(provider).reason or last_error_of(_engine(provider))
 
     @admin.display(description="models")
     def models(self, provider: Provider) -> str:

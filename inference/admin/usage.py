@@ -21,6 +21,7 @@ from inference.usage import BY, Total
 from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.models import ApiKey, Project
 from sovereign.accounts.scopes import USAGE_READ
+from sovereign.core import times
 from sovereign.core.database import now
 
 LINES = 500  # groups that are shown
@@ -32,13 +33,13 @@ NAMED: dict[str, type[Project] | type[ApiKey]] = {"project": Project, "key": Api
 @admin.register(UsageRecord)
 class UsageAdmin(ProjectAdmin):
     view_scope = USAGE_READ
+    empty_words = "Every call of a model stands here, with its tokens and what it cost."
     project_path = "project_id"
     list_display = ("at", "model", "provider", "outcome", "tokens", "cost_shown", "timing", "key", "project")
     list_filter = ("model", "provider", "outcome", "purpose", "day")
     search_fields = ("=id", "=run_id", "=thread_id", "=assistant_id", "=key_id", "=user_id", "model", "asked")
     search_help_text = "Id of a call, run, thread, assistant, key or person, or a model"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     actions_list = ("totals",)
     fieldsets = (
         (None, {"fields": (("at", "outcome"), ("asked", "model", "provider"), ("tokens", "cost_shown"), "timing")}),
@@ -57,7 +58,7 @@ class UsageAdmin(ProjectAdmin):
 
     @admin.display(description="ended", ordering="created_at")
     def at(self, row: UsageRecord) -> str:
-        return f"{row.created_at:%Y-%m-%d %H:%M:%S}"
+        return times.shown(row.created_at, seconds=True)
 
     @admin.display(description="tokens")
     def tokens(self, row: UsageRecord) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from inference import resolution
 from inference.adapters.transport import close_transport
-from inference.chat import Availability
+from inference.chat import Availability, Capabilities
 from inference.gateway import routing
 from inference.gateway.allowances import places
 from inference.gateway.catalogue import ModelEntry, models
@@ -34,6 +34,7 @@ __all__ = [
     "models",
     "moderate",
     "places",
+    "promised",
     "stream",
 ]
 
@@ -73,6 +74,11 @@ def availability(name: str, *, project_id: str | None = None) -> Availability:
 def availabilities(names: Iterable[str], *, project_id: str | None = None) -> dict[str, Availability]:
     """Whether each of these can."""
     return routing.availabilities(names, project_id)
+
+
+def promised(name: str, *, project_id: str | None = None) -> Capabilities:
+    """What the model can do that a name means, without waking an engine that sleeps: for pages that only tell it."""
+    return routing.promised(name, project_id)
 
 
 async def close() -> None:

@@ -39,9 +39,12 @@ LEFT_ALONE = "The engines of {} failed again and again; they are left alone for 
 
 
 class ModelCall:
-    """The state of one call, from the request until it is accounted for."""
+    """The state of one call, from the request until it is accounted for.
 
-    def __init__(self, request: Request, ability: Ability) -> None:
+    :param engine_id: the only engine that may answer; ``None``: any that can.
+    """
+
+    def __init__(self, request: Request, ability: Ability, engine_id: str | None = None) -> None:
         self.request = request  # with a bound, where tokens are limited
         self.pieces = 0  # of the answer, given out …
         self._bytes = 0  # … and how large they were
@@ -49,6 +52,7 @@ class ModelCall:
         self._id = new_id("call_")
         self._ability = ability
         self._asked = request.model
+        self._only = engine_id
         self._ledger = ledger()
         self._loop = asyncio.get_running_loop()
         self._begun = self._sent = self._loop.time()
@@ -90,8 +94,10 @@ class ModelCall:
         asked = (self._asked, self.request.attribution.project, self._ability)
         known = routing.routes_in_memory(*asked)
         self._routes = await in_database(routing.routes, *asked) if known is None else known
+        if self._only is not None:
+            self._routes = [routing.narrowed(self._routes[0], self._only)]
         self._meant = self._routes[0]
-        self._knows_fallbacks = not self._meant.candidates
+        self._knows_fallbacks = not self._meant.candidates or self._only is not None
         transport().record_tokens_with(_record_token)
 
     async def _next_route(self) -> None:

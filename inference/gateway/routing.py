@@ -77,6 +77,13 @@ def routes_in_memory(name: str, project_id: str | None, ability: Ability = "chat
     return [found]
 
 
+def narrowed(route: Route, engine_id: str) -> Route:
+    """The same with no other engine than this one."""
+    candidates = [candidate for candidate in route.candidates if candidate.endpoint.engine_id == engine_id]
+    reason = "" if candidates else route.reason or f"The engine does not serve '{route.model}' at the moment."
+    return replace(route, candidates=candidates, reason=reason)
+
+
 def fallback_routes(model: str, project_id: str | None, ability: Ability = "chat") -> list[Route]:
     """What may answer in the place of ``model``, whose own engines did not."""
     return _fallbacks(registry_of(project_id), Target(model), ability)
@@ -90,6 +97,20 @@ def availabilities(names: Iterable[str], project_id: str | None) -> dict[str, Av
         return {name: _availability(registry, name) for name in wanted}
 
     return ask(project_id, question, lambda found: all(each.ready for each in found.values()))
+
+
+def promised(name: str, project_id: str | None) -> Capabilities:
+    """What the model can do that a name means, as its engines said it last: ready ones first. Wakes none of them."""
+    registry = registry_of(project_id)
+    try:
+        target = registry.resolve(name)
+    except ApiError:
+        target = None
+    seen = registry.serving(target) if target is not None else []
+    if target is None or not seen:
+        return Capabilities()
+    best = next((engine for engine in seen if engine.is_ready(registry.known.instant)), seen[0])
+    return best.promised(registry.entry(best, target.model))
 
 
 def _availability(registry: Registry, name: str) -> Availability:

@@ -26,17 +26,18 @@ T = TypeVar("T", Embedded, Moderated)
 UNFINISHED = "The engine's answer ended without being finished."
 
 
-def stream(request: ChatRequest) -> AsyncGenerator[Delta, None]:
+def stream(request: ChatRequest, *, engine_id: str | None = None) -> AsyncGenerator[Delta, None]:
     """The deltas of one model call: always exactly one ``Finished`` at the end, or an error.
 
     Closing the iterator closes the upstream connection.
 
+    :param engine_id: the only engine that is asked, for who wants to know whether that one works.
     :raises EngineUnavailable: nothing can serve the model now; nothing was begun.
     :raises InferenceError: the call failed.
     """
     if pictures.has_stored(request):
-        return _deltas(request, "chat", _with_pictures)
-    return _deltas(request, "chat", lambda adapter, endpoint, asked: adapter.stream(endpoint, asked))
+        return _deltas(request, "chat", _with_pictures, engine_id)
+    return _deltas(request, "chat", lambda adapter, endpoint, asked: adapter.stream(endpoint, asked), engine_id)
 
 
 async def _with_pictures(adapter: Adapter, endpoint: Endpoint, asked: ChatRequest) -> AsyncGenerator[Delta, None]:
@@ -71,9 +72,9 @@ async def _in_turn(call: AsyncGenerator[Delta, None], turn: asyncio.Semaphore) -
             yield delta
 
 
-async def embed(request: EmbeddingRequest) -> Embedded:
+async def embed(request: EmbeddingRequest, *, engine_id: str | None = None) -> Embedded:
     """:raises InferenceError: as ``stream``."""
-    call = ModelCall(request, "embeddings")
+    call = ModelCall(request, "embeddings", engine_id)
     return await _whole(call, lambda adapter, endpoint: adapter.embed(endpoint, request))
 
 
@@ -84,9 +85,12 @@ async def moderate(request: ModerationRequest) -> Moderated:
 
 
 async def _deltas(
-    request: Request, ability: Ability, ask: Callable[[Adapter, Endpoint, Any], AsyncGenerator[Delta, None]]
+    request: Request,
+    ability: Ability,
+    ask: Callable[[Adapter, Endpoint, Any], AsyncGenerator[Delta, None]],
+    engine_id: str | None = None,
 ) -> AsyncGenerator[Delta, None]:
-    call = ModelCall(request, ability)
+    call = ModelCall(request, ability, engine_id)
     try:
         while True:
             endpoint = await call.next()

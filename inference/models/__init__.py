@@ -1,6 +1,7 @@
 """The tables of this room."""
 
 from inference.models.completions import StoredCompletion
+from inference.models.pulls import ModelPull
 from inference.models.registry import (
     CAPABILITY_NAMES,
     Engine,
@@ -9,7 +10,7 @@ from inference.models.registry import (
     Provider,
     RegisteredModel,
 )
-from inference.models.usage import ModelPrice, UsageRecord
+from inference.models.usage import ModelPrice, UncountedCall, UsageRecord
 
 __all__ = [
     "CAPABILITY_NAMES",
@@ -17,8 +18,10 @@ __all__ = [
     "ModelAlias",
     "ModelFallback",
     "ModelPrice",
+    "ModelPull",
     "Provider",
     "RegisteredModel",
     "StoredCompletion",
+    "UncountedCall",
     "UsageRecord",
 ]

@@ -115,6 +115,8 @@ class Engine(models.Model):
     last_token_at = models.DateTimeField(null=True, blank=True)
     probed_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=500, blank=True, default="", help_text="Why it was down the last time.")
+    last_error_at = models.DateTimeField(null=True, blank=True)
     latency_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Of the last probe's answer.")
     running = models.PositiveIntegerField(null=True, blank=True, help_text="Requests that it computes.")
     waiting = models.PositiveIntegerField(null=True, blank=True, help_text="Requests that wait in it.")

@@ -85,11 +85,12 @@ def mark_down(*, engine_id: str, reason: str, base_url: str | None = None) -> No
     row = Engine.objects.filter(pk=engine_id)
     if base_url is not None:
         row = row.filter(base_url=base_url)
-    reason = reason[:MAXIMUM_REASON]
-    if not row.exclude(state="down").update(state="down", reason=reason, since=now(), failures=1):
+    reason, instant = reason[:MAXIMUM_REASON], now()
+    told: dict[str, Any] = {"reason": reason, "last_error": reason, "last_error_at": instant}
+    if not row.exclude(state="down").update(state="down", since=instant, failures=1, **told):
         engine = row.values_list("failures", flat=True).first()
         if engine is not None:
-            row.filter(state="down").update(reason=reason, failures=min(engine + 1, 1_000))
+            row.filter(state="down").update(failures=min(engine + 1, 1_000), **told)
     changed()
 
 
@@ -155,6 +156,8 @@ def report_engine(
     if served:
         fields["served"] = served
     fields |= {name: value for name, value in (load or {}).items() if name in LOAD}
+    if state == Engine.State.DOWN and reason:
+        fields |= {"last_error": fields["reason"], "last_error_at": instant}
     changed()
     return row.update(**fields) == 1
 

@@ -173,12 +173,6 @@ def delete_provider(*, provider: Provider, user_id: int | None = None) -> None:
     provider.delete()
 
 
-@service
-def record_pull(*, provider: Provider, model: str, user_id: int | None = None) -> None:
-    """Somebody told it to fetch a model."""
-    audit.record_of_person(user_id, "provider.model_pulled", provider, name=provider.name, model=model)
-
-
 def keep_engine(provider: Provider) -> Engine:
     """The provider's engine, made where it has none."""
     instant = now()
@@ -207,6 +201,8 @@ def restart_engine(provider: Provider) -> None:
         reason="",
         since=now(),
         failures=0,
+        last_error="",
+        last_error_at=None,
         probed_at=None,
         heartbeat_at=None,
         last_token_at=None,

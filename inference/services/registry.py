@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from inference.models import Engine, ModelAlias, ModelFallback, Provider, RegisteredModel
 from inference.naming import MAXIMUM_NAME
@@ -197,3 +197,10 @@ def remove(obj: Engine | ModelAlias, *, user_id: int | None = None) -> None:
     audit.record_of_person(user_id, f"{obj._meta.model_name}.deleted", obj, name=str(obj))
     obj.delete()
     changed()
+
+
+@service
+def record_test(tested: Model, *, model: str, user_id: int | None = None) -> None:
+    """Somebody asks a model, by itself or at a provider, whether it answers: which may cost something."""
+    kind = "provider" if isinstance(tested, Provider) else "model"
+    audit.record_of_person(user_id, f"{kind}.tested", tested, name=str(tested), model=model)

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from django.db import InterfaceError, OperationalError
 
-from inference.models import UsageRecord
+from inference.models import UncountedCall, UsageRecord
 from inference.usage.prices import PriceList, cost
 from sovereign.accounts.services import quotas
 from sovereign.accounts.services.quotas import Reservation
@@ -72,6 +72,8 @@ def _record(calls: Sequence[Ended], again: bool) -> None:
     rows = list(_priced(fresh))
     if rows:
         UsageRecord.objects.bulk_create(rows, batch_size=BATCH)
+        uncounted = [UncountedCall(call_id=row.pk, thread_id=row.thread_id) for row in rows]
+        UncountedCall.objects.bulk_create(uncounted, batch_size=BATCH)
     quotas.settle([(reservation, call.tokens) for call in fresh for reservation in call.reserved])
 
 

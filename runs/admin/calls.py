@@ -12,6 +12,7 @@ from runs.admin.readable import readable
 from runs.asked import Approval, Entry, State
 from runs.models import RunStep, ToolUse
 from runs.outcomes import Outcome
+from sovereign.core.visible import visible
 
 FOUND_SHOWN = 200  # characters of a passage
 APPROVALS = {
@@ -25,7 +26,7 @@ LABELS = {Outcome.OK: "success", Outcome.ERROR: "danger", Outcome.TIMEOUT: "dang
 def described_calls(step: RunStep, uses: Mapping[str, ToolUse]) -> list[dict[str, Any]]:
     """``{"name", "kind", "label", "outcome", "notes", "asked", "outputs"}`` of each call, in order.
 
-    ``outputs`` are ``{"text"}``, ``{"image": address}`` or ``{"found": file, "score", "text"}``.
+    ``outputs`` are ``{"text"}``, ``{"image": address}`` or ``{"found": file, "score", "text", "whole"}``.
 
     :param uses: by the ids of calls, what came of those that were carried out here.
     """
@@ -87,4 +88,10 @@ def _of_code(output: dict[str, Any]) -> dict[str, Any]:
 
 def _found(result: dict[str, Any]) -> dict[str, Any]:
     text = " ".join(part["text"] for part in result.get("content", []))
-    return {"found": result["file_name"], "score": f"{result['score']:.2f}", "text": text[:FOUND_SHOWN]}
+    shown, rest = text[:FOUND_SHOWN], text[FOUND_SHOWN:]
+    return {
+        "found": visible(result["file_name"]),
+        "score": f"{result['score']:.2f}",
+        "text": visible(shown),
+        "whole": visible(text) if rest else "",
+    }

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
@@ -16,7 +16,7 @@ from runs.evaluations.models import EvaluationSet
 from runs.models import Run
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin
-from sovereign.accounts.scopes import ASSISTANTS_PROMOTE, EVALUATIONS_WRITE
+from sovereign.accounts.scopes import EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
 
 SETS_SHOWN = 50
@@ -33,10 +33,9 @@ class MakesCases(ProjectAdmin):
         """The evaluations that a run's answer can be put into, for the template."""
         if not run.is_over or not self.allowed(request, EVALUATIONS_WRITE, run):
             return {}
-        sets = EvaluationSet.objects.visible_to(self.principal_for(request, run))
-        fitting = sets.filter(Q(assistant_id=run.assistant_id) | Q(assistant=None)).order_by("name", "id")
-        if not self.allowed(request, ASSISTANTS_PROMOTE, run):
-            fitting = fitting.filter(gates={})  # the cases of the others are changed by those who promote
+        fitting = EvaluationSet.objects.open_to(self.principal_for(request, run), run.assistant_id).order_by(
+            "name", "id"
+        )
         return {
             "evaluation_sets": list(fitting.values_list("id", "name")[:SETS_SHOWN]),
             "case_address": reverse("admin:runs_run_case", args=[quote(run.pk)]),

@@ -19,6 +19,7 @@ from runs.services import approvals, control
 from runs.states import Status
 from sovereign.accounts.admin.base import ProjectAdmin
 from sovereign.accounts.scopes import RUNS_WRITE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 from sovereign.core.visible import visible
 
@@ -52,7 +53,7 @@ def waits_for(run: Run) -> str:
 
 def until(run: Run) -> str:
     """When a run that waits is over."""
-    return f"{run.expires_at:%H:%M} UTC"
+    return times.clock(run.expires_at)
 
 
 def _request(call_id: str, asked: dict[str, Any]) -> dict[str, str]:

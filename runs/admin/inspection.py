@@ -8,31 +8,52 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from inference.models import UsageRecord
 from runs import events
 from runs.admin.calls import described_calls
+from runs.admin.figures import described_calls_of, parameters
+from runs.admin.spans import spans_of
 from runs.models import Run, RunEvent, RunStep, ToolUse
 from runs.states import Status
+from sovereign.core.visible import visible
+from threads.models import Message
 
 EVENTS_READ = 5_000  # rows; deltas in a row are shown as one
+CALLS_READ = 500  # model calls
 
 
 def seconds(span: timedelta) -> str:
     return f"{span.total_seconds():.2f} s"
 
 
-def inspection(run: Run) -> dict[str, Any]:
-    """Steps, the grouped events and the frozen configuration."""
+def inspection(run: Run, *, shows_cost: bool = False) -> dict[str, Any]:
+    """Where its time went, model calls, steps, the grouped events and the frozen configuration.
+
+    :param shows_cost: what the model calls cost is told.
+    """
     log = list(RunEvent.objects.after(run.pk, 0)[:EVENTS_READ])
     uses = {use.call_id: use for use in ToolUse.objects.filter(run_id=run.pk)}
+    steps = list(RunStep.objects.of_run(run.pk).order_by("position"))
+    messages = Message.objects.of_thread(run.thread_id).filter(run_id=run.pk)
+    said = {message.pk: message.text for message in messages}
+    calls = list(UsageRecord.objects.filter(run_id=run.pk).order_by("created_at", "id")[:CALLS_READ])
     return {
-        "steps": [described(step, run, uses) for step in RunStep.objects.of_run(run.pk).order_by("position")],
+        "spans": spans_of(run, steps, uses.values(), calls),
+        "model_calls": described_calls_of(calls, shows_cost=shows_cost),
+        "parameters": parameters(run.configuration.data),
+        "steps": [described(step, run, uses, said.get(_message_of(step), "")) for step in steps],
         "timeline": timeline(log, run.created_at),
         "has_more_events": len(log) == EVENTS_READ,
         "configuration": json.dumps(run.configuration.data, indent=2, ensure_ascii=False),
     }
 
 
-def described(step: RunStep, run: Run, uses: dict[str, ToolUse]) -> dict[str, Any]:
+def _message_of(step: RunStep) -> str:
+    return step.message_id if step.type == RunStep.Type.MESSAGE_CREATION else ""
+
+
+def described(step: RunStep, run: Run, uses: dict[str, ToolUse], text: str = "") -> dict[str, Any]:
+    """:param text: of the message that it wrote."""
     ended = step.completed_at or step.failed_at or step.cancelled_at or step.expired_at
     return {
         "id": step.pk,
@@ -41,6 +62,7 @@ def described(step: RunStep, run: Run, uses: dict[str, ToolUse]) -> dict[str, An
         "begun": seconds(step.created_at - run.created_at),
         "lasted": seconds(ended - step.created_at) if ended else "",
         "error": (step.last_error or {}).get("message", ""),
+        "text": visible(text),
         "calls": described_calls(step, uses),
         "usage": step.usage,
     }

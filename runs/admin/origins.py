@@ -50,7 +50,7 @@ class RatingFilter(admin.SimpleListFilter):
         return [("up", "Good"), ("down", "Bad"), ("commented", "With a comment"), (NONE, "None")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        said = Feedback.objects.filter(run=OuterRef("pk"))
+        said = Feedback.objects.standing().filter(run=OuterRef("pk"))
         if self.value() == NONE:
             return queryset.filter(~Exists(said))
         wanted = RATED.get(self.value() or "")
@@ -139,7 +139,7 @@ def _prompts(request: HttpRequest, run: Run) -> list[dict[str, Any]]:
 
 def _feedback(run: Run) -> list[dict[str, Any]]:
     """``{"is_good", "who", "comment", "at"}``, the newest first."""
-    said = list(Feedback.objects.filter(run=run))
+    said = list(Feedback.objects.standing().filter(run=run))
     people = dict(
         User.objects.filter(pk__in=[row.user_id for row in said if row.user_id]).values_list("pk", "username")
     )

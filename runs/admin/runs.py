@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -19,11 +19,16 @@ from runs.admin.cases import MakesCases
 from runs.admin.consent import Consent, WaitsFilter, requests_of, waits_for
 from runs.admin.inspection import inspection, seconds
 from runs.admin.origins import EnvironmentFilter, Origins, PromptFilter, RatingFilter, origin
+from runs.admin.replays import Replays
+from runs.admin.searching import SearchedByTitle
+from runs.admin.sent import PAGE as PROMPT_PAGE
+from runs.admin.sent import Retraces
 from runs.models import Run
 from runs.services import control
 from runs.states import Status
 from sovereign.accounts.admin.base import known
 from sovereign.accounts.scopes import CONVERSATIONS_READ, RUNS_WRITE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 from threads.services import note_reading
 
@@ -45,7 +50,12 @@ LOOKED_UP = ("assistant_id", "thread", "version_id", "deployment_id")  # what ad
 
 
 @admin.register(Run)
-class RunAdmin(Origins, Consent, MakesCases):
+class RunAdmin(SearchedByTitle, Origins, Consent, MakesCases, Retraces, Replays):
+    empty_words = "A run is one answer of an assistant. Talk to one in the chat, or ask one over the API."
+
+    class Media:
+        css = {"all": ("web/runs.css",)}
+
     view_scope = CONVERSATIONS_READ
     list_display = (
         "begun", "status_shown", "assistant", "its_version", "its_environment", "its_thread", "model", "timing",
@@ -53,10 +63,9 @@ class RunAdmin(Origins, Consent, MakesCases):
     )  # fmt: skip
     list_filter = ("status", WaitsFilter, EnvironmentFilter, RatingFilter, "project", "model", PromptFilter)
     list_select_related = ("thread", "project", "configuration")
-    search_fields = ("=id", "=thread__id", "=assistant_id", "=version_id", "=deployment_id", "thread__title", "model")
+    search_fields = ("=id", "=thread__id", "=assistant_id", "=version_id", "=deployment_id")
     search_help_text = "Id of a run, thread, assistant, version or deployment, title or model"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     actions = ("cancel", "make_cases")
     fieldsets = (
         (None, {
@@ -79,7 +88,9 @@ class RunAdmin(Origins, Consent, MakesCases):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         name = visible_assistants(request).filter(pk=OuterRef("assistant_id")).values("name")[:1]
-        return known(request, super().get_queryset(request)).annotate(assistant_name=Subquery(name))
+        is_there = Exists(Assistant.objects.filter(pk=OuterRef("assistant_id")))
+        rows = known(request, super().get_queryset(request))
+        return rows.annotate(assistant_name=Subquery(name), has_assistant=is_there)
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
         return lookup in LOOKED_UP or bool(super().lookup_allowed(lookup, value, request))
@@ -91,7 +102,7 @@ class RunAdmin(Origins, Consent, MakesCases):
 
     @admin.display(description="begun", ordering="created_at")
     def begun(self, run: Run) -> str:
-        return f"{run.created_at:%Y-%m-%d %H:%M:%S}"
+        return times.shown(run.created_at, seconds=True)
 
     @display(description="status", label=LABELS, ordering="status")
     def status_shown(self, run: Run) -> str:
@@ -103,7 +114,7 @@ class RunAdmin(Origins, Consent, MakesCases):
 
     @admin.display(description="assistant")
     def assistant(self, run: Any) -> str:
-        if run.assistant_name is None and not Assistant.objects.filter(pk=run.assistant_id).exists():
+        if not run.has_assistant:
             return f"{run.assistant_id} (deleted)"
         address = reverse("admin:assistants_assistant_change", args=[quote(run.assistant_id)])
         return format_html('<a class="sv-link" href="{}">{}</a>', address, run.assistant_name or run.assistant_id)
@@ -143,7 +154,9 @@ class RunAdmin(Origins, Consent, MakesCases):
             note_reading(principal=self.principal_for(request, run), thread=run.thread)
             may_answer = self.allowed(request, RUNS_WRITE, run)
             context |= {"run": run, "requests": requests_of(run), "may_answer": may_answer}
-            context |= {**inspection(run), **origin(request, run)}
+            context |= inspection(run, shows_cost=self.shows_cost(request, run))
+            context |= {**origin(request, run), **self.replays(request, run)}
+            context["prompt_address"] = reverse(PROMPT_PAGE, args=[quote(run.pk)])
             context |= self.case_choices(request, run)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response

@@ -19,6 +19,7 @@ from runs.outcomes import Outcome
 from sovereign.accounts.admin.base import ProjectAdmin, projects_allowing
 from sovereign.accounts.models import ApiKey, User
 from sovereign.accounts.scopes import USAGE_READ
+from sovereign.core import times
 
 ASSISTANTS_OFFERED = 200
 COLOURS = {outcome.label: LABELS.get(outcome, "warning") for outcome in Outcome}
@@ -42,13 +43,13 @@ class AssistantFilter(admin.SimpleListFilter):
 @admin.register(ToolUse)
 class ToolUseAdmin(ProjectAdmin):
     view_scope = USAGE_READ
+    empty_words = "Every tool that an assistant uses stands here, with how long it took and how it ended."
     list_display = ("ended", "tool", "kind", "outcome_shown", "timing", "assistant", "its_run", "by")
     list_filter = ("kind", "outcome", AssistantFilter, "created_at", "project")
     list_select_related = ("project",)
     search_fields = ("=id", "=call_id", "=run_id", "=thread_id", "=assistant_id", "=key_id", "=tool")
     search_help_text = "Name of a tool, or id of a call, run, thread, assistant or key"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     fieldsets = (
         (None, {"fields": (("ended", "outcome_shown"), ("tool", "kind"), "timing")}),
         ("Who", {"fields": ("project", "by")}),
@@ -71,7 +72,7 @@ class ToolUseAdmin(ProjectAdmin):
 
     @admin.display(description="ended", ordering="created_at")
     def ended(self, use: ToolUse) -> str:
-        return f"{use.created_at:%Y-%m-%d %H:%M:%S}"
+        return times.shown(use.created_at, seconds=True)
 
     @display(description="outcome", label=COLOURS, ordering="outcome")
     def outcome_shown(self, use: ToolUse) -> str:

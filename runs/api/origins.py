@@ -44,6 +44,8 @@ EXAMPLE = {
         }
     ],
     "feedback": [],
+    "replay_of": None,
+    "replays": ["run_01m80dh0rt3s8v2y6b0d4h9kre"],
 }
 
 
@@ -86,6 +88,13 @@ class RunOriginObject(serializers.Serializer):
     deployment = RunDeploymentObject(allow_null=True, help_text="`null` where nothing deployed made it.")
     prompts = UsedPromptObject(many=True)
     feedback = FeedbackObject(many=True)
+    replay_of = serializers.CharField(
+        allow_null=True, help_text="The run whose question it answers again; `null` where it is no replay."
+    )
+    replays = serializers.ListField(
+        child=serializers.CharField(),
+        help_text=f"The newest {origins.REPLAYS_TOLD} runs that answer its question again, the newest first.",
+    )
 
 
 class RunOriginView(ApiView):
@@ -127,6 +136,8 @@ def render_origin(origin: Origin) -> dict[str, Any]:
         "deployment": {"id": run.deployment_id, "status": status} if run.deployment_id else None,
         "prompts": [_prompt(used) for used in origin.prompts],
         "feedback": [render_feedback(said) for said in origin.feedback],
+        "replay_of": run.replay_of,
+        "replays": list(origin.replays),
     }
 
 

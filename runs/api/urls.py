@@ -2,6 +2,7 @@ from django.urls import path
 
 from runs.api.feedback import FeedbackView
 from runs.api.origins import RunOriginView
+from runs.api.replays import ReplayView
 from runs.api.views import (
     CancelView,
     RunsView,
@@ -28,4 +29,5 @@ urlpatterns = [
 own_patterns = [
     path("runs/<str:run_id>", RunOriginView.as_view(), name="run-origin"),
     path("runs/<str:run_id>/feedback", FeedbackView.as_view(), name="run-feedback"),
+    path("runs/<str:run_id>/replay", ReplayView.as_view(), name="run-replay"),
 ]

@@ -23,7 +23,7 @@ from runs.models import Run, RunStep
 from runs.rendering import render_run_row, render_step, without_contents
 from runs.services import control, creation
 from runs.services.creation import Begun
-from runs.services.environments import acting_in
+from runs.services.environments import acting_in, trying
 from runs.states import ACTIVE
 from runs.streaming.reader import frames
 from runs.streaming.rights import Rights
@@ -39,6 +39,7 @@ from sovereign.core.sse import sse_response
 from threads.services import get_thread, note_reading
 
 ENVIRONMENT = "X-Sovereign-Environment"  # what a person chose in the chat; keys bring their own
+VERSION = "X-Sovereign-Version"  # what a person tries in the admin, in place of what is in an environment
 READ_AND_WRITE = {"GET": RUNS_READ, "POST": RUNS_WRITE}
 STREAM_PARAMETERS = [
     OpenApiParameter("stream", bool, description="Follow the run as server-sent events."),
@@ -72,6 +73,11 @@ def asking(request: Request) -> Principal:
     :raises ApiError: 400 or 403, a person chose what is not there, or not theirs to choose.
     """
     return acting_in(principal_of(request), request.headers.get(ENVIRONMENT))
+
+
+def tried(request: Request) -> str | None:
+    """:raises ApiError: 403, a person chose what is not theirs to choose."""
+    return trying(principal_of(request), request.headers.get(VERSION))
 
 
 def note(request: Request, run: Run) -> None:
@@ -132,7 +138,9 @@ class ThreadAndRunView(RunningView):
         """
         fields = self.body()
         stream, thread = fields.pop("stream", None), fields.pop("thread", None) or {}
-        begun = creation.create_thread_and_run(principal=asking(request), thread=thread, **fields)
+        begun = creation.create_thread_and_run(
+            principal=asking(request), version=tried(request), thread=thread, **fields
+        )
         return answer(begun, stream=stream)
 
 
@@ -162,7 +170,7 @@ class RunsView(RunningView):
         """
         fields = self.body()
         stream = fields.pop("stream", None)
-        begun = creation.create_run(principal=asking(request), thread_id=thread_id, **fields)
+        begun = creation.create_run(principal=asking(request), version=tried(request), thread_id=thread_id, **fields)
         note(request, begun.run)
         return answer(begun, stream=stream)
 

@@ -10,6 +10,7 @@ from assistants.models import Assistant
 from runs.models import Run
 from runs.states import ACTIVE as RUNNING
 from runs.states import Status
+from sovereign.accounts.scopes import ASSISTANTS_PROMOTE
 
 if TYPE_CHECKING:
     from sovereign.accounts.principals import Principal
@@ -27,6 +28,12 @@ class EvaluationSetQuerySet(models.QuerySet[Any]):
         """Those of the project, without those of assistants that others keep to themselves."""
         seen = Assistant.objects.visible_to(principal)
         return self.filter(Q(assistant=None) | Q(assistant__in=seen), project_id=principal.project_id)
+
+    def open_to(self, principal: Principal, assistant_id: str | None) -> EvaluationSetQuerySet:
+        """Those whose cases the principal may add to, of the assistant's and of those for every one: the cases of a
+        gate are changed by those who promote."""
+        fitting = self.visible_to(principal).filter(Q(assistant_id=assistant_id) | Q(assistant=None))
+        return fitting if principal.allows(ASSISTANTS_PROMOTE) else fitting.filter(gates={})
 
     def gates_of(self, assistant_id: str, project_id: str) -> EvaluationSetQuerySet:
         """Those that may stand before a deployment of the assistant: its own, and those for every assistant."""

@@ -30,6 +30,7 @@ from threads.shapes import TEXT_LENGTH, ContentField
 MOST_MESSAGES = 64
 MOST_CHECKS = 16
 OWN_PAIRS = 2  # of a run's metadata: they say which evaluation it is of
+OURS = "sovereign_"  # how the names begin of what the product notes of a thread or run: no variables of a case
 #: what is checked of an answer where nothing is said, but a good one is given
 USUAL_CHECKS: list[dict[str, Any]] = [{"type": "similarity"}]
 SHAPES = {name: kind.shape for name, kind in KINDS.items()}
@@ -117,7 +118,7 @@ def described(data: dict[str, Any]) -> dict[str, Any]:
             code="invalid_value",
         )
     case = {
-        "name": data.get("name") or _title(messages),
+        "name": data.get("name") or title_of(messages),
         "messages": messages,
         "reference": data.get("reference") or "",
         "checks": data.get("checks") or (USUAL_CHECKS if data.get("reference") else []),
@@ -163,7 +164,7 @@ def _refuse_unchecked(case: dict[str, Any]) -> None:
             )
 
 
-def _title(messages: list[dict[str, Any]]) -> str:
+def title_of(messages: list[dict[str, Any]]) -> str:
     """The beginning of what is asked, for a case without a name."""
     content = messages[-1]["content"]
     texts = [content] if isinstance(content, str) else [part["text"] for part in content if part["type"] == "text"]

@@ -95,7 +95,7 @@ def _between(start: datetime, end: datetime) -> float:
 
 def _thumbs(run_ids: Collection[str]) -> tuple[int, int]:
     """How many, and how many of them are down."""
-    given = Feedback.objects.filter(run_id__in=run_ids).order_by("updated_at", "pk")
+    given = Feedback.objects.standing().filter(run_id__in=run_ids).order_by("updated_at", "pk")
     rows = given.values_list("pk", "user_id", "rating")
     opinions = {user_id if user_id is not None else pk: rating for pk, user_id, rating in rows}
     return len(opinions), sum(rating == Feedback.Rating.DOWN for rating in opinions.values())

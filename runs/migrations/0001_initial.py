@@ -61,7 +61,12 @@ class Migration(migrations.Migration):
                 ("environment", models.CharField(blank=True, default=None, max_length=64, null=True)),
                 ("created_by_user", models.BigIntegerField(blank=True, null=True)),
                 ("created_by_key", models.CharField(blank=True, default=None, max_length=64, null=True)),
-                ("model", models.CharField(help_text="The name asked for; the gateway resolves it.", max_length=256)),
+                (
+                    "model",
+                    models.CharField(
+                        help_text="The name that was asked for; an alias leads to another model.", max_length=256
+                    ),
+                ),
                 ("metadata", models.JSONField(blank=True, default=dict)),
                 (
                     "status",

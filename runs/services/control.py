@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -168,6 +169,16 @@ def _record_answers(principal: Principal, run: Run, entries: list[asked.Entry]) 
     for entry in entries:
         action = "run.call_approved" if entry["approval"] == asked.Approval.GIVEN else "run.call_refused"
         audit.record(principal, action, run, tool=entry["tool"])
+
+
+def cancel_active(principal: Principal, thread_ids: Sequence[str]) -> None:
+    """Have nobody work on threads any longer, as far as anybody does. Their runs are locked by their ids, as ever."""
+    if not principal.allows(RUNS_WRITE):
+        return
+    active = Run.objects.filter(thread_id__in=thread_ids, status__in=CANCELLABLE).order_by("id")
+    for run_id, thread_id in list(active.values_list("id", "thread_id")):
+        with suppress(errors.ApiError):  # it ended just now
+            cancel_run(principal=principal, thread_id=thread_id, run_id=run_id)
 
 
 def lock_runs_of(thread_id: str) -> None:

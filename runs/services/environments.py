@@ -48,3 +48,16 @@ def acting_in(principal: Principal, wanted: str | None) -> Principal:
             raise forbidden(ASSISTANTS_DEPLOY)
         wanted = USUAL
     return replace(principal, environment=None if wanted in (None, DRAFT) else wanted)
+
+
+def trying(principal: Principal, wanted: str | None) -> str | None:
+    """The version that the principal's run is made with, whatever is deployed: people who may choose try any.
+
+    :param wanted: a number or an id. A key has what is deployed, and what it wants is not heard.
+    :raises ApiError: 403, it is not theirs to choose.
+    """
+    if wanted is None or principal.user_id is None:
+        return None
+    if not may_choose(principal):
+        raise forbidden(ASSISTANTS_DEPLOY)
+    return wanted

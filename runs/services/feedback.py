@@ -42,7 +42,9 @@ def withdraw(*, principal: Principal, run_id: str) -> None:
     """
     principal.require(RUNS_WRITE)
     run = _run_of(principal, run_id)
-    if Feedback.objects.filter(run=run).by(principal).delete()[0]:
+    said = Feedback.objects.standing().filter(run=run).by(principal)
+    if said.update(rating="", comment=""):
+        Feedback.objects.filter(run=run, rating="", counted="").delete()  # the roll-ups have nothing to forget
         audit.record(principal, "run.rating_withdrawn", run)
 
 
@@ -52,7 +54,7 @@ def feedback_of(*, principal: Principal, run_id: str) -> FeedbackQuerySet:
     :raises ApiError: 404 for the run.
     """
     principal.require(RUNS_READ)
-    said: FeedbackQuerySet = Feedback.objects.filter(run=_run_of(principal, run_id))
+    said: FeedbackQuerySet = Feedback.objects.standing().filter(run=_run_of(principal, run_id))
     return said
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Case, PositiveIntegerField, Value, When
 
 from runs.events import EventLog
 from runs.models import Run
 from runs.services.leases import Lease
 from runs.services.recorder import Recorder
 from runs.states import ACTIVE, Status
-from sovereign.core.database import service
+from sovereign.core.database import count_up, service
 from threads import services as threads
 
 
@@ -175,17 +174,14 @@ def _flush(batches: Sequence[Batch]) -> dict[str, Outcome]:
             if run is not None and run.lease_flushes < batch.number:
                 _apply(batch, Recorder(log, run, locked.get(run.thread_id)))
                 applied.append(batch)
-        _note_numbers(applied)
+        _note_numbers(applied, runs)
     return {run.id: Outcome(status=run.status) for run in runs.values()}
 
 
-def _note_numbers(applied: Sequence[Batch]) -> None:
+def _note_numbers(applied: Sequence[Batch], runs: Mapping[str, Run]) -> None:
     """A commit whose answer was lost is sent again with the same number, and found out by it."""
-    if applied:
-        numbers = [When(pk=batch.lease.run_id, then=Value(batch.number)) for batch in applied]
-        Run.objects.filter(pk__in=[batch.lease.run_id for batch in applied]).update(
-            lease_flushes=Case(*numbers, output_field=PositiveIntegerField())
-        )
+    steps = {batch.lease.run_id: batch.number - runs[batch.lease.run_id].lease_flushes for batch in applied}
+    count_up(Run.objects.all(), "lease_flushes", steps)
 
 
 def _apply(batch: Batch, recorder: Recorder) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 
-from runs.events import EventLog
+from runs.events import WAITED_FOR, EventLog
 from runs.models import Run
 from runs.querysets import RunQuerySet
 from runs.services.recorder import Recorder
@@ -60,7 +60,8 @@ def _claim(worker_id: str, limit: int, openings: Openings, executing: Collection
             run.lease_flushes = 0
             run.save(update_fields=["crash_count", "lease_owner", "lease_epoch", "lease_expires_at", "lease_flushes"])
             if run.status == Status.QUEUED:
-                Recorder(log, run).move(Status.IN_PROGRESS, started_at=instant, waiting_reason="")
+                waited_for = {WAITED_FOR: run.waiting_reason} if run.waiting_reason else {}
+                Recorder(log, run).move(Status.IN_PROGRESS, kept=waited_for, started_at=instant, waiting_reason="")
             leases.append(Lease(run.id, run.thread_id, worker_id, run.lease_epoch))
     return leases
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from assistants.kinds import Environment
 from assistants.models import AssistantVersion, Deployment
 from runs.models import Feedback, Run
@@ -14,6 +16,8 @@ from sovereign.accounts.scopes import RUNS_READ
 from sovereign.core import errors
 from sovereign.core.database import only_row
 
+REPLAYS_TOLD = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -21,12 +25,14 @@ class Origin:
     :ivar number: of the run's version; ``None`` for a draft, and where the version was deleted since.
     :ivar deployment: ``None`` where it served no run of one, and where it was deleted since.
     :ivar feedback: of everybody, the newest first.
+    :ivar replays: the ids of the newest runs that answer its question again, as far as the principal sees them.
     """
 
     run: Run
     number: int | None
     deployment: Deployment | None
     feedback: Sequence[Feedback]
+    replays: Sequence[str]
 
     @property
     def prompts(self) -> list[dict[str, Any]]:
@@ -45,8 +51,15 @@ def origin_of(*, principal: Principal, run_id: str) -> Origin:
         run,
         numbers([run]).get(run.version_id or ""),
         only_row(Deployment.objects.filter(pk=run.deployment_id)) if run.deployment_id else None,
-        list(Feedback.objects.filter(run=run)),
+        list(Feedback.objects.standing().filter(run=run)),
+        replays_of(principal, run),
     )
+
+
+def replays_of(principal: Principal, run: Run) -> list[str]:
+    """The newest first."""
+    seen = Run.objects.visible_to(principal).replays_of(run.id)
+    return list(seen.values_list("id", flat=True)[:REPLAYS_TOLD])
 
 
 def numbers(runs: Iterable[Run]) -> dict[str, int]:
@@ -56,15 +69,15 @@ def numbers(runs: Iterable[Run]) -> dict[str, int]:
 
 
 def in_words(runs: Sequence[Run]) -> dict[str, str]:
-    """By the runs' ids: ``Version 3, Production`` or ``Draft``."""
+    """By the runs' ids: ``Version 3, Production`` or ``Draft``, in the language of the page."""
     known = numbers(runs)
     return {run.id: _worded(run, known) for run in runs}
 
 
 def _worded(run: Run, known: dict[str, int]) -> str:
-    place = str(Environment(run.environment).label) if run.environment else ""
+    place = _(str(Environment(run.environment).label)) if run.environment else ""
     if run.version_id is None:
-        return f"Draft: nothing was deployed in {place}" if place else "Draft"
+        return _("Draft: nothing was deployed in {place}").format(place=place) if place else _("Draft")
     number = known.get(run.version_id)
-    version = "A version that was deleted" if number is None else f"Version {number}"
+    version = _("A version that was deleted") if number is None else _("Version {number}").format(number=number)
     return f"{version}, {place}" if place else version

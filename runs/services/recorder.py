@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import F
@@ -20,7 +21,7 @@ from runs.services import uses
 from runs.states import ENDED_AT, TRANSITIONS, IllegalTransition, Status
 from sovereign.core.database import now
 from threads import services as threads
-from threads.models import Thread
+from threads.models import Message, Thread
 from threads.rendering import render_message, unix
 
 Step = RunStep.StepStatus
@@ -72,9 +73,10 @@ class Recorder:
 
     # -------------------------------------------------------------------------------------------- the run
 
-    def move(self, to: Status, **fields: Any) -> None:
+    def move(self, to: Status, *, kept: Mapping[str, Any] = MappingProxyType({}), **fields: Any) -> None:
         """Take a step of the table in ``runs.states`` and tell it in the log.
 
+        :param kept: what the event keeps and no client sees.
         :raises IllegalTransition: the table does not have it, or the row is no longer in the state that was read.
         """
         run = self.run
@@ -85,7 +87,7 @@ class Recorder:
         run.status = to
         for name, value in fields.items():
             setattr(run, name, value)
-        self.log.append(run, events.RUN_PREFIX + to, changing_fields(run))
+        self.log.append(run, events.RUN_PREFIX + to, {**changing_fields(run), **kept})
 
     def end(
         self,
@@ -142,6 +144,7 @@ class Recorder:
             run_id=self.run.id,
             assistant_id=self.run.assistant_id or "",
             attachments=made.attachments,
+            goes_on_with=self._continued(),
         )
         payload = render_message(message)
         self.log.append(self.run, events.MESSAGE_CREATED, payload)
@@ -149,6 +152,13 @@ class Recorder:
         for index, file_id in enumerate(made.images):
             image = {"index": index, "type": "image_file", "image_file": {"file_id": file_id, "detail": "auto"}}
             self.log.append(self.run, events.MESSAGE_DELTA, {"id": message_id, "content": [image]} | _counted(0))
+
+    def _continued(self) -> str | None:
+        """The message that the run's first one goes on with, where the run continues another one."""
+        if self.run.continues is None:
+            return None
+        newest = Message.objects.of_thread(self.run.thread_id).order_by("-position").first()
+        return newest.pk if newest is not None and newest.run_id == self.run.continues else None
 
     def append_text(
         self,

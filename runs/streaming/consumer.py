@@ -3,6 +3,9 @@
 Calls that wait for a person's consent are answered by ``{"approve": run_id, "calls": [{"call_id", "approve": bool,
 "reason"}]}``, all of a run's at once; what comes of it is told to those who follow the run.
 
+``{"watch": true}`` asks for the thread itself: ``{"thread": {"id", "active_run", "newest_message", "revision"}}`` comes
+now and after every change, with what rooms above tell; ``{"thread": {"id", "is_gone": true}}`` once it was deleted.
+
 What is wrong with a frame is told as ``{"event": "error", "data"}``, and the socket stays open. It is closed with 4401
 when the rights it was opened with are gone, with 1009 after a frame that is too large or binary, and with 1011 when a
 subscription cannot be looked up; then the client connects again.
@@ -23,14 +26,16 @@ from django.db import Error as DatabaseError
 from runs.models import Run
 from runs.services import control
 from runs.streaming import frames
+from runs.streaming.guard import guard
 from runs.streaming.reader import read
-from runs.streaming.rights import GLANCE, Rights
+from runs.streaming.rights import Rights
+from runs.streaming.watcher import Seen, watcher
 from sovereign.accounts import credentials
 from sovereign.accounts.scopes import RUNS_READ
 from sovereign.core.database import in_database
 from sovereign.core.errors import ApiError, not_found, unavailable
 from sovereign.core.origins import is_allowed_origin
-from threads.services import note_reading
+from threads.services import get_thread, note_reading
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +50,26 @@ FAILED = 1011
 class ThreadConsumer(AsyncWebsocketConsumer):
     """Follows any runs of the thread, each from its own cursor; subscribing again to one moves its cursor."""
 
+    channel_layer_alias = ""  # none: wake-ups come over sovereign.core.bus, and a layer costs every socket 4 kB
     rights: Rights
 
     async def __call__(self, *args: Any) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._guard: asyncio.Task[None] | None = None
+        self._is_admitted = self._is_watching = False
+        self._seen: Seen | None = None  # of the thread, and not told yet
+        self._telling: asyncio.Task[None] | None = None
         try:
             await super().__call__(*args)
         finally:  # however the socket ended: Channels does not call disconnect() where a handler failed
-            await _end([*self._tasks.values(), *([self._guard] if self._guard else [])])
+            if self._is_admitted:
+                guard().dismiss(self.rights, self._revoke)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        if self._is_watching:
+            watcher().leave(self._thread_id, self._on_seen)
+            self._is_watching = False
+        await _end([*self._tasks.values(), *([self._telling] if self._telling else [])])
 
     async def connect(self) -> None:
         self._thread_id = self.scope["url_route"]["kwargs"]["thread_id"]
@@ -68,7 +84,8 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         await self.accept()
-        self._guard = asyncio.create_task(self._watch_rights())
+        self._is_admitted = True
+        guard().admit(self.rights, self._revoke)
 
     def _authenticate(self, headers: dict[str, str]) -> Rights:
         query = {name: values[0] for name, values in parse_qs(self.scope["query_string"].decode("latin-1")).items()}
@@ -96,9 +113,12 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self._tell(unavailable("The database does not answer. Connect again."))
             await self.close(FAILED)
 
-    async def _obey(self, frame: frames.Subscription | frames.Answers) -> None:
+    async def _obey(self, frame: frames.Subscription | frames.Answers | frames.Watch) -> None:
         if isinstance(frame, frames.Answers):
             await in_database(self._answer, frame)
+            return
+        if isinstance(frame, frames.Watch):
+            await self._begin_watching()
             return
         if len(self._tasks) >= SUBSCRIPTIONS:
             raise ApiError(f"At most {SUBSCRIPTIONS} runs can be followed on one socket.", code="too_many")
@@ -125,6 +145,36 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             raise not_found("run", run_id)
         note_reading(principal=self.rights.principal, thread=run.thread)
 
+    async def _begin_watching(self) -> None:
+        """From now on, or once more from the beginning."""
+        await in_database(self._read_thread)
+        if self._is_watching:
+            watcher().leave(self._thread_id, self._on_seen)
+        self._is_watching = True
+        watcher().take(self._thread_id, self._on_seen)
+
+    def _read_thread(self) -> None:
+        if "\x00" in self._thread_id:
+            raise not_found("thread", self._thread_id)
+        principal = self.rights.principal
+        note_reading(principal=principal, thread=get_thread(principal=principal, thread_id=self._thread_id))
+
+    def _on_seen(self, seen: Seen) -> None:
+        """Told as soon as what was told before has left: of what came between only the newest matters."""
+        self._seen = seen
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_seen())
+
+    async def _tell_seen(self) -> None:
+        try:
+            while (seen := self._seen) is not None:
+                self._seen = None
+                told = seen.to(self.rights.principal.user_id)
+                await self.send(text_data=orjson.dumps({"thread": told}).decode())
+        except Exception:  # the page is told by a socket's end that it has to look again
+            log.exception("websocket_watch_failed", thread=self._thread_id)
+            await self.close(FAILED)
+
     async def _follow(self, run_id: str, after: int) -> None:
         name = orjson.dumps(run_id)
         try:
@@ -145,13 +195,8 @@ class ThreadConsumer(AsyncWebsocketConsumer):
     async def _tell(self, error: ApiError) -> None:
         await self.send(text_data=orjson.dumps({"event": "error", "data": error.body()}).decode())
 
-    async def _watch_rights(self) -> None:
-        while await self.rights.still_hold():
-            await asyncio.sleep(GLANCE)
-        await self._revoke()
-
     async def _revoke(self) -> None:
-        await _end([*self._tasks.values()])
+        await self._rest()
         await self.close(REVOKED)
 
 

@@ -11,6 +11,7 @@ from runs.services import approvals
 from sovereign.core.errors import ApiError
 
 EXPECTED = 'Expected a frame like {"subscribe": "run_…", "after": 0}.'
+EXPECTED_WATCH = 'Expected a frame like {"watch": true}.'
 EXPECTED_CALLS = 'Expected "calls" like [{"call_id": "call_…", "approve": false, "reason": "…"}].'
 MOST_CALLS = 128
 
@@ -34,8 +35,13 @@ class Answers:
     outputs: list[dict[str, Any]]
 
 
-def read(text: str) -> Subscription | Answers:
-    """:raises ApiError: 400, the frame is neither."""
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """``{"watch": true}``: tell what changes on the thread itself."""
+
+
+def read(text: str) -> Subscription | Answers | Watch:
+    """:raises ApiError: 400, the frame is none of them."""
     try:
         frame: Any = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -44,6 +50,10 @@ def read(text: str) -> Subscription | Answers:
         return Subscription(frame["subscribe"], _after(frame.get("after", 0)))
     if isinstance(frame, dict) and isinstance(frame.get("approve"), str):
         return Answers(frame["approve"], _outputs(frame.get("calls")))
+    if isinstance(frame, dict) and "watch" in frame:
+        if frame["watch"] is not True:
+            raise ApiError(EXPECTED_WATCH, param="watch", code="invalid_type")
+        return Watch()
     raise ApiError(EXPECTED, code="invalid_frame")
 
 

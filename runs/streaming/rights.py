@@ -26,8 +26,12 @@ class Rights:
     principal: Principal
     login: credentials.Login | None = None  # of a person with a session
 
+    def stand(self) -> bool:
+        """Whether the database still has them: one query, two for a person with a session."""
+        return credentials.still_valid(self.principal, self.login)
+
     async def still_hold(self) -> bool:
-        """One query a holder every two seconds, however many streams and sockets ask.
+        """One look a holder every two seconds, however many streams and sockets ask.
 
         Who asks while the query runs gets the last verdict, and so does everybody while the database is away: nothing
         can be withdrawn there then, and nothing new can be read.
@@ -39,7 +43,7 @@ class Rights:
             _verdicts.clear()
         _verdicts[self] = (time.monotonic(), verdict)
         try:
-            verdict = await in_database(credentials.still_valid, self.principal, self.login)
+            verdict = await in_database(self.stand)
         except DatabaseError as error:
             log.warning("rights_unknown", error=type(error).__name__)
         else:

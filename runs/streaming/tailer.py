@@ -7,10 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 import structlog
 from django.db import Error as DatabaseError
-from django.db.models import Q
 
 from runs.models import Run, RunEvent
 from runs.rendering import RunHead, has_contents, head_of, render_event
@@ -24,6 +25,9 @@ POLL = 0.25  # seconds; wake-ups may be lost
 QUEUE_LIMIT = 512  # events; a reader that falls further behind replays from the log
 RUNS_A_QUERY = 200
 EVENTS_A_QUERY = 2_000
+#: Written here, since Django takes longer to write it for sixteen runs than a database to answer it.
+_BEYOND = f"SELECT * FROM {RunEvent._meta.db_table} WHERE {{}} ORDER BY run_id, seq LIMIT {EVENTS_A_QUERY}"  # noqa: S608
+_OF_RUN = "(run_id = %s AND seq > %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Tailer:
             head, newest = await in_database(_load_start, run_id)
             # a cursor beyond the log is its reader's own affair: the others' events are between
             followed = self._runs.setdefault(run_id, Followed(head, min(after, newest)))
-            self._on_wake({"run": run_id})  # its first events may have been told before anybody listened
+            self._on_wake({"runs": [run_id]})  # its first events may have been told before anybody listened
         follower = Follower()
         followed.followers.add(follower)
         if self._task is None or self._task.done():
@@ -101,10 +105,9 @@ class Tailer:
             if not followed.followers:
                 del self._runs[run_id]
 
-    def _on_wake(self, payload: dict[str, object]) -> None:
-        run_id = str(payload["run"])
-        if run_id in self._runs:
-            self._woken.add(run_id)
+    def _on_wake(self, payload: dict[str, Any]) -> None:
+        if woken := self._runs.keys() & payload["runs"]:
+            self._woken |= woken
             self._wake.set()
 
     async def _tail(self) -> None:
@@ -167,10 +170,8 @@ def load_events(cursors: dict[str, int]) -> list[RunEvent]:
     runs = list(cursors.items())
     events: list[RunEvent] = []
     for start in range(0, len(runs), RUNS_A_QUERY):
-        beyond = Q()
-        for run_id, seq in runs[start : start + RUNS_A_QUERY]:
-            beyond |= Q(run_id=run_id, seq__gt=seq)
-        events += RunEvent.objects.filter(beyond).order_by("run_id", "seq")[:EVENTS_A_QUERY]
+        asked = runs[start : start + RUNS_A_QUERY]
+        events += RunEvent.objects.raw(_BEYOND.format(" OR ".join([_OF_RUN] * len(asked))), list(chain(*asked)))
     return events
 
 

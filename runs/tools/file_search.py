@@ -84,13 +84,13 @@ class FileSearch(ServerTool):
         if not work["results"]:
             note = work.get("note", "")
             return note if note in NO_RESULT else f"{passages.NOTHING} {note}".rstrip()
-        numbered = enumerate(work["results"], start=len(_results_of(earlier)))
+        numbered = enumerate(work["results"], start=len(results_of(earlier)))
         marks = [mark_of(position, index, result["file_name"]) for index, result in numbered]
         texts = [_text_of(result) for result in work["results"]]
         return passages.rendered(list(zip(marks, texts, strict=True)), room)
 
     def sources(self, call: Call, *, position: int, earlier: Sequence[Call]) -> dict[str, str]:
-        numbered = enumerate(call["file_search"]["results"], start=len(_results_of(earlier)))
+        numbered = enumerate(call["file_search"]["results"], start=len(results_of(earlier)))
         return {
             mark_of(position, index, name): result["file_id"]
             for index, result in numbered
@@ -129,7 +129,7 @@ class FileSearch(ServerTool):
         return self.surroundings.model.startswith(OLD_MODELS)
 
     def _tokens_left(self, earlier: Sequence[Call]) -> int:
-        spent = sum(count_tokens(_text_of(result)) for result in _results_of(earlier))
+        spent = sum(count_tokens(_text_of(result)) for result in results_of(earlier))
         return (TOKENS_OLD if self._is_old() else TOKENS) - spent
 
 
@@ -183,7 +183,7 @@ def _within(results: Iterable[dict[str, Any]], tokens: int) -> list[dict[str, An
     return kept
 
 
-def _results_of(calls: Sequence[Call]) -> list[dict[str, Any]]:
+def results_of(calls: Sequence[Call]) -> list[dict[str, Any]]:
     """Of all searches among these calls: the results of a step are numbered through, for a mark names one of them."""
     return [result for call in calls if call["type"] == FileSearch.type for result in call["file_search"]["results"]]
 

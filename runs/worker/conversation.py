@@ -12,8 +12,9 @@ import orjson
 from assistants.kinds import Capability
 from inference import pictures
 from runs.asked import BEFOREHAND, KEPT, with_kept
-from runs.configuration import has
+from runs.configuration import cut_of, has
 from runs.models import Run, RunStep
+from runs.services.again import NO_TRIES, Tries
 from runs.services.recorder import Made
 from runs.tools import passages
 from runs.tools.base import FUNCTION, ServerTool
@@ -23,6 +24,10 @@ from threads import context
 from threads.models import Message
 
 Step = RunStep.StepStatus
+GO_ON = (
+    "Your last answer broke off. Go on exactly where it ends, in the middle of the sentence or of the code if it is "
+    "there. Repeat nothing of it and say nothing about the interruption."
+)
 FOUND_SHARE = 0.5  # of a prompt, that everything together may take which was found or done here
 
 
@@ -45,30 +50,69 @@ class Conversation:
     tools: list[dict[str, Any]]  # as the model is shown them
     context_length: int | None
     prompt_budget: int | None
+    past: context.Past | None = None  # the thread as it was then; else as it is
+    tries: Tries = NO_TRIES
+    can_continue: bool = False  # whether the engine goes on with an answer that was begun
+
+    def begun(self, written: str) -> str:
+        """The beginning of the answer that the engine is to go on with; "" for none.
+
+        :param written: of this run, by a worker that did not end it.
+        """
+        return self.tries.text + written if self._goes_on and not self._has_turned else written
 
     def messages(self, begun: str) -> list[dict[str, Any]]:
         """Instructions, as much of the thread as fits, and the run's own turns whole: their pairs cannot be split.
 
-        :param begun: the beginning of an answer that another worker did not end.
+        :param begun: see :meth:`begun`.
         """
         told = self._told()
-        own_turns = self._own_turns(told)
+        own_turns = self._after_kept(self._own_turns(told))
         if begun:
             own_turns.append({"role": "assistant", "content": begun})
         system, found = self.configuration["instructions"], self._found(told)
         sent = sum(len(orjson.dumps(sent)) for sent in (self.tools, own_turns) if sent)
-        history = context.window(
+        window = context.window(
             thread_id=self.run.thread_id,
             before_run=self.run.id,
-            truncation=self.configuration["truncation_strategy"],
+            **cut_of(self.configuration),
             context_length=self.context_length,
             prompt_budget=self.prompt_budget,
             reserved=len(system.encode()) + len(found.encode()) + sent,
+            past=self.past,
+            without=self._hidden(),
         )
+        history = window.messages
         if not has(self.configuration, Capability.VISION):
             history = [_without_images(message) for message in history]
+        system = "\n\n".join(part for part in (system, window.earlier) if part)
         instructions = [{"role": "system", "content": system}] if system else []
         return [*instructions, *(_quoting(found, history) if found else history), *own_turns]
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the engine itself goes on with what an earlier run left; else it is asked to."""
+        return self.can_continue and bool(self.tries.kept)
+
+    @property
+    def _has_turned(self) -> bool:
+        """Whether the run has said or called something to its end."""
+        return any(step.status == Step.COMPLETED and not is_beforehand(step) for step in self.steps)
+
+    def _hidden(self) -> set[str]:
+        kept = {message.pk for message in self.tries.kept} if self._goes_on else set()
+        return kept | self.tries.superseded
+
+    def _after_kept(self, own_turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The run's own turns behind what an earlier run left, or behind the wish to go on with it."""
+        if not self.tries.kept:
+            return own_turns
+        if not self._goes_on:
+            return [{"role": "user", "content": GO_ON}, *own_turns]
+        if not own_turns:
+            return []  # it is the beginning of the answer itself
+        first, *rest = own_turns
+        return [{**first, "content": self.tries.text + (first["content"] or "")}, *rest]
 
     def sources(self) -> dict[str, str]:
         """The files that the answer may cite, by their marks."""
@@ -125,6 +169,8 @@ class Conversation:
 
     def _own_turns(self, told: dict[str, str]) -> list[dict[str, Any]]:
         """What this run has said and done so far, as chat messages."""
+        if not self.steps:
+            return []
         written = Message.objects.of_thread(self.run.thread_id).filter(run_id=self.run.id)
         texts = {message.id: message.text for message in written}
         turns: list[dict[str, Any]] = []

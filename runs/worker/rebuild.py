@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import orjson
 
 from inference import gateway
-from inference.chat import ChatRequest
+from inference.chat import Capabilities, ChatRequest
 from runs.fold import fold
 from runs.models import Run, RunEvent, RunStep
+from runs.services.again import tries_of
 from runs.services.recorder import Made
 from runs.worker.conversation import Conversation
 from runs.worker.errands import Errand
 from runs.worker.planning import Plan, attribution_of, plan
 from runs.worker.turn import OpenMessage
+from threads.context import Past
 
 Step = RunStep.StepStatus
 
@@ -57,19 +59,11 @@ def rebuild(run_id: str) -> Assignment:
     capabilities = gateway.availability(run.model, project_id=run.project_id).capabilities
     planned = plan(run, steps, capabilities)
     committed = run.completion_tokens + (open_message.pieces if open_message else 0)
-    completion_budget = _rest(configuration["max_completion_tokens"], committed)
-    conversation = Conversation(
-        run=run,
-        configuration=configuration,
-        steps=steps,
-        toolbox=planned.toolbox,
-        tools=planned.tools,
-        context_length=capabilities.context_length,
-        prompt_budget=_rest(configuration["max_prompt_tokens"], run.prompt_tokens),
-    )
+    conversation = conversation_of(run, steps, planned, capabilities, spent_prompt=run.prompt_tokens)
+    completion_budget = rest(configuration["max_completion_tokens"], committed)
     return Assignment(
         run=run,
-        request=_request(conversation, planned, open_message, completion_budget),
+        request=request_of(conversation, planned, open_message, completion_budget),
         plan=planned,
         sources=conversation.sources(),
         made=conversation.made(),
@@ -82,7 +76,37 @@ def rebuild(run_id: str) -> Assignment:
     )
 
 
-def _rest(limit: int | None, spent: int) -> int | None:
+def conversation_of(
+    run: Run,
+    steps: list[RunStep],
+    planned: Plan,
+    capabilities: Capabilities,
+    *,
+    spent_prompt: int,
+    past: Past | None = None,
+) -> Conversation:
+    """What the model is sent after these steps.
+
+    :param spent_prompt: the tokens of the run's prompts so far.
+    :param past: the thread as it was then, where it is not asked about now.
+    """
+    configuration = run.configuration.data
+    return Conversation(
+        run=run,
+        configuration=configuration,
+        steps=steps,
+        toolbox=planned.toolbox,
+        tools=planned.tools,
+        context_length=capabilities.context_length,
+        prompt_budget=rest(configuration["max_prompt_tokens"], spent_prompt),
+        past=past,
+        tries=tries_of(run),
+        can_continue=capabilities.continuation,
+    )
+
+
+def rest(limit: int | None, spent: int) -> int | None:
+    """What is left of a budget; ``None`` for no limit."""
     return None if limit is None else limit - spent
 
 
@@ -111,11 +135,15 @@ def _errand(step: RunStep | None, steps: Sequence[RunStep]) -> Errand | None:
     return Errand(step_id=step.id, calls=step.tool_calls, asked=step.asked, before=before)
 
 
-def _request(
+def request_of(
     conversation: Conversation, planned: Plan, opened: OpenMessage | None, completion_budget: int | None
 ) -> ChatRequest:
+    """The model call.
+
+    :param opened: the beginning of its answer, that another worker did not end.
+    """
     run, configuration = conversation.run, conversation.configuration
-    begun = opened.text if opened else ""
+    begun = conversation.begun(opened.text if opened else "")
     return ChatRequest(
         model=run.model,
         messages=conversation.messages(begun),

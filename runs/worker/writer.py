@@ -16,7 +16,9 @@ from sovereign.core.database import DatabaseExecutor
 
 log = structlog.get_logger(__name__)
 
-FLUSH_PAUSE = 0.025  # seconds between the end of a commit and the next one that only carries deltas
+FLUSH_PAUSE = 0.025  # seconds between the end of a commit and the next one that only carries deltas …
+PAUSE_OF_RUN = 0.003  # … and for each of its runs, where that is longer: every event is sent to somebody
+LONGEST_PAUSE = 0.1
 RETRY_DELAY = 0.25  # seconds, while the database is away
 PENDING_LIMIT = 256 * 1024  # characters of one run that wait for a commit before its model is slowed down
 
@@ -49,7 +51,7 @@ class EventWriter:
         self._executor = DatabaseExecutor(1, "event-flush")
         self._channels: dict[str, Channel] = {}
         self._wake = asyncio.Event()
-        self._last_commit = 0.0
+        self._gathers_until = 0.0  # by the monotonic clock
         self._task = asyncio.create_task(self._run(), name="event-writer")
 
     def open(self, lease: Lease) -> Channel:
@@ -117,7 +119,7 @@ class EventWriter:
 
     async def _pause(self) -> None:
         """Let deltas gather, unless something urgent waits."""
-        while (rest := self._last_commit + FLUSH_PAUSE - time.monotonic()) > 0:
+        while (rest := self._gathers_until - time.monotonic()) > 0:
             if any(channel.urgent for channel in self._channels.values()):
                 return
             self._wake.clear()
@@ -131,7 +133,7 @@ class EventWriter:
         for channel in channels:
             channel.items, channel.waiters, channel.characters, channel.urgent = [], [], 0, False
         outcomes = await self._insist(batches) if batches else {}
-        self._last_commit = time.monotonic()
+        self._gathers_until = time.monotonic() + pause_after(len(batches))
         for batch in batches:
             self._settle(batch, outcomes.get(batch.lease.run_id))
         for channel, futures in waiters:
@@ -161,3 +163,8 @@ class EventWriter:
             channel.written = batch.number
             if outcome.status == "cancelling":
                 channel.failure = Stopping(batch.lease.run_id)
+
+
+def pause_after(runs: int) -> float:
+    """Seconds in which the deltas of so many runs gather."""
+    return min(max(FLUSH_PAUSE, runs * PAUSE_OF_RUN), LONGEST_PAUSE)

@@ -63,6 +63,22 @@ def refused(principal: Principal, action: str, object_type: str, object_id: str,
     )
 
 
+def arrival_refused(
+    subject: str, reason: str, *, issuer: str, project_id: str | None = None, **details: Any
+) -> AuditEvent | None:
+    """Record that somebody who logs in elsewhere was not let in, or not connected.
+
+    :param subject: the issuer's lasting name of them.
+    :param reason: a code, as :class:`ApiError` has it.
+    :returns: ``None`` where so many of the subject's were kept in this minute that no more are.
+    """
+    left = _refusals.left((issuer, subject))
+    if left < 0:
+        return None
+    told = {"reason": reason, "issuer": issuer, **details, **({} if left else LAST)}
+    return _store("user.arrival_refused", "arrival", storable(subject, ID_LENGTH), told, project_id=project_id)
+
+
 def kind_of(obj: models.Model) -> str:
     """What the log calls such an object: what its model says (``audited_as``), else the model's name."""
     return str(getattr(obj, "audited_as", obj._meta.model_name))

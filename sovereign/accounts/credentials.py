@@ -21,11 +21,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
-from django.db.models import Exists, F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from sovereign.accounts import tokens
-from sovereign.accounts.models import ApiKey, Membership, User
+from sovereign.accounts.models import ApiKey, Membership, RetiredSecret, User
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ROLE_SCOPES
 from sovereign.accounts.services.tickets import redeem_ticket
@@ -46,6 +46,8 @@ _KEY = Prepared(
     )
 )
 SESSION_PROJECT = "project"  # the session's key of a person's active project
+#: how a page says which project it is about, whatever the session has turned to since; a WebSocket says ``?project=``
+PAGE_PROJECT = "X-Sovereign-Project"
 
 SessionUser = AbstractBaseUser | AnonymousUser | None
 
@@ -93,7 +95,11 @@ def read_if_any(
     if query and (ticket := query.get("ticket")) is not None:
         return _principal_of_ticket(ticket)
     if session_user is not None and session_user.is_authenticated and session_user.is_active:
-        return principal_of_person(int(session_user.pk), session_project)
+        named = headers.get(PAGE_PROJECT) or (query or {}).get("project")
+        principal = principal_of_person(int(session_user.pk), named or session_project)
+        if named and principal.project_id != named:
+            raise ApiError("You are not a member of this page's project any more.", status=403, code="no_project")
+        return principal
     return None
 
 
@@ -103,20 +109,24 @@ def headers_of_scope(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def principal_of_key(secret: str) -> Principal:
-    """One SELECT, and at most once a minute one UPDATE.
+    """One SELECT, and at most once a minute one UPDATE. A secret that was replaced takes one SELECT more.
 
     :raises ApiError: 401.
     """
-    key = _key_of(secret)
+    key, used = _key_of(secret)
     moment = timezone.now()
     if key.revoked_at is not None:
         raise unauthorized("This API key was revoked. Ask your administrator for another.", "api_key_revoked")
     if key.expires_at is not None and key.expires_at <= moment:
         raise unauthorized("This API key has expired. Ask your administrator for another.", "api_key_expired")
-    if key.last_used_at is None or key.last_used_at <= moment - LAST_USED_RESOLUTION:
-        _note_use(key)
+    if used.last_used_at is None or used.last_used_at <= moment - LAST_USED_RESOLUTION:
+        _note_use(used)
     return Principal(
-        project_id=key.project_id, key_id=key.pk, scopes=frozenset(key.scopes), environment=key.environment
+        project_id=key.project_id,
+        key_id=key.pk,
+        secret=tokens.lookup_of(secret),
+        scopes=frozenset(key.scopes),
+        environment=key.environment,
     )
 
 
@@ -130,6 +140,14 @@ def principal_of_person(user_id: int, preferred_project: str | None = None) -> P
         raise ApiError("You are not a member of any project. Ask an administrator.", status=403, code="no_project")
     membership = next((m for m in memberships if m.project_id == preferred_project), memberships[0])
     return principal_of_membership(membership)
+
+
+def person_in(user_id: int, project_id: str) -> Principal | None:
+    """A person in this project, and in no other."""
+    membership: Membership | None = (
+        Membership.objects.in_force().filter(user_id=user_id, project_id=project_id).order_by().first()
+    )
+    return None if membership is None else principal_of_membership(membership)
 
 
 def principal_of_membership(membership: Membership) -> Principal:
@@ -154,7 +172,11 @@ def still_valid(principal: Principal, login: Login | None = None) -> bool:
     One query, and for a person with a session a second one.
     """
     if principal.key_id is not None:
-        keys = ApiKey.objects.in_force(timezone.now()).filter(pk=principal.key_id, project_id=principal.project_id)
+        moment = timezone.now()
+        keys = ApiKey.objects.in_force(moment).filter(pk=principal.key_id, project_id=principal.project_id)
+        if principal.secret is not None:
+            retired = RetiredSecret.objects.in_force(moment).filter(key=OuterRef("pk"), lookup=principal.secret)
+            keys = keys.filter(Q(lookup=principal.secret) | Exists(retired))
         scopes = keys.values_list("scopes", flat=True).first()
         return scopes is not None and principal.scopes.issubset(scopes)
     if principal.user_id is None:
@@ -214,15 +236,29 @@ def _password_of(basic: str) -> str | None:
     return password if not user else None
 
 
-def _key_of(secret: str) -> ApiKey:
+def _key_of(secret: str) -> tuple[ApiKey, ApiKey | RetiredSecret]:
+    """The key, and the row that has this secret: its own, or that of one before it which is still taken."""
     if len(secret) > tokens.MAXIMUM_LENGTH:
         raise wrong_key(secret)
     key: Any = next(iter(ApiKey.objects.raw(*_KEY.with_values(tokens.lookup_of(secret)))), None)
     if key is None or not hmac.compare_digest(key.digest, tokens.digest_of(secret)):
-        raise wrong_key(secret)
-    if key.project_archived_at is not None:
+        retired = _retired(secret)
+        key, archived_at = retired.key, retired.key.project.archived_at
+    else:
+        retired, archived_at = None, key.project_archived_at
+    if archived_at is not None:
         raise unauthorized("The project of this API key is archived.", "project_archived")
-    return key
+    return key, retired or key
+
+
+def _retired(secret: str) -> RetiredSecret:
+    """:raises ApiError: 401: no key ever had it, or it was replaced and its time is over."""
+    found = RetiredSecret.objects.filter(lookup=tokens.lookup_of(secret)).select_related("key__project").first()
+    if found is None or not hmac.compare_digest(found.digest, tokens.digest_of(secret)):
+        raise wrong_key(secret)
+    if found.valid_until <= timezone.now():
+        raise unauthorized("This API key was replaced by a new one. Ask your administrator for it.", "api_key_rotated")
+    return found
 
 
 def _principal_of_ticket(text: str) -> Principal:
@@ -232,16 +268,16 @@ def _principal_of_ticket(text: str) -> Principal:
     return principal
 
 
-def _note_use(key: ApiKey) -> None:
+def _note_use(used: ApiKey | RetiredSecret) -> None:
     """Write ``last_used_at``; a database that cannot be written at the moment must not refuse a reader."""
     try:
-        _write_use(key.pk)
+        _write_use(used)
     except DatabaseError as error:
-        log.warning("last_used_not_written", key=key.pk, error=type(error).__name__)
+        log.warning("last_used_not_written", key=used.pk, error=type(error).__name__)
 
 
 @service
-def _write_use(key_id: str) -> None:
+def _write_use(used: ApiKey | RetiredSecret) -> None:
     moment = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lte=moment - LAST_USED_RESOLUTION)
-    ApiKey.objects.filter(stale, pk=key_id).update(last_used_at=moment)
+    type(used).objects.filter(stale, pk=used.pk).update(last_used_at=moment)

@@ -13,9 +13,11 @@ from sovereign.accounts.querysets import (
     ApiKeyQuerySet,
     AuditEventQuerySet,
     IdempotencyQuerySet,
+    InvitationQuerySet,
     LimitQuerySet,
     MembershipQuerySet,
     ProjectQuerySet,
+    RetiredSecretQuerySet,
 )
 from sovereign.accounts.scopes import Role
 from sovereign.accounts.tokens import PREFIX
@@ -27,12 +29,22 @@ DIGEST_LENGTH = 64  # hex characters of a SHA-256
 class User(AbstractUser):
     """A person. What they may do is in their memberships; ``is_staff`` follows from those (services)."""
 
+    has_unverified_email = models.BooleanField(default=False, editable=False)  # an invitation said it, nobody checked
+    language = models.CharField(max_length=8, blank=True, default="")  # "": what their browser asks for
+    time_zone = models.CharField(max_length=64, blank=True, default="")  # "": what their browser tells
+
 
 class Project(models.Model):
     """The tenant: every row of the product belongs to one project."""
 
     id = id_field("proj_")
     name = models.CharField(max_length=128)
+    allows_shared_links = models.BooleanField(
+        "conversations may be shared by links",
+        default=True,
+        help_text="Whoever has such a link reads the conversation without a login. Turned off, none is made, and those "
+        "that there are open nothing.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -66,6 +78,45 @@ class Membership(models.Model):
         return f"{self.user} ({self.role})"
 
 
+class Invitation(models.Model):
+    """A link that lets one person into a project. Its secret was shown once and is not here."""
+
+    id = id_field("inv_")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("email address", help_text="Whom it is for. Where mail is set up, the link goes there.")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
+    digest = models.CharField(max_length=DIGEST_LENGTH, unique=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    is_by_operator = models.BooleanField(default=False, editable=False)  # else it is good while its maker may invite
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = [models.CheckConstraint(condition=Q(role__in=Role.values), name="accounts_invitation_role_known")]
+        indexes = [models.Index(fields=("project", "-created_at", "-id"), name="accounts_invitation_by_project")]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.get_role_display()})"
+
+    @property
+    def state(self) -> str:
+        if self.accepted_at is not None:
+            return "accepted"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= timezone.now() else "open"
+
+
 class ApiKey(models.Model):
     """A key of a project. Its secret was shown once and is not here: see ``sovereign.accounts.tokens``."""
 
@@ -82,6 +133,7 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)  # exact to a minute
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)  # when it got its present secret
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ApiKeyQuerySet.as_manager()
@@ -106,6 +158,30 @@ class ApiKey(models.Model):
         if self.expires_at is not None and self.expires_at <= timezone.now():
             return "expired"
         return "active"
+
+
+class RetiredSecret(models.Model):
+    """A secret that a key had before its present one: taken until ``valid_until``, and known as replaced after it."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="retired_secrets")
+    lookup = models.CharField(max_length=8, unique=True)
+    digest = models.CharField(max_length=DIGEST_LENGTH)
+    retired_at = models.DateTimeField()
+    valid_until = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)  # exact to a minute
+
+    objects = RetiredSecretQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-retired_at", "-id")
+
+    def __str__(self) -> str:
+        return self.hint
+
+    @property
+    def hint(self) -> str:
+        """What may be shown of it for ever."""
+        return f"{PREFIX}{self.lookup}-…"
 
 
 class AuditEvent(models.Model):
@@ -141,6 +217,7 @@ class WebSocketTicket(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     user_id = models.BigIntegerField(null=True)
     key_id = reference()
+    secret = reference()  # its visible part
     role = reference()
     scopes = models.JSONField(default=list)
     environment = reference()
@@ -224,3 +301,23 @@ class Consumption(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class SavedFilter(models.Model):
+    """What a person keeps of one of the admin's lists under a name: filters, words that are looked for, the order.
+
+    A row is its person's alone, and nothing of a project is in it.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    page = models.CharField(max_length=100, help_text='The list: "threads_thread".')
+    name = models.CharField(max_length=80)
+    query = models.CharField(max_length=2_000, help_text="As it stands in the address.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name", "id")
+        constraints = [models.UniqueConstraint(fields=("user", "page", "name"), name="accounts_saved_filter_once")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -14,9 +14,13 @@ class Principal:
     project_id: str
     user_id: int | None = None  # a person (a session, or the ticket of one)
     key_id: str | None = None  # an API key
+    secret: str | None = None  # the visible part of the one of its secrets that it came with
     role: str | None = None  # a ``Role`` value for persons
     scopes: frozenset[str]
     environment: str | None = None
+    visitor_id: str | None = (
+        None  # somebody without an account, on whose behalf an embed's key asks: see assistants.embeds
+    )
 
     def allows(self, scope: str) -> bool:
         return scope in self.scopes

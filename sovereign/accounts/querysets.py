@@ -6,13 +6,26 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Case, Q, When
+from django.db.models import BooleanField, Case, Exists, ExpressionWrapper, OuterRef, Q, When
 
 from sovereign.accounts.principals import Principal
+from sovereign.accounts.scopes import MEMBERS_MANAGE, ROLE_SCOPES, Role
 
 if TYPE_CHECKING:
-    from sovereign.accounts.models import ApiKey, AuditEvent, IdempotencyRecord, Limit, Membership, Project  # noqa: F401
+    from sovereign.accounts.models import (  # noqa: F401
+        ApiKey,
+        AuditEvent,
+        IdempotencyRecord,
+        Invitation,
+        Limit,
+        Membership,
+        Project,
+        RetiredSecret,
+    )
+
+MANAGERS = [role for role, scopes in ROLE_SCOPES.items() if MEMBERS_MANAGE in scopes]
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -32,6 +45,29 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         return self.filter(user__is_active=True, project__archived_at=None)
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def visible_to(self, principal: Principal) -> InvitationQuerySet:
+        return self.filter(project_id=principal.project_id)
+
+    def in_force(self, at: datetime) -> InvitationQuerySet:
+        """Those that somebody may still come by."""
+        standing = self.filter(accepted_at=None, revoked_at=None, expires_at__gt=at, project__archived_at=None)
+        return standing.filter(_maker_may())
+
+    def backed(self) -> InvitationQuerySet:
+        """With ``is_backed``: whether who made it might make it today."""
+        return self.annotate(is_backed=ExpressionWrapper(_maker_may(), BooleanField()))
+
+
+def _maker_may() -> Q:
+    """Nobody who lost a right comes back by an invitation that they made before."""
+    members = MembershipQuerySet(apps.get_model("accounts", "Membership")).in_force()
+    makers = members.filter(project_id=OuterRef("project_id"), user_id=OuterRef("created_by"))
+    managers = Q(Exists(makers.filter(role__in=MANAGERS))) & ~Q(role=Role.OWNER)
+    superusers = Q(created_by__is_superuser=True, created_by__is_active=True)
+    return Q(is_by_operator=True) | superusers | managers | Q(Exists(makers.filter(role=Role.OWNER)))
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def visible_to(self, principal: Principal) -> ApiKeyQuerySet:
         return self.filter(project_id=principal.project_id)
@@ -39,6 +75,12 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def in_force(self, at: datetime) -> ApiKeyQuerySet:
         """Neither revoked nor expired, and of a project that is not archived."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None, project__archived_at=None)
+
+
+class RetiredSecretQuerySet(models.QuerySet["RetiredSecret"]):
+    def in_force(self, at: datetime) -> RetiredSecretQuerySet:
+        """Those that are still taken."""
+        return self.filter(valid_until__gt=at)
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):

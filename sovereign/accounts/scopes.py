@@ -22,6 +22,7 @@ EVALUATIONS_READ = "evaluations:read"
 EVALUATIONS_WRITE = "evaluations:write"
 THREADS_READ = "threads:read"
 THREADS_WRITE = "threads:write"
+THREADS_REDACT = "threads:redact"
 RUNS_READ = "runs:read"
 RUNS_WRITE = "runs:write"
 MODELS_READ = "models:read"
@@ -37,6 +38,8 @@ KEYS_MANAGE = "keys:manage"
 MEMBERS_MANAGE = "members:manage"
 AUDIT_READ = "audit:read"
 USAGE_READ = "usage:read"
+ANALYTICS_READ = "analytics:read"
+ALERTS_WRITE = "alerts:write"
 TOOLS_MANAGE = "tools:manage"
 HEALTH_READ = "health:read"
 
@@ -52,6 +55,7 @@ DESCRIPTIONS: dict[str, str] = {
     EVALUATIONS_WRITE: "Make, change and run evaluations",
     THREADS_READ: "Read threads and their messages",
     THREADS_WRITE: "Make threads, write messages, change and delete them",
+    THREADS_REDACT: "Take what messages say out of threads, for good",
     RUNS_READ: "Read runs, their steps and their events",
     RUNS_WRITE: "Start and cancel runs, submit tool outputs",
     MODELS_READ: "See the models",
@@ -67,6 +71,8 @@ DESCRIPTIONS: dict[str, str] = {
     MEMBERS_MANAGE: "Add and remove members, change their roles",
     AUDIT_READ: "Read the audit log",
     USAGE_READ: "See the usage of the project",
+    ANALYTICS_READ: "See how assistants do, and alerts about them",
+    ALERTS_WRITE: "Make, change and delete rules of alerts; acknowledge alerts",
     TOOLS_MANAGE: "Register MCP servers and allow their tools (people only, in the admin)",
     HEALTH_READ: "Read metrics, and the engines and providers of the whole house",
 }
@@ -89,8 +95,9 @@ _VIEWER = frozenset(
     | {FILES_READ, FILES_WRITE, STORES_READ, PROMPTS_READ, EVALUATIONS_READ}
 )
 _ANALYST = _VIEWER | {ASSISTANTS_WRITE, ASSISTANTS_DEPLOY, STORES_WRITE, CONVERSATIONS_READ}
-_ANALYST |= {PROMPTS_WRITE, EVALUATIONS_WRITE}
+_ANALYST |= {PROMPTS_WRITE, EVALUATIONS_WRITE, ANALYTICS_READ, ALERTS_WRITE}
 _ADMIN = _ANALYST | {ASSISTANTS_PROMOTE, KEYS_MANAGE, MEMBERS_MANAGE, AUDIT_READ, USAGE_READ, TOOLS_MANAGE}
+_ADMIN |= {THREADS_REDACT}
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     Role.VIEWER.value: _VIEWER,

@@ -19,9 +19,11 @@ from django.conf import settings
 
 log = structlog.get_logger(__name__)
 
-RUN_EVENTS = "run-events"  # payload: {"run": id, "seq": last_seq}
+RUN_EVENTS = "run-events"  # payload: {"runs": [id, …]}: there are new events of theirs
 RUN_WAITING = "run-waiting"  # payload: {"run": id}: a run may be claimed, or its status was changed from outside
+THREAD_CHANGED = "thread-changed"  # payload: {"thread": id}: messages, its active run, or what is beside them
 FILES_WAITING = "files-waiting"  # payload: {"store": id}: files of a vector store may be ingested
+FILES_SETTLED = "files-settled"  # payload: {"project": id}: a file of its vector stores is done, however that ended
 GROUP = "sovereign.bus"
 OUTBOX_LIMIT = 1_000
 RECONNECT_DELAY = 1.0  # seconds

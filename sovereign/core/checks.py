@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from sovereign.core.configuration import LENIENT, LOOPBACK_HOSTS, STRICT
 
 MINIMUM_SECRET_LENGTH = 50
 MINIMUM_API_KEY_LENGTH = 32
+SIGN_ON_ROLES = ("viewer", "analyst", "admin")  # owners are made by owners
+DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9]")
 WELL_KNOWN_SECRETS = frozenset({"changeme", "secret", "insecure", "password", "django-insecure"})
 
 
@@ -78,3 +81,23 @@ def check_numbers(**_: Any) -> Iterable[CheckMessage]:
     ):
         if value < 1:
             yield Error(f"{name} is {value}. It must be at least 1.", id="sovereign.E007")
+
+
+@register(Tags.security)
+def check_sign_on(**_: Any) -> Iterable[CheckMessage]:
+    sign_on = settings.SOVEREIGN.sign_on
+    if not sign_on:
+        return
+    issuer = urlsplit(sign_on.issuer)
+    if not issuer.hostname or (issuer.scheme != "https" and issuer.hostname not in LOOPBACK_HOSTS):
+        yield Error(
+            f"OIDC_ISSUER is '{sign_on.issuer}'. It must be an https address.",
+            hint="Who can change what comes from there can log in as anybody; http is for this host only.",
+            id="sovereign.E013",
+        )
+    if not sign_on.client_id or not sign_on.client_secret:
+        yield Error("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET beside it.", id="sovereign.E014")
+    if sign_on.role not in SIGN_ON_ROLES:
+        yield Error(f"OIDC_ROLE is '{sign_on.role}'. It is {', '.join(SIGN_ON_ROLES)}.", id="sovereign.E015")
+    if strange := sorted(name for name in sign_on.email_domains if not DOMAIN.fullmatch(name)):
+        yield Error(f"OIDC_EMAIL_DOMAINS has '{strange[0]}', which is no domain like example.org.", id="sovereign.E016")

@@ -6,11 +6,13 @@ equal by a test. Secrets may be given as ``NAME_FILE``, the path of a file that 
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +25,10 @@ STRICT, LENIENT = "strict", "lenient"  # what becomes of parameters that the API
 NO_INTERPRETER = "none"
 #: the hosts, with what is below them, that the well-known keys may be sent to
 KEY_HOSTS = {"OPENAI_API_KEY": frozenset({"api.openai.com"}), "ANTHROPIC_API_KEY": frozenset({"api.anthropic.com"})}
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to listen on, and one of those it stands for)
 
 #: Every environment variable that is read: its cast and its default.
@@ -33,6 +38,7 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_HOST": (str, "127.0.0.1"),
     "SOVEREIGN_PORT": (int, 8000),
     "SOVEREIGN_PUBLIC_URL": (str, ""),
+    "SOVEREIGN_TRUSTED_PROXIES": (list, []),
     "SOVEREIGN_API_KEY": (str, ""),
     "DATABASE_URL": (str, ""),
     "REDIS_URL": (str, ""),
@@ -61,8 +67,39 @@ VARIABLES: dict[str, tuple[Any, Any]] = {
     "SOVEREIGN_INTERPRETER_MEMORY_MB": (int, 1024),
     "SOVEREIGN_INTERPRETER_DISK_MB": (int, 256),
     "SOVEREIGN_INTERPRETER_SECONDS_PER_DAY": (int, 0),
+    "EMAIL_URL": (str, ""),
+    "SOVEREIGN_EMAIL_FROM": (str, ""),
+    "SOVEREIGN_ALERTS_INNER_NETWORK": (bool, False),
+    "OIDC_ISSUER": (str, ""),
+    "OIDC_CLIENT_ID": (str, ""),
+    "OIDC_CLIENT_SECRET": (str, ""),
+    "OIDC_NAME": (str, "single sign-on"),
+    "OIDC_EMAIL_DOMAINS": (list, []),
+    "OIDC_PROJECT": (str, ""),
+    "OIDC_ROLE": (str, "viewer"),
     "DEBUG": (bool, False),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOn:
+    """Where people log in elsewhere (OpenID Connect), and who may come from there without an invitation."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    name: str
+    email_domains: frozenset[str]  # lower case; empty: only who was invited
+    project: str  # the id of the one they come into; "": the oldest
+    role: str
+
+    def __bool__(self) -> bool:
+        return bool(self.issuer)
+
+    @property
+    def provider_id(self) -> str:
+        """What its people's accounts are kept under: those of another issuer are nobody's here."""
+        return f"oidc-{hashlib.sha256(self.issuer.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +112,7 @@ class Configuration:
     host: str
     port: int
     public_url: str
+    trusted_proxies: tuple[Network, ...]
     api_key: str
     database_url: str
     redis_url: str
@@ -103,6 +141,10 @@ class Configuration:
     interpreter_memory_bytes: int
     interpreter_disk_bytes: int
     interpreter_seconds_per_day: int
+    email_url: str
+    email_from: str
+    alerts_inner_network: bool
+    sign_on: SignOn
     debug: bool
 
     @property
@@ -117,8 +159,17 @@ class Configuration:
 
     @property
     def is_proxied(self) -> bool:
-        """Whether people come through a server that is not this one, by what SOVEREIGN_PUBLIC_URL says."""
-        return bool(self.public_url) and self.public_host not in LOOPBACK_HOSTS
+        """Whether people come through a server that is not this one, by what SOVEREIGN_PUBLIC_URL says, or
+        SOVEREIGN_TRUSTED_PROXIES.
+        """
+        return bool(self.trusted_proxies or (self.public_url and self.public_host not in LOOPBACK_HOSTS))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Whose word is taken for who asks, and how: what the operator named, else a proxy on this host if there is
+        one. This server speaks no https, so that one stands before it where its address is of that.
+        """
+        return self.trusted_proxies or (LOOPBACK if self.is_proxied or self.is_https else ())
 
     @property
     def public_host(self) -> str:
@@ -203,9 +254,10 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         host=value("SOVEREIGN_HOST"),
         port=value("SOVEREIGN_PORT"),
         public_url=value("SOVEREIGN_PUBLIC_URL").rstrip("/"),
+        trusted_proxies=_networks(value("SOVEREIGN_TRUSTED_PROXIES")),
         api_key=value("SOVEREIGN_API_KEY"),
         database_url=value("DATABASE_URL") or f"sqlite:///{data_dir / 'sovereign.sqlite3'}",
-        redis_url=value("REDIS_URL"),
+        redis_url=_redis_url(value("REDIS_URL")),
         model_name=value("MODEL_NAME"),
         engine_url=value("SOVEREIGN_ENGINE_URL").rstrip("/"),
         engine_api_key=value("SOVEREIGN_ENGINE_API_KEY"),
@@ -231,6 +283,18 @@ def load(base_dir: Path, environment: dict[str, str] | None = None) -> Configura
         interpreter_memory_bytes=value("SOVEREIGN_INTERPRETER_MEMORY_MB") * 1024**2,
         interpreter_disk_bytes=value("SOVEREIGN_INTERPRETER_DISK_MB") * 1024**2,
         interpreter_seconds_per_day=value("SOVEREIGN_INTERPRETER_SECONDS_PER_DAY"),
+        email_url=value("EMAIL_URL"),
+        email_from=value("SOVEREIGN_EMAIL_FROM"),
+        alerts_inner_network=value("SOVEREIGN_ALERTS_INNER_NETWORK"),
+        sign_on=SignOn(
+            issuer=value("OIDC_ISSUER").rstrip("/"),
+            client_id=value("OIDC_CLIENT_ID"),
+            client_secret=value("OIDC_CLIENT_SECRET"),
+            name=value("OIDC_NAME"),
+            email_domains=frozenset(filter(None, (name.strip().lower() for name in value("OIDC_EMAIL_DOMAINS")))),
+            project=value("OIDC_PROJECT"),
+            role=value("OIDC_ROLE").lower(),
+        ),
         debug=value("DEBUG"),
     )
 
@@ -251,6 +315,39 @@ def _key_hosts(pairs: list[str]) -> dict[str, frozenset[str]]:
             )
         hosts[variable] = hosts.get(variable, frozenset()) | {host}
     return hosts
+
+
+def _redis_url(url: str) -> str:
+    """:raises ImproperlyConfigured: one sentence, without the address: it may have a password in it."""
+    if url and url.partition("://")[0].lower() not in REDIS_SCHEMES:
+        raise ImproperlyConfigured("REDIS_URL does not begin with redis://, rediss:// or unix://.")
+    return url
+
+
+def _networks(names: list[str]) -> tuple[Network, ...]:
+    """
+    >>> _networks(["10.0.0.0/8", "::1", "::ffff:10.0.0.5"])
+    (IPv4Network('10.0.0.0/8'), IPv6Network('::1/128'), IPv4Network('10.0.0.5/32'))
+
+    :raises ImproperlyConfigured: one sentence, where a name is no network, or one of everybody.
+    """
+    return tuple(_network(name) for name in filter(None, map(str.strip, names)))
+
+
+def _network(name: str) -> Network:
+    try:
+        network = ip_network(name)
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"SOVEREIGN_TRUSTED_PROXIES has '{name}', which is no address or network like 10.0.0.5 or 10.0.0.0/8."
+        ) from None
+    if isinstance(network, IPv6Network) and (mapped := network.network_address.ipv4_mapped) and network.prefixlen >= 96:
+        network = IPv4Network((mapped, network.prefixlen - 96))  # addresses are compared as what they stand for
+    if network.prefixlen == 0:
+        raise ImproperlyConfigured(
+            f"SOVEREIGN_TRUSTED_PROXIES has '{name}', which is everybody. Name the addresses of your proxies."
+        )
+    return network
 
 
 def _value(env: environ.Env, name: str) -> Any:

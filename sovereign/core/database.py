@@ -9,7 +9,8 @@ import inspect
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, cast
@@ -17,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from django.db import OperationalError, connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -180,6 +181,21 @@ def only_row(rows: QuerySet[Any, T]) -> T | None:
     As ``first()``, which has the one row sorted: making that ORDER BY costs Django a quarter of a small query.
     """
     return next(iter(rows.order_by()), None)
+
+
+def count_up(rows: QuerySet[Any, Any], column: str, steps: Mapping[str, int]) -> None:
+    """Raise a counter of rows that the caller has locked.
+
+    One UPDATE for each length of a step, since there are few: writing a CASE with an arm for each row took Django half
+    of what a flush of sixteen runs takes.
+
+    :param steps: how far, by primary key.
+    """
+    alike = defaultdict[int, list[str]](list)
+    for pk, step in steps.items():
+        alike[step].append(pk)
+    for step, pks in alike.items():
+        rows.filter(pk__in=pks).update(**{column: F(column) + step})
 
 
 class Prepared:

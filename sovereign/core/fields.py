@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db import models
@@ -95,3 +96,23 @@ class HasItem(models.Lookup):
         column, of_column = self.process_lhs(compiler, connection)
         item, of_item = self.process_rhs(compiler, connection)
         return f"jsonb_exists({column}, {item})", (*of_column, *of_item)
+
+
+@models.CharField.register_lookup
+class AnyOf(models.Lookup):
+    """``id__any_of=[…]``: as ``in``, with one parameter for all: thousands cost more to put together than to find.
+
+    Postgres, which is not told how many there are, looks each of them up instead of reading the whole table.
+    """
+
+    lookup_name = "any_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, of_column = self.process_lhs(compiler, connection)
+        return f"{column} IN (SELECT value FROM json_each(%s))", (*of_column, json.dumps(list(self.rhs)))  # noqa: S608
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, of_column = self.process_lhs(compiler, connection)
+        values = "SELECT json_array_elements_text(%s::json)"
+        return f"{column} = ANY(ARRAY({values}))", (*of_column, json.dumps(list(self.rhs)))

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+#: addresses whose end is a secret: whoever has it reads a conversation, or joins a project
+SECRET_ADDRESS = re.compile(r"((?:/|%2[fF])(?:s|invitations)(?:/|%2[fF]))[\w-]{20,}")
+
+
+def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: an address in what is said, or in a traceback, ends before its secret."""
+    event["event"] = str(event["event"])
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = SECRET_ADDRESS.sub(r"\1…", value)
+    return event
+
 
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -35,6 +50,7 @@ def logging_configuration(level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    without_secrets,
                     structlog.processors.JSONRenderer(),
                 ],
             }

@@ -13,8 +13,13 @@ def is_allowed_origin(origin: str | None, host: str) -> bool:
     Browsers always say where a page came from; other programs have no origin, and bring a key or a ticket. The port
     counts: cookies do not keep two servers of one host apart.
     """
+    return origin is None or origin in settings.SOVEREIGN.cors_origins or is_own_origin(origin, host)
+
+
+def is_own_origin(origin: str, host: str) -> bool:
+    """Whether it is that of our own pages, as this ``host`` is asked for them."""
     configuration = settings.SOVEREIGN
-    if origin is None or origin in (configuration.base_url, *configuration.cors_origins):
+    if origin == configuration.base_url:
         return True
     try:
         parts = urlsplit(origin)

@@ -15,10 +15,9 @@ from inference import services as inference
 from inference.naming import served_name
 from inference.starter import persona
 from sovereign.accounts import services as accounts
-from sovereign.accounts.models import ApiKey, Project, User
+from sovereign.accounts.models import Project, User
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ROLE_SCOPES, Role
-from sovereign.accounts.tokens import lookup_of
 from sovereign.core.database import is_migrated, service
 
 ADMINISTRATOR = "admin"
@@ -82,8 +81,8 @@ def create_demo_assistant(principal: Principal) -> Assistant:
 
 
 def accept_configured_key() -> None:
-    """A ``SOVEREIGN_API_KEY`` set later is a key of the first project too."""
+    """A ``SOVEREIGN_API_KEY`` set later is a key of the first project too, unless it was replaced there."""
     secret = settings.SOVEREIGN.api_key
-    if secret and not ApiKey.objects.filter(lookup=lookup_of(secret)).exists():
+    if secret and not accounts.is_known(secret):
         project = Project.objects.active().earliest("created_at")
         accounts.create_api_key(project=project, name="SOVEREIGN_API_KEY", secret=secret)

@@ -7,7 +7,7 @@ Every page is local-only. Ours run no inline code and load no remote image. The 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
@@ -53,7 +53,13 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
-def policy(path: str, nonce: str) -> str:
-    """The policy for a page at ``path``."""
+def policy(path: str, nonce: str, more: Mapping[str, str] | None = None) -> str:
+    """The policy for a page at ``path``.
+
+    :param more: what is different on this page alone; nothing in it is filled in.
+    """
     looser = next((changes for prefix, changes in LOOSER if path.startswith(prefix)), {})
-    return "; ".join(f"{name} {value.format(nonce=nonce)}" for name, value in {**_BASE, **looser}.items())
+    directives = {name: value.format(nonce=nonce) for name, value in {**_BASE, **looser}.items()}
+    if not nonce:
+        directives = {name: value.replace(" 'nonce-'", "") for name, value in directives.items()}
+    return "; ".join(f"{name} {value}" for name, value in {**directives, **(more or {})}.items())

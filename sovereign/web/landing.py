@@ -14,6 +14,7 @@ from inference.starter.figures import percent
 from sovereign import __version__
 from sovereign.accounts.tokens import PREFIX
 from sovereign.web import engines
+from sovereign.web.alerts import open_alerts
 
 NO_MODEL = "gpt-4o"  # names of OpenAI's models mean the default model, whichever that will be
 
@@ -72,7 +73,13 @@ def _page(request: HttpRequest) -> HttpResponse:
     engine = engines.summary(detailed=is_staff(request))
     base_url = request.build_absolute_uri("/v1")
     sample = SAMPLE.format(base_url=base_url, key=f"{PREFIX}…", model=engine["model"] or NO_MODEL)
-    context = {"engine": engine, "base_url": base_url, "sample": sample, "starter": starter_figures()}
+    context = {
+        "engine": engine,
+        "alerts": open_alerts(request) if is_staff(request) else None,
+        "base_url": base_url,
+        "sample": sample,
+        "starter": starter_figures(),
+    }
     return render(request, "web/landing.html", context)
 
 

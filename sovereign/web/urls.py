@@ -1,24 +1,27 @@
 """The pages that join several rooms: front door, chat, health."""
 
-from django.contrib.auth.views import LoginView, LogoutView
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
-from sovereign.web import chat, chat_steps, health, landing
+from sovereign.web import health, installing, landing, shared, words
+from sovereign.web.embed.pages import loader
 
 urlpatterns = [
     path("", landing.landing, name="landing"),
     path("status.json", landing.status, name="status"),
-    path("login", LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True), name="login"),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("", include("sovereign.web.people.urls")),
+    path("language", words.choose, name="set_language"),
+    path("words/<str:language>.js", words.words, name="words"),
+    path("s/<str:secret>", shared.shared, name="shared"),
+    path("embed.js", loader, name="embed-loader"),
+    path("embed/", include("sovereign.web.embed.urls")),
     path("chat", RedirectView.as_view(pattern_name="chat", query_string=True)),
-    path("chat/", chat.chat, name="chat"),
-    path("chat/threads.json", chat.threads, name="chat-threads"),
-    path("chat/project", chat.choose_project, name="chat-project"),
-    path("chat/<str:thread_id>", chat.chat, name="chat-thread"),
-    path("chat/<str:thread_id>/steps.json", chat_steps.steps, name="chat-steps"),
+    path("chat/", include("sovereign.web.chat.urls")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("manifest.webmanifest", installing.manifest, name="manifest"),
+    path("service-worker.js", installing.service_worker, name="service-worker"),
+    path("offline", installing.offline, name="offline"),
     path("favicon.ico", RedirectView.as_view(url=static("web/mark.svg"))),
     path("health", health.health, name="health"),
     path("health/live", health.live, name="health-live"),

@@ -1,22 +1,23 @@
 """The admin: permissions, rows and choices follow from memberships, and changes go through services."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.messages import get_messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from sovereign.accounts import credentials, services
+from sovereign.accounts import services
 from sovereign.accounts.admin.base import OPERATOR, ProjectAdmin, ProjectTabularInline, principal_for
 from sovereign.accounts.models import ApiKey, AuditEvent, Membership, Project, User
-from sovereign.accounts.scopes import ALL_SCOPES, DEFAULT_KEY_SCOPES, ROLE_SCOPES, Role
+from sovereign.accounts.scopes import ROLE_SCOPES, Role
 from sovereign.core.errors import ApiError
+from tests.accounts.browsing import browser, member, page, root, told
+
+__all__ = ["browser", "root"]
 
 pytestmark = pytest.mark.django_db
 
@@ -27,36 +28,6 @@ PAGES = {
     "project": "assistants:read",
     "user": OPERATOR,
 }
-
-
-@pytest.fixture
-def browser() -> Callable[[User], Client]:
-    def make(user: User) -> Client:
-        user.refresh_from_db()
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return make
-
-
-@pytest.fixture
-def root(db: None) -> User:
-    return User.objects.create_superuser("root")
-
-
-def member(project: Project, role: str) -> User:
-    user = User.objects.create_user(f"member-{role}")
-    services.add_member(project=project, user=user, role=role)
-    return user
-
-
-def page(model: str, view: str = "changelist", *args: Any) -> str:
-    return reverse(f"admin:accounts_{model}_{view}", args=args)
-
-
-def told(answer: Any) -> str:
-    return " ".join(map(str, get_messages(answer.wsgi_request)))
 
 
 @pytest.mark.parametrize("role", Role.values)
@@ -109,7 +80,7 @@ def test_every_admin_class_of_accounts_derives_from_the_one_base() -> None:
         for model, site in admin.site._registry.items()
         if model._meta.app_label == "accounts"
     }
-    assert set(classes) == {"ApiKey", "AuditEvent", "Limit", "Project", "User"}
+    assert set(classes) == {"ApiKey", "AuditEvent", "Invitation", "Limit", "Project", "User"}
     assert all(issubclass(cls, ProjectAdmin) for cls in classes.values())
 
 
@@ -127,113 +98,6 @@ def test_a_nul_byte_in_an_address_is_nothing(
         assert client.get(f"{page('apikey')}?{query}").status_code < 500
 
 
-# keys
-
-
-def test_a_key_is_made_with_the_form_and_shown_once(
-    alice: User, project: Project, browser: Callable[[User], Client]
-) -> None:
-    client = browser(alice)
-    form = client.get(page("apikey", "add")).content.decode()
-    assert form.count('name="scopes"') == len(ALL_SCOPES)
-    answer = client.post(
-        page("apikey", "add"), {"name": "CI", "project": project.pk, "scopes": sorted(DEFAULT_KEY_SCOPES)}
-    )
-
-    shown = re.search(r"API key: <code>(sk-sov-[\w-]+)</code>", answer.content.decode())
-    assert shown
-    assert "no-store" in answer["Cache-Control"]
-    assert shown[1] not in client.cookies.output()
-    assert shown[1] not in str(dict(client.session))
-    assert "messages" not in client.cookies
-    key = ApiKey.objects.get()
-    assert credentials.principal_of_key(shown[1]).key_id == key.pk
-    assert key.created_by == alice
-    assert AuditEvent.objects.filter(action="api_key.created", user_id=alice.pk).exists()
-    for address in (page("apikey"), page("apikey", "change", key.pk), page("apikey", "history", key.pk)):
-        content = client.get(address).content.decode()
-        assert shown[1] not in content
-        assert shown[1][16:] not in content
-        assert key.digest not in content
-
-
-def test_a_key_is_bound_to_an_environment_with_the_form(
-    alice: User, project: Project, browser: Callable[[User], Client]
-) -> None:
-    client = browser(alice)
-    form = client.get(page("apikey", "add")).content.decode()
-    assert '<option value="" selected>None: assistants as they were last written</option>' in form
-    fields = {"project": project.pk, "scopes": sorted(DEFAULT_KEY_SCOPES)}
-    for name, environment in (("Bound", "staging"), ("Free", "")):
-        answer = client.post(page("apikey", "add"), {"name": name, "environment": environment, **fields})
-        assert answer.status_code == 200
-    bound = ApiKey.objects.get(name="Bound")
-    assert (bound.environment, ApiKey.objects.get(name="Free").environment) == ("staging", None)
-    assert "Staging" in client.get(page("apikey", "change", bound.pk)).content.decode()
-    for query, shown, other in (("staging", "Bound", "Free"), ("none", "Free", "Bound")):
-        listed = client.get(f"{page('apikey')}?environment={query}").content.decode()
-        assert shown in listed
-        assert other not in listed
-    wrong = client.post(page("apikey", "add"), {"name": "Wrong", "environment": "nowhere", **fields})
-    assert "Select a valid choice" in wrong.content.decode()
-    assert not ApiKey.objects.filter(name="Wrong").exists()
-
-
-def test_a_key_takes_the_only_project_when_none_is_chosen(alice: User, project: Project, rf: RequestFactory) -> None:
-    request = rf.post("/")
-    request.user = alice
-    key = ApiKey(name="x")
-    admin.site._registry[ApiKey].set_project(request, key)
-    assert key.project == project
-    services.create_project(name="Second", owner=alice)
-    del request._principals
-    with pytest.raises(ApiError, match="Choose a project"):
-        admin.site._registry[ApiKey].set_project(request, ApiKey(name="y"))
-
-
-def test_a_key_for_another_tenants_project_is_refused(
-    alice: User, project: Project, charlies_project: Project, browser: Callable[[User], Client]
-) -> None:
-    data = {"name": "x", "project": charlies_project.pk, "scopes": ["runs:read"]}
-    answer = browser(alice).post(page("apikey", "add"), data)
-    assert answer.status_code == 200  # the form again
-    assert "not one of the available choices" in answer.content.decode()
-    assert not ApiKey.objects.exists()
-
-
-def test_the_form_offers_own_projects_only(
-    alice: User, project: Project, charlies_project: Project, browser: Callable[[User], Client]
-) -> None:
-    form = browser(alice).get(page("apikey", "add")).content.decode()
-    assert project.pk in form
-    assert charlies_project.pk not in form
-
-
-def test_a_key_is_revoked_by_an_action_and_never_changed_or_deleted(
-    alice: User, api_key: str, browser: Callable[[User], Client]
-) -> None:
-    client = browser(alice)
-    key = ApiKey.objects.get()
-    assert client.post(page("apikey", "change", key.pk), {"name": "other"}).status_code == 403
-    assert client.post(page("apikey", "delete", key.pk), {"post": "yes"}).status_code == 403
-
-    answer = client.post(page("apikey"), {"action": "revoke", "_selected_action": [key.pk]})
-    assert answer.status_code == 302
-    key.refresh_from_db()
-    assert (key.state, key.name) == ("revoked", "test")
-
-
-def test_revoking_needs_the_right_in_the_keys_own_project(
-    project: Project, api_key: str, bob: User, browser: Callable[[User], Client]
-) -> None:
-    """Bob manages keys in his project; in Alice's he is an analyst, and does not even see them."""
-    services.create_project(name="Bob's", owner=bob)
-    key = ApiKey.objects.get()
-    browser(bob).post(page("apikey"), {"action": "revoke", "_selected_action": [key.pk]})
-    key.refresh_from_db()
-    assert key.state == "active"
-
-
 def test_a_refusal_of_a_service_is_a_message(
     alice: User, project: Project, api_key: str, browser: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,8 +111,6 @@ def test_a_refusal_of_a_service_is_a_message(
 
 
 # members
-
-
 def inline(**rows: Any) -> dict[str, Any]:
     return {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0, **rows}
 
@@ -280,6 +142,15 @@ def test_members_are_added_changed_and_removed_in_the_project(
     }  # fmt: skip
     assert client.post(address, data).status_code == 302
     assert set(project.memberships.values_list("user__username", flat=True)) == {"alice", "charlie"}
+
+
+def test_when_a_colleague_was_here_last_is_seen_by_who_manages_the_members_alone(
+    alice: User, bob: User, project: Project, browser: Callable[[User], Client]
+) -> None:
+    address = page("project", "change", project.pk)
+    for person, may in ((alice, True), (bob, False)):
+        shown = browser(person).get(address)
+        assert (shown.status_code, "last login" in shown.content.decode().lower()) == (200, may)
 
 
 def test_the_last_owner_stays_in_the_admin_too(
@@ -348,8 +219,6 @@ def test_the_audit_log_cannot_be_written(root: User, project: Project, browser: 
 
 
 # people
-
-
 def test_a_superuser_makes_a_person(root: User, browser: Callable[[User], Client]) -> None:
     data = {"username": "dora", "usable_password": "false"}
     answer = browser(root).post(page("user", "add"), data)
@@ -368,8 +237,6 @@ def test_a_person_made_superuser_gets_into_the_admin(root: User, browser: Callab
 
 
 # the base that the other rooms derive from
-
-
 class MembershipAdmin(ProjectAdmin):
     view_scope = "assistants:read"
     change_scope = "members:manage"

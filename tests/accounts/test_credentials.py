@@ -196,6 +196,23 @@ def test_a_person_works_in_the_project_of_the_session_if_a_member(
     assert asked_in("proj_unknown\x00") == project.pk
 
 
+def test_a_page_stays_in_its_project_whatever_the_session_turns_to(
+    project: Project, charlies_project: Project, bob: User, browser_of: Callable[[User], Client]
+) -> None:
+    """A chat that was open got a 404 for all it sent once an assistant of another project was tried."""
+    other = services.create_project(name="Bob's own", owner=bob)
+    browser = browser_of(bob)
+    session = browser.session
+    session[credentials.SESSION_PROJECT] = other.pk
+    session.save()
+    assert browser.get("/v1/echo").json()["project"] == other.pk
+    named = {credentials.PAGE_PROJECT: project.pk}
+    assert browser.get("/v1/echo", headers=named).json()["project"] == project.pk
+    assert credentials.read({}, bob, {"project": project.pk}, session_project=other.pk).project_id == project.pk
+    refused = browser.get("/v1/echo", headers={credentials.PAGE_PROJECT: charlies_project.pk})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "no_project")
+
+
 def test_a_person_without_a_project_is_told_so(browser_of: Callable[[User], Client], db: None) -> None:
     answer = browser_of(User.objects.create_superuser("root")).get("/v1/echo")
     assert answer.status_code == 403

@@ -112,7 +112,9 @@ def test_who_is_no_superuser_gets_no_whole_project(owner: Client, project: Proje
 def test_a_key_has_no_more_than_its_project(owner: Client, project: Project, key: ApiKey) -> None:
     of_project(project, requests_per_minute=60)
     answer = owner.post(ADD, {"key": key.pk, "requests_per_minute": 61, "tokens_per_minute": 10**6})
-    assert told(answer) == "Invalid 'requests_per_minute': the project has 60, and a key of it can have no more."
+    refused = answer.context["adminform"].form.errors
+    words = "Invalid 'requests_per_minute': the project has 60, and a key of it can have no more."
+    assert refused == {"requests_per_minute": [words]}, "at its field, and what was typed stands there"
     assert not Limit.objects.exclude(key=None).exists()
     assert owner.post(ADD, {"key": key.pk, "requests_per_minute": 60, "tokens_per_minute": 10**6}).status_code == 302
     of_project(project, requests_per_minute=10)

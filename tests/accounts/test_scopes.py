@@ -23,10 +23,11 @@ REFUSED = {
         "assistants:write", "conversations:read", "keys:manage", "members:manage", "audit:read", "usage:read",
         "models:write", "health:read", "vector_stores:write", "tools:manage",
         "assistants:deploy", "assistants:promote", "prompts:write", "evaluations:write",
+        "analytics:read", "alerts:write", "threads:redact",
     },
     "analyst": {
         "keys:manage", "members:manage", "audit:read", "usage:read", "models:write", "health:read", "tools:manage",
-        "assistants:promote",
+        "assistants:promote", "threads:redact",
     },
     "admin": {"models:write", "health:read"},
     "owner": {"models:write", "health:read"},
@@ -104,7 +105,15 @@ def test_every_role_has_scopes_and_every_scope_a_description() -> None:
 
 def test_default_scopes_of_a_key_do_not_reach_people_keys_or_chats() -> None:
     refused = {"keys:manage", "members:manage", "audit:read", "usage:read", "conversations:read", "tools:manage"}
-    refused |= {"assistants:deploy", "assistants:promote", "prompts:write", "evaluations:write"}
+    refused |= {
+        "assistants:deploy",
+        "assistants:promote",
+        "prompts:write",
+        "evaluations:write",
+        "analytics:read",
+        "alerts:write",
+        "threads:redact",
+    }
     assert refused | scopes.OF_THE_HOUSE == ALL_SCOPES - DEFAULT_KEY_SCOPES
 
 

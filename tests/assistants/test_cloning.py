@@ -37,6 +37,7 @@ FIELDS: dict[str, Any] = {
     "metadata": {"team": "blue"},
     "type": "support",
     "tags": ["a", "b"],
+    "suggestions": ["Where?"],
     "personality": "Dry.",
     "context_memory_size": 7,
     "capabilities": ["tools"],

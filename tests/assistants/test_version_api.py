@@ -93,6 +93,7 @@ def test_versions_are_listed_newest_first_and_without_contents(
         ({"notes": "x" * 2001}, "notes", "string_above_max_length"),
         ({"expected_version": -1}, "expected_version", "integer_below_min_value"),
         ({"expected_version": "1"}, "expected_version", "invalid_type"),
+        ({"as_written": "yes"}, "as_written", "invalid_type"),
         ({"content": {}}, "content", "unknown_parameter"),
     ],
 )
@@ -101,6 +102,20 @@ def test_what_cannot_be_published_is_refused(post: Send, body: dict[str, Any], p
     assert answer.status_code == 400
     assert (answer.json()["error"]["param"], answer.json()["error"]["code"]) == (param, code)
     assert not AssistantVersion.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["instructions", "personality"])
+def test_variables_that_nothing_fills_in_are_published_by_who_means_them(
+    post: Send, change: Change, field: str
+) -> None:
+    change(**{field: "Write templates such as {{ name }}, {{#list}}{{ . }}{{/list}} or {{ 7 }}."})
+    error = post().json()["error"]
+    assert (error["param"], error["code"]) == (field, "unknown_variable")
+    assert "{{ list }}, {{ name }}." in error["message"]
+    assert not AssistantVersion.objects.exists()
+    answer = post(body={"as_written": True})
+    assert answer.status_code == 200, answer.content
+    assert "{{ name }}" in answer.json()["content"][field]
 
 
 def test_of_two_who_publish_one_wins_and_the_other_is_told(post: Send, change: Change, assistant: Assistant) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from assistants.models import Assistant, AssistantVersion, LifeStatus
+from assistants.models.assistants import INSTRUCTIONS_LENGTH
 from assistants.prompts import services as prompts
 from assistants.resolution import resolve
 from assistants.services import links, versions
@@ -72,6 +73,37 @@ def test_the_version_of_the_draft_is_the_newest_or_a_new_one(
     change(temperature=0.5)
     second = versions.version_of_draft(principal=analyst, assistant=assistant)
     assert (second.number, second.content["temperature"]) == (2, 0.5)
+
+
+def test_a_draft_with_variables_that_nothing_fills_in_is_published_for_nobody_but_who_means_it(
+    assistant: Assistant, change: Change, publish: Publish, analyst: Principal
+) -> None:
+    change(instructions="Help {{ company }}.")
+    with pytest.raises(ApiError) as refused:  # who deploys or evaluates it
+        versions.version_of_draft(principal=analyst, assistant=assistant)
+    assert (refused.value.param, refused.value.code) == ("instructions", "unknown_variable")
+    version = publish(as_written=True)
+    assert versions.version_of_draft(principal=analyst, assistant=assistant) == version
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        "{{" + " " * (INSTRUCTIONS_LENGTH - 3) + "x",
+        "{{#" + "\t" * (INSTRUCTIONS_LENGTH - 3),
+        "{{ x" + " " * (INSTRUCTIONS_LENGTH - 5) + "x",
+        "{{ " + "a" * (INSTRUCTIONS_LENGTH - 3),
+        "{" * INSTRUCTIONS_LENGTH,
+        "{{ # " * (INSTRUCTIONS_LENGTH // 5),
+    ],
+    ids=["blanks", "blanks of a section", "blanks behind a name", "name", "openings", "sections"],
+)
+def test_the_longest_instructions_that_name_no_variable_are_published_at_once(
+    change: Change, publish: Publish, instructions: str
+) -> None:
+    """An expression that tries every way to share the blanks out would take hours, and the whole process with it."""
+    change(instructions=instructions)
+    assert publish().content["instructions"] == instructions
 
 
 def test_a_field_that_contents_did_not_have_yet_is_no_change(

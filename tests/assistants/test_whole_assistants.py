@@ -24,6 +24,7 @@ OURS = {
     "status": "active",
     "visibility": "private",
     "tags": ["energy", "2026"],
+    "suggestions": ["What is new?", "Compare the two."],
     "personality": "Dry.",
     "context_memory_size": 12,
     "capabilities": ["tools"],
@@ -37,6 +38,7 @@ DEFAULTS = {
     "status": "draft",
     "visibility": "project",
     "tags": [],
+    "suggestions": [],
     "personality": "",
     "context_memory_size": None,
     "capabilities": ["tools", "parallel_tool_calls", "vision"],
@@ -106,6 +108,11 @@ def test_what_v1_writes_leaves_our_own_fields_alone(caller: Caller, api: APIClie
         ("tags", ["a\nb"], "tags"),
         ("tags", ["x" * 65], "tags[0]"),
         ("tags", [str(number) for number in range(33)], "tags"),
+        ("suggestions", "x", "suggestions"),
+        ("suggestions", ["x" * 201], "suggestions[0]"),
+        ("suggestions", ["  "], "suggestions"),
+        ("suggestions", ["a\u202eb"], "suggestions"),
+        ("suggestions", [str(number) for number in range(7)], "suggestions"),
         ("personality", "x" * 4_001, "personality"),
         ("personality", 5, "personality"),
         ("context_memory_size", 0, "context_memory_size"),
@@ -132,6 +139,17 @@ def test_what_is_malformed_is_refused_and_changes_nothing(
     assert answer.status_code in (400, 404), answer.content
     assert answer.json()["error"]["param"] == param
     assert caller.get(before["id"]) == before
+
+
+def test_suggestions_are_lines_and_kept_once(caller: Caller) -> None:
+    made = caller.made(suggestions=[" What\n is  new? ", "Help me.", "What is new?"])
+    assert made["suggestions"] == ["What is new?", "Help me."]
+
+
+def test_an_assistant_from_before_there_were_suggestions_has_none(caller: Caller) -> None:
+    made = caller.made(suggestions=["What is new?"])
+    Assistant.objects.update(suggestions=None)
+    assert caller.get(made["id"])["suggestions"] == []
 
 
 def test_tags_are_trimmed_and_kept_once_in_their_order(caller: Caller) -> None:

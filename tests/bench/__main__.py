@@ -1,7 +1,9 @@
 """``python -m tests.bench [streaming] [starting] [crud] [listing] [completions] [knowledge] [sandbox] [assistants]
-[engine]``, with the machine's load.
+[analytics] [conversations] [lists] [chats] [opening] [engine]``, with the machine's load.
 
-They are P1b, P8, P3, P5, P2 with P4 and P9, P6, a call of the code interpreter, 10,000 assistants, and P1.
+They are P1b, P8, P3, P5, P2 with P4 and P9, P6, a call of the code interpreter, 10,000 assistants,
+the roll-ups of 5 million model calls, 1,000 open conversations, the admin's lists, 500 open chats, a thread of
+2,000 messages in a browser, and P1.
 
 ``listing`` fills tables of the sizes in ``BENCH_MESSAGES`` (three, up to a million; ten million take 7 GB and minutes).
 """
@@ -15,12 +17,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import (
+    analytics,
     assistants,
+    chats,
     completions,
+    conversations,
     crud,
     engine,
     ingestion,
     listing,
+    lists,
+    opening,
     sandbox,
     searching,
     starting,
@@ -115,6 +122,51 @@ def assistants_report(folder: Path) -> None:
             print(f"    {line}", flush=True)
 
 
+def analytics_report(folder: Path) -> None:
+    print("     counting what happened and reading it: 100,000 threads, 5 million model calls, Postgres")
+    if not os.environ.get(POSTGRES):
+        print(f"  not measured, {POSTGRES} is not set")
+        return
+    for line in analytics.measure(folder, postgres_url=os.environ[POSTGRES]):
+        print(f"    {line}", flush=True)
+
+
+def conversations_report(folder: Path) -> None:
+    print("     where 1,000 conversations are open, on one API process; the client on the same cores")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in conversations.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
+def lists_report(folder: Path) -> None:
+    print("     the admin's lists among 10,000 assistants and a million messages, made by one process")
+    for number, (title, services) in enumerate(databases()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in lists.measure(here, **services):
+            print(f"    {line}", flush=True)
+
+
+def chats_report(folder: Path) -> None:
+    print("     500 open chats, 20 answers: on the process that people reach; client and engine on the same cores")
+    for number, (title, embedded, services) in enumerate(arrangements()):
+        print(f"  {title}", flush=True)
+        here = folder / str(number)
+        here.mkdir()
+        for line in chats.measure(here, embedded=embedded, **services):
+            print(f"    {line}", flush=True)
+
+
+def opening_report(folder: Path) -> None:
+    print("     a thread of 2,000 messages in headless Chromium; server and browser on the same cores")
+    for line in opening.measure(folder):
+        print(f"    {line}", flush=True)
+
+
 def engine_report(folder: Path) -> None:
     print("P1   a streamed run against the raw engine: vLLM with the starter model, SQLite, one process")
     for line in engine.measure(folder):
@@ -139,6 +191,11 @@ REPORTS = {
     "knowledge": knowledge_report,
     "sandbox": sandbox_report,
     "assistants": assistants_report,
+    "analytics": analytics_report,
+    "conversations": conversations_report,
+    "lists": lists_report,
+    "chats": chats_report,
+    "opening": opening_report,
     "engine": engine_report,
 }
 

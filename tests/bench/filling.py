@@ -50,8 +50,8 @@ def fill(database: Database, rows: int) -> Filled:
     lengths += [SHORT] * max(0, (rows - sum(lengths)) // SHORT)
     begun = datetime.now(UTC) - timedelta(milliseconds=sum(lengths) + SHORT)
     threads = [(identifier("thread_", begun, number), length) for number, length in enumerate(lengths)]
-    _write(database, "threads_thread", THREAD_COLUMNS, _threads(project, threads, begun))
-    _write(database, "threads_message", MESSAGE_COLUMNS, _messages(project, threads, begun))
+    write(database, "threads_thread", THREAD_COLUMNS, _threads(project, threads, begun))
+    write(database, "threads_message", MESSAGE_COLUMNS, _messages(project, threads, begun))
     return Filled(sum(lengths), {length: identity for identity, length in reversed(threads)})
 
 
@@ -88,7 +88,8 @@ def _messages(project: str, threads: list[tuple[str, int]], begun: datetime) -> 
                 )
 
 
-def _write(database: Database, table: str, columns: str, rows: Iterator[Row]) -> None:
+def write(database: Database, table: str, columns: str, rows: Iterator[Row]) -> None:
+    """Insert rows, whose values stand in the order of the columns."""
     names = columns.split()
     if database.is_postgres:
         with psycopg.connect(database.url) as connection, connection.cursor() as cursor:

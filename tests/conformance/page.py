@@ -35,10 +35,11 @@ RECORDINGS = """\
 ## Recordings
 
 Exchanges that were recorded with the original service are replayed as well; the figure is in the README. Three of them
-no server can be sure to meet: they list the files of a vector store right after putting them there. In two of them all
-files are `completed`, in one the second and the third of five: so far the original had got while requests crossed a
-network. Replayed, they follow each other within 10 ms. Here a small file is `completed` about 40 ms after it was put
-into a store, and no list is held back until it is."""
+list the files of a vector store right after putting them there. In two of them all files are `completed`, in one the
+second and the third of five: so far the original had got while requests crossed a network. Replayed, they follow each
+other within 10 ms. Here who asks about a file that was put into a store less than two seconds ago is answered when it
+is done, or after half a second: the two are met where the machine reads a few words in that time, as it does within
+40 ms unless others take its cores. Two of five is chance."""
 
 
 class State(Enum):

@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from sovereign.core import checks
-from sovereign.core.configuration import VARIABLES, generated_secret, load
+from sovereign.core.configuration import VARIABLES, SignOn, generated_secret, load
 from sovereign.settings import database
 
 ROOT = Path(django_settings.BASE_DIR)
@@ -73,6 +73,54 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 def test_a_variable_of_a_key_without_its_host_is_refused(tmp_path: Path, pairs: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="not like NAME_API_KEY="):
         load(tmp_path, {"SOVEREIGN_KEY_VARIABLES": pairs})
+
+
+def test_a_proxy_is_believed_where_it_is_named_or_on_this_host(tmp_path: Path) -> None:
+    def proxies(**environment: str) -> set[str]:
+        return {str(network) for network in load(tmp_path, environment).proxies}
+
+    elsewhere = "https://ai.example.org"
+    assert proxies() == set(), "there is none"
+    assert proxies(SOVEREIGN_PUBLIC_URL=elsewhere) == {"127.0.0.0/8", "::1/128"}
+    for url in ("https://localhost", "https://127.0.0.1:8443"):
+        assert proxies(SOVEREIGN_PUBLIC_URL=url) == {"127.0.0.0/8", "::1/128"}, "who speaks https there is a proxy"
+    assert proxies(SOVEREIGN_PUBLIC_URL="http://localhost:8000") == set()
+    mapped = proxies(SOVEREIGN_TRUSTED_PROXIES="::ffff:10.0.0.5, ::ffff:172.18.0.0/112")
+    assert mapped == {"10.0.0.5/32", "172.18.0.0/16"}
+    named = "10.0.0.5, 172.18.0.0/16,fd00::/8"
+    for url in ("", elsewhere):
+        found = proxies(SOVEREIGN_PUBLIC_URL=url, SOVEREIGN_TRUSTED_PROXIES=named)
+        assert found == {"10.0.0.5/32", "172.18.0.0/16", "fd00::/8"}, "no other than those"
+    assert load(tmp_path, {"SOVEREIGN_TRUSTED_PROXIES": named}).is_proxied
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:6379", "localhost", "http://localhost:6379", "://:secret@localhost"])
+def test_an_address_that_is_not_redis_is_refused_in_one_sentence(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL does not begin with redis://, rediss:// or unix://\.$"):
+        load(tmp_path, {"REDIS_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["", "redis://127.0.0.1:6379/1", "rediss://:secret@cache:6379", "unix:///run/redis.sock"]
+)
+def test_ways_to_redis(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, {"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("proxy.example.org", "has 'proxy.example.org', which is no address or network"),
+        ("10.0.0.5, 10.0.0.5/8", "has '10.0.0.5/8', which is no address or network"),
+        ("*", "which is no address or network"),
+        ("0.0.0.0/0", "which is everybody"),
+        ("::/0", "which is everybody"),
+        ("::ffff:0.0.0.0/96", "which is everybody"),
+    ],
+)
+def test_what_names_no_proxy_is_refused_in_one_sentence(tmp_path: Path, named: str, sentence: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(sentence)):
+        load(tmp_path, {"SOVEREIGN_TRUSTED_PROXIES": named})
 
 
 @pytest.mark.parametrize(
@@ -152,6 +200,10 @@ def test_a_full_disk_keeps_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+SIGN_ON = SignOn(
+    issuer="https://id.example.org", client_id="sovereign", client_secret="s", name="House",
+    email_domains=frozenset({"example.org"}), project="", role="viewer",
+)  # fmt: skip
 REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (checks.check_secret_key, {"secret_key": ""}, "sovereign.E001"),
     (checks.check_secret_key, {"secret_key": "k" * 49}, "sovereign.E001"),
@@ -166,6 +218,11 @@ REFUSALS: list[tuple[Any, dict[str, Any], str]] = [
     (checks.check_numbers, {"run_expires_seconds": 0}, "sovereign.E007"),
     (checks.check_numbers, {"worker_concurrency": -1}, "sovereign.E007"),
     (checks.check_numbers, {"maximum_stored_bytes": -1}, "sovereign.E007"),
+    (checks.check_sign_on, {"sign_on": replace(SIGN_ON, issuer="http://id.example.org")}, "sovereign.E013"),
+    (checks.check_sign_on, {"sign_on": replace(SIGN_ON, issuer="id.example.org")}, "sovereign.E013"),
+    (checks.check_sign_on, {"sign_on": replace(SIGN_ON, client_secret="")}, "sovereign.E014"),
+    (checks.check_sign_on, {"sign_on": replace(SIGN_ON, role="owner")}, "sovereign.E015"),
+    (checks.check_sign_on, {"sign_on": replace(SIGN_ON, email_domains=frozenset({"@a.org"}))}, "sovereign.E016"),
 ]
 
 

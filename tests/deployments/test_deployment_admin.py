@@ -1,16 +1,13 @@
-"""The pages of deployments: what they show, what their buttons do, and who is told why they cannot press them."""
+"""The pages of deployments: what they show, and what their buttons do."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.contrib.admin.utils import quote
-from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -24,105 +21,37 @@ from assistants.services import versions
 from runs.lifecycle.comparing import compared
 from runs.models import Feedback, Run
 from runs.services.creation import create_thread_and_run
-from sovereign.accounts import services
-from sovereign.accounts.models import AuditEvent, Project, User
+from sovereign.accounts.models import AuditEvent, User
 from sovereign.accounts.principals import Principal
-from sovereign.accounts.scopes import Role
-from tests.deployments.support import Trial, change, deployed
+from tests.deployments.pages import (
+    InService,
+    act,
+    adas,
+    bobs,
+    client,
+    decide,
+    in_service,
+    page,
+    problem,
+    said,
+    section,
+    shown,
+    status_of,
+    visit,
+)
+from tests.deployments.support import Trial, change
 from tests.web.conftest import EVIL, EVIL_MARKS
+
+__all__ = ["adas", "bobs", "client", "in_service", "visit"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("trial")]
 
 Status = Deployment.Status
 
 
-def page(assistant: Assistant) -> str:
-    return reverse("admin:assistants_assistant_deployments", args=[quote(assistant.pk)])
-
-
-def act(assistant: Assistant, name: str, environment: str = "development") -> str:
-    return reverse("admin:assistants_assistant_deployment_act", args=[quote(assistant.pk), environment, name])
-
-
-def decide(deployment: Deployment, name: str) -> str:
-    names = [quote(deployment.assistant_id), deployment.pk, name]
-    return reverse("admin:assistants_assistant_deployment_decision", args=names)
-
-
-def shown(client: Client, address: str, **query: str) -> str:
-    answer = client.get(address, query)
-    assert answer.status_code == 200
-    return answer.content.decode()
-
-
-def said(answer: Any) -> str:
-    assert answer.status_code == 302, re.findall(r'role="alert">([^<]*)', answer.content.decode())
-    return " ".join(str(message) for message in get_messages(answer.wsgi_request))
-
-
-def problem(answer: Any) -> str:
-    """What a form says of what was refused."""
-    assert answer.status_code == 200
-    return " ".join(re.findall(r'role="alert">([^<]*)', answer.content.decode()))
-
-
-def section(html: str, environment: str) -> str:
-    return html.partition(f'<section class="sv-panel" id="{environment}"')[2].partition("</section>")[0]
-
-
-def status_of(deployment: Deployment) -> str:
-    return str(Deployment.objects.values_list("status", flat=True).get(pk=deployment.pk))
-
-
-@pytest.fixture
-def visit(db: None) -> Callable[[User], Client]:
-    def make(user: User) -> Client:
-        client = Client(headers={"Accept": "text/html,application/xhtml+xml"})
-        client.force_login(user)
-        return client
-
-    return make
-
-
-@pytest.fixture
-def client(alice: User, owner: Principal, visit: Callable[[User], Client]) -> Client:
-    """The owner's browser."""
-    return visit(alice)
-
-
-@pytest.fixture
-def bobs(bob: User, visit: Callable[[User], Client]) -> Client:
-    """An analyst's."""
-    return visit(bob)
-
-
-@pytest.fixture
-def adas(admin: Principal, visit: Callable[[User], Client]) -> Client:
-    """An admin's."""
-    return visit(User.objects.get(username="ada"))
-
-
-@pytest.fixture
-def in_service(owner: Principal, assistant: Assistant, trial: Trial) -> Callable[..., Deployment]:
-    """``in_service("production", "Instructions")``: a new version that is in service there."""
-
-    def make(environment: str, instructions: str, **wish: Any) -> Deployment:
-        before, trial.verdict = trial.verdict, Verdict.PASSED
-        made = deployed(owner, assistant, instructions, environment, **wish)
-        trial.verdict = before
-        return made
-
-    return make
-
-
-InService = Callable[..., Deployment]
-
-
 def test_the_page_of_an_assistant_leads_to_its_deployments(client: Client, assistant: Assistant) -> None:
     own = reverse("admin:assistants_assistant_change", args=[quote(assistant.pk)])
-    address = reverse("admin:assistants_assistant_its_deployments", args=[quote(assistant.pk)])
-    assert address in shown(client, own)
-    assert client.get(address, follow=True).redirect_chain[-1][0] == page(assistant)
+    assert f'href="{page(assistant)}"' in shown(client, own)
     assert "Nothing of it was deployed yet." in shown(client, page(assistant))
 
 
@@ -350,79 +279,6 @@ def test_it_is_scaled(adas: Client, assistant: Assistant) -> None:
     assert Scale.objects.get().priority == -5
 
 
-def test_an_analyst_deploys_where_people_try_and_is_told_where_not(
-    bobs: Client, assistant: Assistant, in_service: InService
-) -> None:
-    in_service("testing", "The first")
-    in_service("production", "The second")
-    html = shown(bobs, page(assistant))
-    assert act(assistant, "deploy", "testing") in html
-    for name, environment in (("promote", "testing"), ("deploy", "staging"), ("rollback", "production")):
-        assert act(assistant, name, environment) not in html
-    assert "Admins and owners of the project decide about Production." in section(html, "production")
-    assert "Admins and owners of the project decide about Staging." in section(html, "testing")
-    told = re.search(r'<button[^>]*disabled aria-describedby="(why-in-testing-\d)">Promote', section(html, "testing"))
-    assert told
-    assert f'<b>Promote to Staging:</b> <span id="{told[1]}">Admins and owners' in section(html, "testing")
-    assert "<b>Deploy, Promote" not in section(html, "testing")  # each sentence is about those that it names
-    assert "<b>Deploy, Roll back, Scale, Approval:</b>" in section(html, "production")
-    form = shown(bobs, act(assistant, "deploy", "production"))
-    assert 'disabled aria-describedby="why-not"' in form
-    for name in ("deploy", "rollback", "scale", "policy"):
-        sent = {"expected": "", "priority": "1"}
-        assert problem(bobs.post(act(assistant, name, "production"), sent))
-    refused = AuditEvent.objects.filter(action__endswith="_refused").values_list("action", flat=True)
-    wishes = ["assistant.deploy", "assistant.roll_back", "assistant.scale", "environment.set_policy"]
-    assert sorted(refused) == [f"{wish}_refused" for wish in wishes]
-    assert (Scale.objects.exists(), EnvironmentPolicy.objects.exists()) == (False, False)
-
-
-def test_who_only_reads_has_no_button_that_works(
-    assistant: Assistant, project: Project, in_service: InService, visit: Callable[[User], Client]
-) -> None:
-    made = in_service("development", "The first")
-    vera = User.objects.create_user("vera")
-    services.add_member(project=project, user=vera, role=Role.VIEWER)
-    assert visit(vera).get(page(assistant)).status_code in (302, 403)  # who only reads is not in the admin
-    services.create_project(name="Vera's", owner=vera)  # who is elsewhere more than a reader is
-    vera.refresh_from_db()
-    browser = visit(vera)
-    html = shown(browser, page(assistant))
-    assert "Analysts, admins and owners of the project decide about Development." in html
-    assert act(assistant, "deploy") not in html
-    assert decide(made, "retired") not in html
-    assert problem(browser.post(act(assistant, "deploy"), {"expected": made.pk}))
-    assert problem(browser.post(decide(made, "retired"), {"reason": ""}))
-    assert status_of(made) == "active"
-
-
-def test_strangers_find_nothing(
-    assistant: Assistant, in_service: InService, charlie: User, visit: Callable[[User], Client]
-) -> None:
-    made = in_service("development", "The first")
-    stranger = visit(charlie)
-    listed = reverse("admin:assistants_deployment_changelist")
-    own = reverse("admin:assistants_deployment_change", args=[quote(made.pk)])
-    for address in (page(assistant), act(assistant, "deploy"), decide(made, "retired")):
-        assert stranger.get(address).status_code == 404
-        assert stranger.post(address, {"reason": ""}).status_code == 404
-    assert own not in shown(stranger, listed)
-    assert stranger.get(own).status_code == 302
-    assert "Helper" not in shown(stranger, listed)
-    assert status_of(made) == "active"
-
-
-def test_a_deployment_of_another_assistant_is_not_found(
-    client: Client, assistant: Assistant, charlie: User, in_service: InService
-) -> None:
-    made = in_service("development", "The first")
-    address = decide(made, "retired").replace(quote(assistant.pk), "asst_other")
-    assert client.post(address, {"reason": ""}).status_code == 404
-    assert client.get(act(assistant, "deploy", "moon")).status_code == 404
-    assert client.get(act(assistant, "explode")).status_code == 404
-    assert client.get(decide(made, "explode")).status_code == 404
-
-
 def test_what_is_archived_is_not_deployed(client: Client, assistant: Assistant) -> None:
     Assistant.objects.update(status=LifeStatus.ARCHIVED)
     assert "The assistant is archived" in section(shown(client, page(assistant)), "development")
@@ -475,17 +331,6 @@ def test_the_list_has_all_of_them_with_filters(
     assert client.post(own[made], {"notes": "x"}).status_code == 403
 
 
-def test_what_somebody_keeps_to_themselves_is_not_listed(
-    bobs: Client, assistant: Assistant, in_service: InService
-) -> None:
-    made = in_service("development", "The first")
-    Assistant.objects.update(visibility="private")
-    assert bobs.get(page(assistant)).status_code == 404
-    listed = shown(bobs, reverse("admin:assistants_deployment_changelist"))
-    assert made.pk not in listed
-    assert "Helper" not in listed
-
-
 def test_an_assistant_goes_with_its_deployments(client: Client, assistant: Assistant, in_service: InService) -> None:
     in_service("development", "The first")
     address = reverse("admin:assistants_assistant_delete", args=[quote(assistant.pk)])
@@ -502,10 +347,3 @@ def test_texts_of_deployments_are_escaped(client: Client, assistant: Assistant, 
     listed = reverse("admin:assistants_deployment_changelist")
     for address in (page(assistant), act(assistant, "deploy"), listed, f"{listed}{quote(made.pk)}/change/"):
         assert not any(mark in shown(client, address) for mark in EVIL_MARKS)
-
-
-def test_a_superuser_of_no_project_acts_too(
-    assistant: Assistant, visit: Callable[[User], Client], project: Project
-) -> None:
-    root = User.objects.create_superuser("root")
-    assert said(visit(root).post(act(assistant, "deploy"), {"expected": ""})).startswith("Version 1 is in service")

@@ -6,9 +6,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    StorageState,
+    WebSocketRoute,
+    expect,
+    sync_playwright,
+)
 
 from tests.support.fixtures import skip_ring
 from tests.support.processes import Stack
@@ -24,20 +34,75 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIMEOUT = 15_000  # milliseconds to wait for what should appear
+TIMEOUT = 120_000  # milliseconds to wait for what should appear; two cores shared with everything else
+LATER = TIMEOUT  # for what other processes have to do first
+
+
+def program() -> str | None:
+    """Where Chromium is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Started for a module and ended with it: an open Playwright keeps an event loop, which Django would refuse."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
+    path = program()
+    if path is None:
         skip_ring("Chromium is not installed")
     expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def profile_of(browser: Browser, **options: Any) -> BrowserContext:
+    """A fresh profile, whose pages are waited for as everything is here."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT)
+    return context
+
+
+def painted(page: Page) -> Page:
+    """The page, once it takes keys: Chromium takes none before it has painted it."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page
+
+
+#: Watches for a button being called otherwise: ``window.seen`` tells in the end whether it was.
+WATCH = """(button, [name, patience]) => {
+  window.seen = new Promise((done) => {
+    const look = () => { if (button.ariaLabel === name) done(true); };
+    new MutationObserver(look).observe(button, { attributes: true });
+    setTimeout(done, patience, false);
+  });
+}"""
+
+
+def click_and_see(button: Locator, name: str) -> None:
+    """Click a button that has another name then, for a moment that a busy machine may miss."""
+    button.evaluate(WATCH, [name, TIMEOUT])
+    button.click()
+    assert button.page.evaluate("window.seen"), f"the button is not called {name}"
+
+
+def expect_copied(page: Page, text: str) -> None:
+    """The clipboard has this text."""
+    found = ""
+    for _ in range(TIMEOUT // 50):
+        found = page.evaluate("navigator.clipboard.readText()").strip()
+        if found == text:
+            return
+        page.wait_for_timeout(50)
+    assert found == text
+
+
+def choose_assistant(page: Page, name: str) -> None:
+    """In the chat, by the list behind its button."""
+    page.get_by_role("button", name="Assistant:").click()
+    picker = page.get_by_role("dialog", name="Choose an assistant")
+    picker.get_by_role("option").filter(has=page.get_by_text(name, exact=True)).click()
+    expect(picker).to_be_hidden()
 
 
 class Watched:
@@ -76,16 +141,25 @@ class Watched:
             self.page.wait_for_timeout(50)
         raise AssertionError("the page opened no new WebSocket")
 
+    def drop_sockets(self) -> None:
+        """Close the WebSockets, as a network that goes away does in the end."""
+        for socket in self.sockets:
+            socket.close(code=1001)
+        self.sockets.clear()
+
     def say(self, text: str) -> None:
         self.page.get_by_label("Your message").fill(text)
         self.expect_sendable()
         self.page.keyboard.press("Enter")
 
     def open(self, path: str) -> Page:
-        """The page at this path, ready for keys: Chromium takes none before it has painted a page."""
+        """The page at this path, ready for keys."""
         self.page.goto(f"{self.stack.url}{path}")
-        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        return self.page
+        return painted(self.page)
+
+    def expect_connected(self) -> None:
+        """The page is told what happens on its thread."""
+        expect(self.page.locator("#connection")).to_contain_text("Connected")
 
     def expect_sendable(self) -> None:
         """The page has loaded the assistants; before that it sends nothing."""
@@ -95,7 +169,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def session(chromium: Browser, live_server_process: Stack) -> StorageState:
     """The cookies of somebody who logged in through the page."""
-    context = chromium.new_context()
+    context = profile_of(chromium)
     watched = Watched(context.new_page(), live_server_process)
     watched.log_in()
     state = context.storage_state()
@@ -107,10 +181,11 @@ def session(chromium: Browser, live_server_process: Stack) -> StorageState:
 @pytest.fixture
 def watched(chromium: Browser, live_server_process: Stack, session: StorageState, tmp_path: Path) -> Iterator[Watched]:
     """The chat in a fresh browser profile that is logged in; the test fails on any error, dialog or foreign request."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 820}, storage_state=session)
-    context.set_default_timeout(TIMEOUT)
+    context = profile_of(
+        chromium, viewport={"width": 1280, "height": 820}, storage_state=session, service_workers="block"
+    )
     made = Watched(context.new_page(), live_server_process)
-    made.page.goto(f"{live_server_process.url}/chat/")
+    made.open("/chat/")
     yield made
     if folder := os.environ.get("E2E_SCREENSHOTS"):
         made.page.screenshot(path=str(Path(folder) / f"{tmp_path.name}.png"))

@@ -7,13 +7,11 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import LATER, Watched, choose_assistant
 from tests.support.client import tokens, unique
 from tests.support.processes import Upstream, eventually
 
 pytestmark = pytest.mark.e2e
-
-LATER = 15_000  # milliseconds
 
 
 def answer(watched: Watched) -> Locator:
@@ -33,12 +31,12 @@ def expect_rest(watched: Watched) -> None:
 def expect_whole(watched: Watched, count: int) -> None:
     """The answer has every token once and in order."""
     expect_rest(watched)
-    assert text_of(answer(watched)) == tokens(count).strip()
+    expect(answer(watched)).to_have_text(tokens(count).strip(), timeout=LATER)
 
 
 def test_somebody_talks_to_the_demo_assistant_and_finds_the_answer_again(watched: Watched, upstream: Upstream) -> None:
     page, key = watched.page, unique()
-    page.get_by_label("Assistant", exact=True).select_option(label="Sovereign guide")
+    choose_assistant(page, "Sovereign guide")
     expect(page.get_by_role("heading", name="Sovereign guide")).to_be_visible()
     watched.say(f"Count, please. [tokens=40 hold=12 key={key}]")
 
@@ -104,7 +102,7 @@ def test_every_token_is_shown_once_across_lost_connections(watched: Watched, ups
     for seen in (10, 50, 90):
         expect(answer(watched)).to_contain_text(f"t{seen} ", timeout=LATER)
         watched.cut_connection()
-    assert len(watched.sockets) == 4
+    assert len(watched.sockets) >= 4
     upstream.release(key)
     expect_whole(watched, 150)
 
@@ -129,13 +127,13 @@ def test_a_failed_answer_is_told_and_can_be_tried_again(watched: Watched, upstre
         return len(upstream.stats(key)["requests"])
 
     watched.say(f"[error=500 key={key}]")
-    expect(page.locator(".ending.bad")).to_be_visible(timeout=2 * LATER)
+    expect(page.locator(".ending.bad")).to_be_visible(timeout=LATER)
     expect_rest(watched)
     before = asked()
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Retry").click()
     eventually(lambda: asked() > before, what="the engine is asked again")
     expect_rest(watched)
-    expect(page.locator(".ending.bad")).to_be_visible(timeout=2 * LATER)
+    expect(page.locator(".ending.bad")).to_be_visible(timeout=LATER)
 
 
 def test_what_was_typed_is_kept(watched: Watched) -> None:
@@ -165,7 +163,7 @@ def test_scripts_in_names_and_messages_stay_text(watched: Watched) -> None:
     watched.stack.client.assistant(name=evil, description=evil)
     page = watched.page
     page.reload()
-    page.get_by_label("Assistant", exact=True).select_option(label=evil)
+    choose_assistant(page, evil)
     expect(page.locator("#welcome-name")).to_have_text(evil)
     watched.say(f"{evil}\n```html\n{evil}\n```\n[tokens=3]")
     expect_whole(watched, 3)
@@ -200,6 +198,7 @@ def test_a_session_that_ended_is_told(watched: Watched) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
     expect(page.get_by_label("Your message")).to_have_value("Still there?")
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
+    page.goto("about:blank")  # it asks for nothing more
     watched.problems = [problem for problem in watched.problems if "status of 40" not in problem]
 
 
@@ -212,9 +211,9 @@ def test_the_server_may_die_in_the_middle_of_an_answer(watched: Watched, upstrea
     assert text_of(answer(watched)) == tokens(20).strip()
 
     stack.up()
-    expect(watched.page.locator("#connection")).to_contain_text("Connected", timeout=2 * LATER)
+    expect(watched.page.locator("#connection")).to_contain_text("Connected", timeout=LATER)
     ending = watched.page.locator(".ending.bad")  # this engine cannot go on with a cut answer: so it is told
-    expect(ending).to_be_visible(timeout=2 * LATER)
+    expect(ending).to_be_visible(timeout=LATER)
     expect_whole(watched, 20)
     upstream.release(key)
     watched.say("[tokens=3]")
@@ -223,13 +222,25 @@ def test_the_server_may_die_in_the_middle_of_an_answer(watched: Watched, upstrea
     watched.problems = [problem for problem in watched.problems if "ERR_CONNECTION_REFUSED" not in problem]
 
 
-def test_where_no_websocket_gets_through_the_answer_still_comes(watched: Watched) -> None:
-    watched.page.route_web_socket("**/ws/**", lambda socket: socket.close(code=1001))
-    watched.page.reload()
-    watched.say("[tokens=30 rate=30]")
-    expect(answer(watched)).to_contain_text("t29", timeout=LATER)
-    expect_whole(watched, 30)
-    expect(watched.page.locator("#connection")).to_contain_text("Connection lost")
+def test_where_no_websocket_gets_through_the_answer_still_comes(watched: Watched, upstream: Upstream) -> None:
+    page, key, streams = watched.page, unique(), list[str]()
+    page.route_web_socket("**/ws/**", lambda socket: socket.close(code=1001))
+    page.on("request", lambda request: streams.append(request.url) if "stream=true" in request.url else None)
+    page.reload()
+    watched.say(f"[tokens=60 rate=20 hold=40 key={key}]")
+    expect(page.locator("#connection")).to_have_text("Connected, over HTTP", timeout=LATER)
+    expect(answer(watched)).to_contain_text("t39", timeout=LATER)
+    page.reload()
+    expect(answer(watched)).to_contain_text("t39", timeout=LATER)
+    upstream.release(key)
+    expect_whole(watched, 60)
+    assert len(streams) >= 2
+
+    other = Watched(page.context.new_page(), watched.stack)
+    other.page.goto(page.url)
+    other.say("[tokens=5]")  # which the page without a socket is told, too
+    expect(page.locator(".message.assistant")).to_have_count(2, timeout=LATER)
+    expect_whole(watched, 5)
 
 
 def test_a_function_call_is_shown_and_can_be_stopped(watched: Watched) -> None:
@@ -237,7 +248,7 @@ def test_a_function_call_is_shown_and_can_be_stopped(watched: Watched) -> None:
     function = {"name": "look_up", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
     watched.stack.client.assistant(name="Caller", tools=[{"type": "function", "function": function}])
     page.reload()
-    page.get_by_label("Assistant", exact=True).select_option(label="Caller")
+    choose_assistant(page, "Caller")
     watched.say("What about Bonn? [tool=look_up]")
     expect(page.locator(".tool")).to_contain_text("look_up", timeout=LATER)
     expect(page.locator("#engine-note")).to_contain_text("waits for the result of look_up")

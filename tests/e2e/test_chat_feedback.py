@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import LATER, Watched
 from tests.e2e.test_chat import answer, expect_rest, expect_whole
 from tests.support.client import unique
 from tests.support.processes import Upstream
 
 pytestmark = pytest.mark.e2e
-
-LATER = 15_000  # milliseconds
 
 
 def thumb(watched: Watched, name: str) -> Locator:

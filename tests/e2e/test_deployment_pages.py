@@ -9,12 +9,12 @@ import pytest
 from django.contrib.admin.utils import quote, unquote
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import Watched, profile_of
 from tests.support.processes import Stack, Upstream
 
 pytestmark = pytest.mark.e2e
 
-SERVED = 60_000  # milliseconds until a version that has to talk first is in service
+SERVED = 120_000  # milliseconds until a version that has to talk first is in service
 
 
 def look(page: Page, name: str) -> None:
@@ -34,7 +34,8 @@ def address_of(stack: Stack, model: str, name: str) -> str:
 def test_a_version_comes_to_production_step_by_step(watched: Watched, upstream: Upstream) -> None:
     page = watched.page
     page.goto(address_of(watched.stack, upstream.model, "Deployed by hand"))
-    page.locator('a[href*="its-deployments"]').first.click()  # the sidebar has a link of this name, too
+    tabs = page.get_by_role("navigation", name="Assistant", exact=True)
+    tabs.get_by_role("link", name="Deployments").click()
     development = page.get_by_role("region", name="Development", exact=True)
     expect(development).to_contain_text("Nothing is in service here.")
     look(page, "deployments-none")
@@ -76,7 +77,7 @@ def test_a_canary_is_begun_without_javascript(
     stack, client = live_server_process, live_server_process.client
     own = address_of(stack, upstream.model, "A canary's")
     assistant = unquote(own.split("/")[-2])
-    context = chromium.new_context(java_script_enabled=False, storage_state=session)
+    context = profile_of(chromium, java_script_enabled=False, storage_state=session)
     page = context.new_page()
     page.goto(f"{own}deployments/in/testing/deploy/")
     page.get_by_role("button", name="Deploy", exact=True).click()

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.utils import unquote
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import LATER, Watched, choose_assistant, profile_of
 from tests.knowledge import library
 
 pytestmark = pytest.mark.e2e
 
-LATER = 60_000  # milliseconds: files are read by a process of their own
 #: A drop as a browser makes it, of files that the page's own input holds.
 DROP = """(zone) => {
   const files = new DataTransfer();
@@ -109,9 +108,9 @@ def test_files_are_uploaded_by_the_keyboard_and_downloaded(watched: Watched, doc
     assert Path(download.value.path()).read_text() == "%PDF-1.4 and nothing else"
 
 
-def test_without_scripts_a_plain_form_does_the_same(watched: Watched, documents: list[Path]) -> None:
+def test_without_scripts_a_plain_form_does_the_same(watched: Watched, documents: list[Path], chromium: Browser) -> None:
     page = make_store(watched, "Plain")
-    context = page.context.browser.new_context(storage_state=page.context.storage_state(), java_script_enabled=False)
+    context = profile_of(chromium, storage_state=page.context.storage_state(), java_script_enabled=False)
     plain = context.new_page()
     plain.goto(page.url)
     plain.get_by_label("Files to add").set_input_files(documents)
@@ -127,6 +126,18 @@ ASKED = {
     "contract.docx": "What does the warehouse cost?",
     "recipes.md": "How long is the cake in the oven?",
 }
+
+
+def expect_passage(answer: Locator, name: str, words: str) -> None:
+    """The number opens what was found, by a key; closing it leads back to the number."""
+    number = answer.locator(".cited button")
+    number.focus()
+    answer.page.keyboard.press("Enter")
+    passage = answer.page.get_by_role("dialog", name=name)
+    expect(passage).to_contain_text(words)
+    answer.page.keyboard.press("Escape")
+    expect(passage).to_be_hidden()
+    expect(number).to_be_focused()
 
 
 def test_three_documents_are_tried_and_cited_in_the_chat(watched: Watched, tmp_path: Path) -> None:
@@ -146,7 +157,7 @@ def test_three_documents_are_tried_and_cited_in_the_chat(watched: Watched, tmp_p
     search: Any = {"tools": [{"type": "file_search"}], "tool_resources": {"file_search": {"vector_store_ids": [store]}}}
     watched.stack.client.assistant(name="Clerk", **search)
     page.goto(f"{watched.stack.url}/chat/")
-    page.get_by_label("Assistant", exact=True).select_option(label="Clerk")
+    choose_assistant(page, "Clerk")
     for number, (name, word) in enumerate(library.QUESTIONS.items()):
         watched.say(f"{ASKED[name]} [tool=file_search with=query:{word} cite={word}]")
         answer = page.locator(".message").filter(has=page.get_by_role("list", name="Sources")).nth(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import Watched, expect_copied
 
 pytestmark = pytest.mark.e2e
 
@@ -16,7 +16,7 @@ def test_the_front_page_shows_a_working_engine_and_copies_the_address(watched: W
     page.goto(stack.url)
     expect(page.locator("#engine")).to_have_attribute("data-state", "ready")
     page.get_by_role("button", name="Copy").first.click()
-    assert page.evaluate("navigator.clipboard.readText()") == f"{stack.url}/v1"
+    expect_copied(page, f"{stack.url}/v1")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_redoc_works_and_its_badge_stays_away(watched: Watched) -> None:
 
 def open_page(watched: Watched, path: str, shown: str) -> None:
     watched.page.goto(f"{watched.stack.url}{path}")
-    expect(watched.page.get_by_text(shown).filter(visible=True).first).to_be_visible(timeout=30_000)
+    expect(watched.page.get_by_text(shown).filter(visible=True).first).to_be_visible()
     watched.page.wait_for_load_state("networkidle")
 
 
@@ -63,7 +63,7 @@ def test_what_was_said_in_the_chat_is_read_in_the_admin(watched: Watched) -> Non
     page.locator(".sv-runs a").first.click()
     expect(page.get_by_label("Events")).to_contain_text("run.completed")
     page.locator("text=Read me in the admin").first.click()
-    conversation = page.get_by_label("Conversation")
+    conversation = page.get_by_role("region", name="Conversation")
     expect(conversation).to_contain_text("Read me in the admin.")
     expect(conversation).to_contain_text("t0 t1 t2 t3")
     page.goto(f"{stack.url}/admin/assistants/assistant/")

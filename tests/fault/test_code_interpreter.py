@@ -30,7 +30,7 @@ class Asking:
 
     def await_code(self) -> None:
         """Until it has printed something."""
-        eventually(lambda: self.shown() == "begun\n", 40.0, "the code runs")
+        eventually(lambda: self.shown() == "begun\n", what="the code runs")
 
     def shown(self) -> str:
         """What it has printed, by the stream."""

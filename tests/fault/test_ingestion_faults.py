@@ -15,7 +15,6 @@ from tests.support.processes import Process, Stack, eventually
 
 pytestmark = pytest.mark.fault
 
-PATIENCE = 120.0  # seconds; two cores shared with everything else
 SENTENCES = 40_000  # so many take a while
 
 
@@ -47,7 +46,7 @@ def held(cluster: Cluster, file: str, epoch: int = 1) -> Process:
         workers = [worker for worker in cluster.workers if owner and f"-{worker.pid}-" in owner]
         return workers[0] if workers and found == epoch else None
 
-    return eventually(look, PATIENCE, "a worker holds the file")
+    return eventually(look, what="a worker holds the file")
 
 
 def readers_of(worker: Process) -> list[int]:
@@ -70,7 +69,7 @@ def _runs(pid: int) -> bool:
 
 def assert_once(stack: Stack, file: str, text: str) -> None:
     """The file is searchable, and of its chunks each is there once, in order, with its words and vectors counted."""
-    eventually(lambda: row(stack, file)[0] != "in_progress", PATIENCE, "the file is done")
+    eventually(lambda: row(stack, file)[0] != "in_progress", what="the file is done")
     assert row(stack, file)[0] == "completed"
     expected = [chunk.text for chunk in chunks(text, maximum=800, overlap=400)]
     found = stack.database.rows(
@@ -104,7 +103,7 @@ def test_three_deaths_fail_the_file(cluster: Cluster, stack: Stack) -> None:
         held(cluster, file, death).kill()
         cluster.heal()
         stack.database.age_ingestion(file)
-    eventually(lambda: row(stack, file)[0] != "in_progress", PATIENCE, "the file is given up")
+    eventually(lambda: row(stack, file)[0] != "in_progress", what="the file is given up")
     [(status, code, message)] = stack.database.rows(
         "SELECT status, error_code, error_message FROM knowledge_storefile WHERE file_id = ?", file
     )

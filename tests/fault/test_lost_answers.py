@@ -97,7 +97,7 @@ def test_equal_requests_whose_answers_arrive_make_an_object_each(
 def test_a_key_makes_one_object_of_requests_that_come_at_once(
     sdk_of: Callable[[int], openai.OpenAI], stack: Stack
 ) -> None:
-    mark, sdk = unique(), sdk_of(0)
+    mark, sdk = unique(), sdk_of(5)  # who waits for longer than five seconds is told to come again
 
     def make(_: int) -> Any:
         return sdk.beta.threads.create(metadata={"mark": mark}, extra_headers={"Idempotency-Key": mark})

@@ -72,7 +72,7 @@ def test_kill_9_between_the_approval_and_the_call(cluster: Cluster, stack: Stack
     asking = Asking(stack, real, "pay", f"to:{whom}", approval="always")
     eventually(lambda: stack.client.get(asking.path)["status"] == "requires_action", what="a request for approval")
     for worker in cluster.workers:
-        worker.freeze()
+        stack.freeze(worker)
     asking.approve()
     for worker in cluster.workers:
         worker.kill()

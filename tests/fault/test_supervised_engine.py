@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,12 +27,11 @@ from tests.inference.supervising import data_dir as data_dir
 from tests.inference.supervising import engine_with, launch, server_pid
 from tests.runs.conftest import principal as principal
 from tests.runs.support import age_run, types_of, working
+from tests.support.processes import PATIENCE
 from threads import services as threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 
-TOLD_WITHIN = 10.0  # seconds from the fault to a run that is over and says why
-PATIENCE = 60.0  # seconds, where others have the cores
 FAST = Timing(heartbeat=0.1, poll=0.05, loading_probe=0.05, first_retry=0.05, last_retry=0.1)
 
 
@@ -93,10 +91,8 @@ async def test_an_answer_that_breaks_ends_its_run_and_no_other(
 ) -> None:
     async with house(control(), Timing()):
         await engine_with(state="ready")
-        begun = time.monotonic()
         run = await in_database(begin, principal, text)
         assert await failure_of(run) == message
-        assert time.monotonic() - begun < TOLD_WITHIN
         after = await in_database(begin, principal, "Hello")
         assert (await run_with(after, "completed", "failed")).status == "completed"
 
@@ -109,12 +105,10 @@ async def test_runs_on_an_engine_that_fails_are_told_and_others_wait_for_the_nex
     async with house(control(), Timing()) as supervisor:
         engine = await engine_with(state="ready")
         run = await answering(principal)
-        begun = time.monotonic()
         control(mode="loading", say="Starting to load model")  # what the next one does
         number = signal.SIGKILL if fault == "killed" else signal.SIGSTOP
         os.kill(server_pid(supervisor.slot.folder), number)
         message = await failure_of(run)
-        assert time.monotonic() - begun < TOLD_WITHIN
         assert message in (
             "The engine closed the connection in the middle of the answer.",
             "The engine failed: It was killed by signal 9, as the system does where memory runs out.",

@@ -18,7 +18,7 @@ import pytest
 
 from tests.knowledge.uploading import FORM, Field, field, file, form, stored
 from tests.support.fixtures import skip_ring, started
-from tests.support.processes import Process, Stack, Upstream, eventually
+from tests.support.processes import PATIENCE, Process, Stack, Upstream, eventually
 
 pytestmark = pytest.mark.fault
 
@@ -38,7 +38,7 @@ class Server:
 
     def open(self, head: str, path: str = "/v1/files", key: str | None = None) -> socket.socket:
         """A connection on which the head of an upload was sent."""
-        connection = socket.create_connection(("127.0.0.1", self.stack.port), timeout=60)
+        connection = socket.create_connection(("127.0.0.1", self.stack.port), timeout=PATIENCE)
         lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {FORM}", head]
         lines.append(f"Authorization: Bearer {self.stack.api_key if key is None else key}")
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -119,7 +119,7 @@ def test_a_large_upload_is_written_while_it_comes(server: Server, how: str) -> N
 
 def test_a_connection_takes_one_upload_after_the_other(server: Server) -> None:
     body = form(FOR, file(b"x"))
-    connection = http.client.HTTPConnection("127.0.0.1", server.stack.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.stack.port, timeout=PATIENCE)
     headers = {"Content-Type": FORM, "Authorization": f"Bearer {server.stack.api_key}"}
     with contextlib.closing(connection):
         connection.connect()
@@ -177,7 +177,7 @@ def test_what_is_left_by_a_killed_server_is_no_file(server: Server) -> None:
     with contextlib.closing(server.open(f"Content-Length: {length_of(LARGE)}")) as connection:
         for _, piece in zip(range(4), large_form(4), strict=False):
             connection.sendall(piece)
-        eventually(lambda: list((server.folder / "drafts").iterdir()), what="its bytes arrive")
+        eventually(lambda: list((server.folder / "drafts").glob("*")), what="its bytes arrive")
         server.process.kill()
     server.process = server.stack.up()
     assert server.stack.client.get("/v1/files")["data"] == listed

@@ -173,7 +173,7 @@ async def collect(deltas: AsyncIterator[Delta]) -> tuple[str, Finished | None, l
     return text, last, everything
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Poll a condition (a plain function, or one that returns an awaitable) until it holds."""
     async with asyncio.timeout(seconds):
         while True:

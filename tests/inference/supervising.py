@@ -97,7 +97,7 @@ async def engine_with(**wanted: Any) -> Engine:
     def look() -> Engine | None:
         return Engine.objects.filter(**wanted).first()
 
-    found: Engine = await until(lambda: in_database(look), seconds=30)
+    found: Engine = await until(lambda: in_database(look), seconds=90)
     return found
 
 

@@ -17,7 +17,7 @@ from inference.gateway import ledger as ledger_module
 from inference.gateway.allowances import prompt_tokens
 from inference.gateway.ledger import ledger
 from inference.gateway.modelcall import ModelCall
-from inference.models import Provider, UsageRecord
+from inference.models import Provider, UncountedCall, UsageRecord
 from inference.usage import Ended
 from sovereign.accounts import services as accounts
 from sovereign.accounts.models import Project
@@ -262,6 +262,7 @@ def test_a_row_is_its_calls_own() -> None:
         usage.record([Ended(first)])
     usage.record([Ended(first)], again=True)
     assert UsageRecord.objects.count() == 1
+    assert list(UncountedCall.objects.values_list("call_id", flat=True)) == ["call_1"], "the roll-ups count it once"
 
 
 def test_the_row_and_what_is_settled_are_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,6 +275,7 @@ def test_the_row_and_what_is_settled_are_one_transaction(monkeypatch: pytest.Mon
         with pytest.raises(OperationalError):
             usage.record([Ended(row)])
     assert not UsageRecord.objects.exists()
+    assert not UncountedCall.objects.exists()
     usage.record([Ended(row)], again=True)
     assert UsageRecord.objects.count() == 1
 

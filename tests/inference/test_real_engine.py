@@ -252,7 +252,7 @@ async def a_cancelled_run_frees_its_slot(principal: Principal, engine: Engine) -
         load = await read_load(endpoint)
         return load is not None and load.idle
 
-    await until(free, seconds=10.0)
+    await until(free)
 
 
 # vectors

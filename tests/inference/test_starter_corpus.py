@@ -12,7 +12,7 @@ from inference.starter.corpus.answers import ANSWERS
 from inference.starter.evaluation import asking
 from inference.starter.persona import DEMO_INSTRUCTIONS
 
-SAMPLE = (*range(1_000), *range(30_720, 31_220), *range(50_000, 52_000))
+SAMPLE = (*range(1_000), *range(30_720, 31_220), *range(50_000, 52_000), *range(393_728, 394_728))
 
 
 @pytest.fixture(scope="module")

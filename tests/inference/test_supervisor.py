@@ -113,7 +113,7 @@ async def test_an_engine_that_computes_for_long_is_left_alone(data_dir: Path, co
         first = members(supervisor.slot.folder)
         control(mode="slow")
         before = engine.last_token_at
-        await until(lambda: in_database(lambda: Engine.objects.get().last_token_at != before), seconds=20)
+        await until(lambda: in_database(lambda: Engine.objects.get().last_token_at != before))
         assert members(supervisor.slot.folder) == first
 
 

@@ -9,19 +9,26 @@ from websockets.sync.client import connect
 
 from tests.support.client import Event, text_of, tokens, unique
 from tests.support.fixtures import Cluster
-from tests.support.processes import Stack, Upstream, eventually
+from tests.support.processes import PATIENCE, Stack, Upstream, eventually
 from tests.support.viewers import Viewer, assert_answer, assert_each_once, await_end
 
 pytestmark = pytest.mark.live
 
 
-def test_two_viewers_one_late_and_one_reconnecting_see_every_token_once(cluster: Cluster, stack: Stack) -> None:
-    client = stack.client
-    thread = client.thread("[tokens=150 rate=100]")
+BEFORE_TEXT = 7  # events, from run.created to message.in_progress
+
+
+def test_two_viewers_one_late_and_one_reconnecting_see_every_token_once(
+    cluster: Cluster, stack: Stack, upstream: Upstream
+) -> None:
+    client, key = stack.client, unique()
+    thread = client.thread(f"[tokens=150 hold=75 key={key}]")
     run = client.run(thread, client.assistant())
-    reconnecting = Viewer(client, thread, run, leave_after=12)
-    eventually(lambda: reconnecting.saw(50), what="half of the answer")
+    reconnecting = Viewer(client, thread, run, leave_after=BEFORE_TEXT + 1)
+    eventually(lambda: reconnecting.saw(74), what="half of the answer")
     late = Viewer(client, thread, run)
+    eventually(lambda: late.saw(74), what="the same for who came late")
+    upstream.release(key)
 
     assert_answer(stack, thread, run, late.finish(), 150)
     assert_answer(stack, thread, run, reconnecting.finish(), 150)
@@ -42,10 +49,10 @@ def frames(stack: Stack, thread: str, run: str, *, after: int = 0, limit: int = 
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     address = f"{stack.websocket_url}/ws/threads/{thread}"
     seen: list[Event] = []
-    with connect(address, additional_headers=headers, open_timeout=10, close_timeout=1) as socket:
+    with connect(address, additional_headers=headers, open_timeout=PATIENCE, close_timeout=1) as socket:
         socket.send(json.dumps({"subscribe": run, "after": after}))
         while len(seen) != limit or not limit:
-            frame = json.loads(socket.recv(timeout=20))
+            frame = json.loads(socket.recv(timeout=PATIENCE))
             seen.append(Event(frame["event"], frame["data"], frame["seq"]))
             if frame["event"] == "thread.run.completed":
                 break

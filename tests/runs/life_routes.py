@@ -19,10 +19,17 @@ from assistants.models import (
 from assistants.prompts import services as prompts
 from assistants.prompts.models import Prompt, PromptLabel, PromptVersion
 from assistants.services import links, versions
+from runs.alerts import services as alerts
+from runs.alerts.models import Alert, AlertRule, Notification
+from runs.alerts.services.alerts import begin
+from runs.conversations import services as conversations
+from runs.conversations.models import Conversation
 from runs.evaluations import services as evaluations
 from runs.evaluations.models import EvaluationCase, EvaluationResult, EvaluationRun, EvaluationSet
 from sovereign.accounts.models import Project
 from sovereign.accounts.principals import Principal
+from sovereign.core.ids import new_id
+from threads.models import Thread
 
 ASSISTANTS = "api/v1/assistants"
 ASSISTANT = f"{ASSISTANTS}/<str:assistant_id>"
@@ -37,9 +44,16 @@ EVALUATIONS = "api/v1/evaluations"
 EVALUATION = f"{EVALUATIONS}/<str:evaluation_id>"
 CASE = f"{EVALUATION}/cases/<str:case_id>"
 EVALUATION_RUN = f"{EVALUATIONS}/runs/<str:evaluation_run_id>"
+CONVERSATIONS = "api/v1/conversations"
+CONVERSATION = f"{CONVERSATIONS}/<str:conversation_id>"
+ALERTS = "api/v1/alerts"
+ALERT = f"{ALERTS}/<str:alert_id>"
+ALERT_RULES = f"{ALERTS}/rules"
+ALERT_RULE = f"{ALERT_RULES}/<str:alert_rule_id>"
 
 QUESTION = {"input": "Who are you?", "checks": [{"type": "contains", "values": ["x"]}]}
 DEVELOPMENT = {"environment": "development"}
+FAILING = {"name": "It fails", "metric": "error_rate", "direction": "above", "threshold": 0.1}
 
 #: As ``BY_ID`` of ``test_tenancy``.
 LIFE_BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
@@ -50,6 +64,12 @@ LIFE_BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", f"{ASSISTANT}/clone"): {"version": "<version>"},
     ("GET", f"{ASSISTANT}/lineage"): None,
     ("POST", f"{ASSISTANT}/usage"): {"count": 3},
+    ("GET", f"{ASSISTANT}/health"): None,
+    ("GET", f"{ASSISTANT}/metrics"): None,
+    ("GET", f"{ASSISTANT}/usage"): None,
+    ("POST", f"{ASSISTANTS}/compare"): {
+        "items": [{"assistant_id": "<assistant_id>"}, {"assistant_id": "<assistant_id>", "version": "<version>"}]
+    },
     ("GET", VERSIONS): None,
     ("POST", VERSIONS): {"notes": "Mine now"},
     ("GET", VERSION): None,
@@ -101,6 +121,23 @@ LIFE_BY_ID: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", f"{EVALUATION_RUN}/cancel"): None,
     ("GET", f"{EVALUATION_RUN}/results"): None,
     ("GET", f"{EVALUATION_RUN}/comparison"): None,
+    ("POST", CONVERSATIONS): {"assistant_id": "<assistant_id>"},
+    ("GET", CONVERSATION): None,
+    ("GET", f"{CONVERSATION}/messages"): None,
+    ("POST", f"{CONVERSATION}/messages"): {"content": "Mine now"},
+    ("PUT", f"{CONVERSATION}/context"): {"variables": {"mine": "now"}},
+    ("POST", f"{CONVERSATION}/end"): {"reason": "Mine now"},
+    ("POST", f"{CONVERSATION}/satisfaction"): {"score": 1},
+    ("GET", f"{CONVERSATION}/summary"): None,
+    ("POST", ALERT_RULES): {**FAILING, "assistant_id": "<assistant_id>"},
+    ("GET", ALERT_RULE): None,
+    ("PUT", ALERT_RULE): {"name": "Mine now", "assistant_id": "<assistant_id>"},
+    ("DELETE", ALERT_RULE): None,
+    ("POST", f"{ALERT_RULE}/test"): None,
+    ("GET", f"{ALERT_RULE}/notifications"): None,
+    ("GET", ALERT): None,
+    ("POST", f"{ALERT}/acknowledge"): {"note": "Mine now"},
+    ("GET", f"{ALERT}/notifications"): None,
 }
 #: As ``WITHOUT_ID`` there.
 LIFE_WITHOUT_ID = {
@@ -113,6 +150,12 @@ LIFE_WITHOUT_ID = {
     ("POST", "api/v1/prompts"),
     ("GET", EVALUATIONS),
     ("GET", f"{EVALUATIONS}/runs"),
+    ("GET", f"{ASSISTANTS}/summary"),
+    ("GET", "api/v1/analytics/expectations"),
+    ("PUT", "api/v1/analytics/expectations"),
+    ("GET", f"{CONVERSATIONS}/active"),
+    ("GET", ALERTS),
+    ("GET", ALERT_RULES),
 }
 LIFE_PREFIXES = {
     "parent_id": "asst_",
@@ -123,6 +166,9 @@ LIFE_PREFIXES = {
     "evaluation_id": "eval_",
     "case_id": "evcase_",
     "evaluation_run_id": "evrun_",
+    "conversation_id": "conv_",
+    "alert_rule_id": "rule_",
+    "alert_id": "alert_",
 }
 #: a word of an address that means another kind of object there
 MEANINGS = {f"{PROMPT}/versions/<str:version>": f"{PROMPT}/versions/<str:prompt_version>"}
@@ -149,6 +195,12 @@ LIFE_LISTS = {
     f"{EVALUATION}/runs": ("before", "assistant_id"),
     f"{EVALUATION_RUN}/results": ("before",),
     f"{EVALUATION_RUN}/comparison": ("before", "against"),
+    f"{CONVERSATIONS}/active": ("before", "assistant_id"),
+    f"{CONVERSATION}/messages": ("before",),
+    ALERTS: ("before", "assistant_id"),
+    ALERT_RULES: ("before", "assistant_id"),
+    f"{ALERT_RULE}/notifications": ("before",),
+    f"{ALERT}/notifications": ("before",),
 }
 
 
@@ -168,6 +220,12 @@ def life_of(principal: Principal, assistant: Assistant) -> dict[str, str]:
     run = evaluations.start_run(principal=principal, set_id=evaluation.id, version=first.id)
     case = evaluations.create_case(principal=principal, set_id=evaluation.id, **QUESTION)
     assistants.update_assistant(principal=principal, assistant_id=assistant.id, instructions="z")
+    conversation = conversations.start(principal=principal, assistant_id=assistant.id)
+    # it is busy: nobody is there who would answer
+    Thread.objects.filter(pk=conversation.thread_id).update(active_run_id=new_id("run_"))
+    rule = alerts.create_rule(
+        principal=principal, assistant_id=assistant.id, emails=["on-call@example.org"], **FAILING
+    ).rule
     return {
         "parent_id": parent.id,
         "version": first.id,
@@ -178,6 +236,9 @@ def life_of(principal: Principal, assistant: Assistant) -> dict[str, str]:
         "evaluation_id": evaluation.id,
         "case_id": case.id,
         "evaluation_run_id": run.id,
+        "conversation_id": conversation.id,
+        "alert_rule_id": rule.id,
+        "alert_id": begin(rule, 0.5, 10).id,
     }
 
 
@@ -197,7 +258,8 @@ def life_in(project: Project) -> list[QuerySet[Any]]:
     """Every row of these routes' models in a project."""
     owned = (AssistantVersion, Deployment, Scale, EnvironmentPolicy, ExternalUse, Prompt, EvaluationSet, EvaluationRun)
     return [
-        *(model.objects.filter(project=project) for model in owned),
+        *(model.objects.filter(project=project) for model in (*owned, Conversation, AlertRule, Alert)),
+        Notification.objects.filter(rule__project=project),
         PromptLink.objects.filter(assistant__project=project),
         PromptVersion.objects.filter(prompt__project=project),
         PromptLabel.objects.filter(prompt__project=project),

@@ -32,7 +32,7 @@ WEATHER = {
     "function": {"name": "weather", "description": None, "parameters": {"type": "object", "properties": {}}},
 }
 SPENT = Usage(prompt_tokens=10, completion_tokens=4, cached_tokens=2)
-PATIENCE = 15.0  # seconds after which a condition is taken for never true
+PATIENCE = 60.0  # seconds after which a condition is taken for never true
 
 
 @dataclass

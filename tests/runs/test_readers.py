@@ -274,12 +274,12 @@ async def test_a_busy_run_does_not_keep_a_silent_one_from_being_read(
     await both[1].at(3)
     ours = tailer.tailer()
     on_wake = ours._on_wake
-    deaf = lambda payload: on_wake(payload) if payload["run"] == busy.id else None  # noqa: E731
+    deaf = lambda payload: on_wake(payload) if busy.id in payload["runs"] else None  # noqa: E731
     monkeypatch.setattr("runs.events.bus.publish", lambda topic, payload: None)  # every wake-up is lost
     await in_database(tell, silent.id, "unheard")
     async with asyncio.timeout(15):
         while both[1].entries[-1].seq < 4:
-            deaf({"run": busy.id})
+            deaf({"runs": [busy.id]})
             await asyncio.sleep(0.01)
     for viewer in both:
         await viewer.leaves()

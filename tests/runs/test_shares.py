@@ -404,6 +404,7 @@ def test_a_thousand_scales_keep_nobody_out(ask: Begin, served: Assistant, princi
     assert claimed() == [first.id, last.id]
     reason = "As many runs of this assistant are at work in production as may at once."
     assert set(Run.objects.filter(pk__in=many).values_list("waiting_reason", flat=True)) == {reason}
+    Run.objects.filter(pk__in=[first.id, last.id]).update(status="completed", lease_owner=None, lease_expires_at=None)
     Scale.objects.filter(assistant_id="asst_0700").update(worker_slots=1)
     assert claimed() == [many[700]]
 

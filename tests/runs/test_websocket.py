@@ -20,7 +20,7 @@ from django.test import Client
 from assistants.models import Assistant
 from runs.models import Run
 from runs.services import creation
-from runs.streaming import consumer, rights
+from runs.streaming import consumer, guard, rights
 from sovereign.accounts import credentials, services
 from sovereign.accounts.models import ApiKey, Project, User
 from sovereign.accounts.principals import Principal
@@ -222,7 +222,7 @@ async def test_a_revoked_key_closes_the_socket(
     begin: Callable[..., Run], api_key: str, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rights, "KEPT", 0.02)
-    monkeypatch.setattr(consumer, "GLANCE", 0.02)
+    monkeypatch.setattr(guard, "GLANCE", 0.02)
     run = await in_database(begin)
     async with socket(run.thread_id, key=api_key) as (viewer, accepted, _):
         assert accepted
@@ -237,7 +237,7 @@ async def test_a_logout_closes_the_socket(
     begin: Callable[..., Run], alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rights, "KEPT", 0.02)
-    monkeypatch.setattr(consumer, "GLANCE", 0.02)
+    monkeypatch.setattr(guard, "GLANCE", 0.02)
     run, browser = await in_database(begin), Client()
     await in_database(browser.force_login, alice)
     cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
@@ -268,7 +268,7 @@ async def test_the_guard_outlives_a_database_that_is_away(
 
     monkeypatch.setattr(credentials, "still_valid", away_and_back)
     monkeypatch.setattr(rights, "KEPT", 0.0)
-    monkeypatch.setattr(consumer, "GLANCE", 0.01)
+    monkeypatch.setattr(guard, "GLANCE", 0.01)
     run = await in_database(begin)
     async with socket(run.thread_id, key=api_key) as (viewer, accepted, _):
         assert accepted

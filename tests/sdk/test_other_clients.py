@@ -10,12 +10,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.client import tokens
-from tests.support.processes import Stack
+from tests.support.processes import PATIENCE, Stack
 from tests.support.viewers import logged
 
 pytestmark = pytest.mark.sdk
-
-TIMEOUT = 60.0  # seconds
 
 
 def test_curl_streams_an_answer(server: Stack) -> None:
@@ -30,10 +28,10 @@ def test_curl_streams_an_answer(server: Stack) -> None:
         "Content-Type": "application/json",
         "OpenAI-Beta": "assistants=v2",
     }
-    command = ["curl", "-sS", "-N", "-i", "-m", "30", f"{server.url}/v1/threads/runs"]
+    command = ["curl", "-sS", "-N", "-i", "-m", str(PATIENCE), f"{server.url}/v1/threads/runs"]
     command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     done = subprocess.run(
-        [*command, "-d", json.dumps(body)], capture_output=True, text=True, timeout=TIMEOUT, check=True
+        [*command, "-d", json.dumps(body)], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     head, _, rest = done.stdout.replace("\r\n", "\n").partition("\n\n")
     assert head.startswith("HTTP/1.1 200")
@@ -56,10 +54,10 @@ def test_a_ticket_opens_a_websocket_that_tells_every_event(server: Stack) -> Non
     run = client.run(thread, client.assistant())
     ticket = client.post("/v1/ws_tickets")["ticket"]
     frames = []
-    with connect(socket_address(server, thread, ticket), open_timeout=10, close_timeout=1) as socket:
+    with connect(socket_address(server, thread, ticket), open_timeout=PATIENCE, close_timeout=1) as socket:
         socket.send(json.dumps({"subscribe": run, "after": 0}))
         while not frames or frames[-1]["event"] != "thread.run.completed":
-            frames.append(json.loads(socket.recv(timeout=20)))
+            frames.append(json.loads(socket.recv(timeout=PATIENCE)))
     assert [(frame["seq"], frame["event"]) for frame in frames] == logged(server, run)
     text = "".join(
         part["text"]["value"]
@@ -74,14 +72,14 @@ def test_a_ticket_opens_one_websocket_only(server: Stack) -> None:
     client = server.client
     thread = client.thread("hello")
     ticket = client.post("/v1/ws_tickets")["ticket"]
-    with connect(socket_address(server, thread, ticket), open_timeout=10, close_timeout=1):
+    with connect(socket_address(server, thread, ticket), open_timeout=PATIENCE, close_timeout=1):
         pass
     for used in (ticket, "never-issued"):
         with (
             pytest.raises((InvalidStatus, ConnectionClosed)),
-            connect(socket_address(server, thread, used), open_timeout=10) as socket,
+            connect(socket_address(server, thread, used), open_timeout=PATIENCE) as socket,
         ):
-            socket.recv(timeout=10)
+            socket.recv(timeout=PATIENCE)
 
 
 def test_a_key_on_the_handshake_opens_a_websocket_too(server: Stack) -> None:
@@ -90,6 +88,6 @@ def test_a_key_on_the_handshake_opens_a_websocket_too(server: Stack) -> None:
     run = client.run(thread, client.assistant())
     headers = {"Authorization": f"Bearer {server.api_key}"}
     address = f"{server.websocket_url}/ws/threads/{thread}"
-    with connect(address, additional_headers=headers, open_timeout=10, close_timeout=1) as socket:
+    with connect(address, additional_headers=headers, open_timeout=PATIENCE, close_timeout=1) as socket:
         socket.send(json.dumps({"subscribe": run, "after": 0}))
-        assert json.loads(socket.recv(timeout=20))["event"] == "thread.run.created"
+        assert json.loads(socket.recv(timeout=PATIENCE))["event"] == "thread.run.created"

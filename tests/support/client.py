@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT = 25.0  # seconds without a byte
+PATIENCE = 90.0  # seconds after which something is taken for never happening
 TOKENS = re.compile(r"t(\d+)")
 TERMINAL = ("completed", "failed", "cancelled", "expired", "incomplete")
 
@@ -50,7 +50,7 @@ class Client:
             self._headers["Authorization"] = f"Bearer {key}"
 
     def _open(self, method: str, path: str, body: Any, headers: dict[str, str]) -> http.client.HTTPConnection:
-        connection = self._connection(self._address, timeout=TIMEOUT)
+        connection = self._connection(self._address, timeout=PATIENCE)
         raw = None if body is None else json.dumps(body).encode()
         connection.request(method, path, raw, {**self._headers, **headers})
         return connection

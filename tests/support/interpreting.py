@@ -18,7 +18,7 @@ def await_interpreter(stack: Stack) -> None:
         told = stack.client.get("/health/providers")[NAME]
         return told if told["workers"] else None
 
-    told = eventually(said, 60.0, "a worker says whether it can run code")
+    told = eventually(said, what="a worker says whether it can run code")
     if not told["usable"]:
         skip_ring(told["reason"])
 

@@ -24,13 +24,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from tests.support.client import Client, Refused
+from tests.support import migrated
+from tests.support.client import PATIENCE, Client, Refused
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT = 90.0  # seconds; two cores shared with everything else that runs on them
-STOP_TIMEOUT = 30.0  # seconds
+STOP_TIMEOUT = 60.0  # seconds
 POLL = 0.02  # seconds
 #: every setting is given to the processes, so that neither the shell's nor a ``.env`` file's reach them
 CLEAN = dict.fromkeys(
@@ -53,7 +54,7 @@ class Died(AssertionError):
     """A process that should have gone on ended."""
 
 
-def eventually(condition: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
+def eventually(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
     """Poll until ``condition()`` is true, and give what it returned.
 
     :raises AssertionError: it did not become true within ``timeout`` seconds.
@@ -119,6 +120,10 @@ class Process:
     @property
     def alive(self) -> bool:
         return self._popen.poll() is None
+
+    @property
+    def ended_well(self) -> bool:
+        return self._popen.poll() == 0
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
@@ -203,16 +208,18 @@ class Upstream:
 
 
 class Database:
-    """A database of a test's own: a SQLite file, or one made in (and removed from) a Postgres server."""
+    """A migrated database of a test's own: a SQLite file, or one made in (and removed from) a Postgres server."""
 
     def __init__(self, folder: Path, postgres_url: str = "") -> None:
         self._server = postgres_url
         if postgres_url:
             self.name = f"sovereign_test_{secrets.token_hex(6)}"
-            self._administer(f'CREATE DATABASE "{self.name}"')
+            self._administer(f'CREATE DATABASE "{self.name}" TEMPLATE "{migrated.postgres_template(postgres_url)}"')
             self.url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{self.name}"))
         else:
             self.path = folder / "sovereign.sqlite3"
+            if not self.path.exists():  # else it is that of a stack before, which goes on
+                migrated.copy_of_sqlite(self.path)
             self.url = f"sqlite:///{self.path}"
 
     @property
@@ -228,7 +235,7 @@ class Database:
         if self._server:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 return connection.execute(query.replace("?", "%s").encode(), values).fetchall()
-        with contextlib.closing(sqlite3.connect(self.path, timeout=20)) as connection:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
             return connection.execute(query, values).fetchall()
 
     def age_lease(self, run: str) -> None:
@@ -248,8 +255,29 @@ class Database:
         expired = "lease_expires_at = '2020-01-01 00:00:00' WHERE status = 'checking' AND evaluation_run_id = ?"
         self._write(f"UPDATE evaluations_evaluationresult SET {expired}", evaluation_run)
 
+    def age_summing_up(self, conversation: str) -> None:
+        """As if the lease of a conversation that is summed up had run out."""
+        expired = "summary_lease_expires_at = '2020-01-01 00:00:00' WHERE id = ?"
+        self._write(f"UPDATE conversations_conversation SET {expired}", conversation)
+
+    def add_usage(self, assistant: str, number: int) -> None:
+        """As if an assistant's models had been called so often in January 2020, with prompts of 1, 2, 3, … tokens."""
+        names = "id, assistant_id, purpose, asked, model, provider, outcome, prompt_tokens, cached_tokens, day, cost"
+        names += ", completion_tokens, reasoning_tokens, queue_ms, total_ms, created_at"
+        values = "CAST(? AS text) || i, CAST(? AS text), '', 'fake', 'fake', '', 'stop', i, 0, '2020-01-10', 0"
+        values += ", 0, 0, 0, 0, '2020-01-10 12:00:00'"
+        numbers = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ?)"
+        rows = f"{numbers} SELECT {values} FROM numbers"
+        self._write(f"INSERT INTO inference_usagerecord ({names}) {rows}", number, f"call_{assistant}", assistant)
+        uncounted = "SELECT id FROM inference_usagerecord WHERE assistant_id = ?"
+        self._write(f"INSERT INTO inference_uncountedcall (call_id) {uncounted}", assistant)
+
     def _age(self, column: str, run: str) -> None:
         self._write(f"UPDATE runs_run SET {column} = '2020-01-01 00:00:00' WHERE id = ?", run)
+
+    def age_notification(self, notification: str) -> None:
+        """As if it were time to try once more to send it."""
+        self._write("UPDATE alerts_notification SET next_attempt_at = '2020-01-01 00:00:00' WHERE id = ?", notification)
 
     def age_wants(self) -> None:
         """As if nobody had wanted what environments describe for a minute."""
@@ -258,6 +286,10 @@ class Database:
     def revoke_key(self, name: str) -> None:
         """As the admin does."""
         self._write("UPDATE accounts_apikey SET revoked_at = CURRENT_TIMESTAMP WHERE name = ?", name)
+
+    def end_session(self, key: str) -> None:
+        """As a logout elsewhere does."""
+        self._write("DELETE FROM django_session WHERE session_key = ?", key)
 
     def offer_over_mcp(self, assistant: str) -> None:
         """As the admin does."""
@@ -272,7 +304,7 @@ class Database:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(statement.replace("?", "%s").encode(), values)
         else:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as connection:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as connection:
                 connection.execute(statement, values)
 
     def is_writable(self) -> bool:
@@ -328,6 +360,7 @@ class Stack:
             "SOVEREIGN_HOST": "127.0.0.1",
             "SOVEREIGN_PORT": str(self.port),
             "SOVEREIGN_ENGINE_URL": engine_url,
+            "SOVEREIGN_ALERTS_INNER_NETWORK": "true",
             "DATABASE_URL": self.database.url,
             "REDIS_URL": redis_url,
             "PYTHONUNBUFFERED": "1",
@@ -392,9 +425,9 @@ class Stack:
         self.await_health(process)
         return process
 
-    def another_key(self, name: str) -> str:
+    def another_key(self, name: str, *arguments: str) -> str:
         """The secret of a new key, that a test may revoke without harm to the others."""
-        process = self.start("create_api_key", "--name", name)
+        process = self.start("create_api_key", "--name", name, *arguments)
         assert process.wait(START_TIMEOUT) == 0, process.output()
         return next(line.split()[-1] for line in process.output().splitlines() if line.startswith("API key: "))
 
@@ -403,6 +436,21 @@ class Stack:
         process = self.start("run_worker", *arguments)
         self.await_log(process, "worker_started")
         return process
+
+    def freeze(self, process: Process) -> None:
+        """Stop a process, but not inside a transaction: its heartbeat may be in one at any time.
+
+        A file of SQLite has one lock, and who is stopped with it keeps it; then the process goes on, to be tried again.
+        """
+
+        def stands() -> bool:
+            process.freeze()
+            if self.database.is_writable():
+                return True
+            process.signal(signal.SIGCONT)
+            return False
+
+        eventually(stands, what=f"{process.name} stands still, and others can write")
 
     def await_health(self, process: Process, timeout: float = START_TIMEOUT) -> None:
         def healthy() -> bool:
@@ -435,8 +483,10 @@ class Stack:
         eventually(logged, timeout, f"{process.name} logs {text}")
 
     def reports(self) -> Iterator[tuple[str, str]]:
-        """Every process and the end of what it wrote."""
+        """Every process and the end of what it wrote, but of commands that did what they were told."""
         for process in self.processes:
+            if process.ended_well:
+                continue
             state = "alive" if process.alive else "ended"
             yield f"{process.name} ({state})", process.output()[-4000:]
 

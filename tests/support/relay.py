@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from tests.support.client import PATIENCE
+
 CHUNK = 65_536  # bytes
 
 
@@ -48,7 +50,7 @@ class Relay:
         for one in self._sockets:
             _end(one)
         for thread in self._threads:
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         for one in self._sockets:
             one.close()

@@ -16,6 +16,7 @@ last user message holds in square brackets decides: ``[tokens=200 rate=50 key=a]
     with=A:X,Y   the argument of the calls: ``{"A": "X"}`` of the first, ``{"A": "Y"}`` of the second; a value that
                  ``POST /lines`` taught stands for what it taught
     beside=NAME  call that tool too, in the same turn
+    stamp=1      instead of its number each token is the microsecond, by the monotonic clock, in which it is sent
     cite=W       say the sentence with the word W of what a search of files found, and the mark of its passage
 
 ``POST /lines`` with ``{text: tags}`` teaches what a text means that cannot hold its tags itself.
@@ -32,6 +33,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -63,6 +65,7 @@ class Script:
     with_: str = ""
     cite: str = ""
     beside: str = ""
+    stamp: int = 0
 
     @classmethod
     def of(cls, text: str) -> Script:
@@ -247,7 +250,7 @@ class Connection:
             if script.rate:
                 await asyncio.sleep(begun + (number - served.start) / script.rate - loop.time())
             until = min(number + batch, end)
-            self._send(b"".join(_token(n) for n in range(number, until)))
+            self._send(b"".join(_stamp() if script.stamp else _token(n) for n in range(number, until)))
             served.sent += until - number
             await self._writer.drain()
             if not script.rate:
@@ -303,6 +306,12 @@ def _start(body: dict[str, Any]) -> int:
 
 def _token(number: int) -> bytes:
     return b'data: {"choices":[{"index":0,"delta":{"content":" t%d"},"finish_reason":null}]}\n\n' % number
+
+
+def _stamp() -> bytes:
+    return b'data: {"choices":[{"index":0,"delta":{"content":" %d"},"finish_reason":null}]}\n\n' % (
+        time.monotonic_ns() // 1_000
+    )
 
 
 def _whole(count: int) -> dict[str, Any]:

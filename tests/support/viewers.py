@@ -6,7 +6,7 @@ import json
 import threading
 import time
 
-from tests.support.client import TERMINAL, Client, Cut, Event, message_text, numbers, text_of, tokens
+from tests.support.client import PATIENCE, TERMINAL, Client, Cut, Event, message_text, numbers, text_of, tokens
 from tests.support.processes import Stack, eventually
 
 RECONNECT = 0.05  # seconds between two attempts
@@ -65,7 +65,7 @@ class Viewer(threading.Thread):
     def text(self) -> str:
         return text_of(list(self.events))
 
-    def finish(self, timeout: float = 25.0) -> list[Event]:
+    def finish(self, timeout: float = PATIENCE) -> list[Event]:
         """Everything it saw, once its stream has ended."""
         self.join(timeout)
         if self.error is not None:
@@ -80,8 +80,8 @@ def ended(stack: Stack, run: str) -> str:
     return status if status in TERMINAL else ""
 
 
-def await_end(stack: Stack, run: str, timeout: float = 20.0) -> str:
-    """Twenty seconds is what the product promises for every fault."""
+def await_end(stack: Stack, run: str, timeout: float = PATIENCE) -> str:
+    """How a run ends, in the end; how soon is for benchmarks to say."""
     return eventually(lambda: ended(stack, run), timeout, f"{run} ends")
 
 

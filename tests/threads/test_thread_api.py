@@ -247,7 +247,7 @@ def test_a_chat_thread_is_its_owners(alice: User, bob: User, principal: Principa
 
 def window(thread: Thread, **options: Any) -> list[str]:
     given = {"before_run": "run_x", "truncation": {"type": "auto"}, "context_length": None, **options}
-    return [str(message["content"]) for message in context.window(thread_id=thread.id, **given)]
+    return [str(message["content"]) for message in context.window(thread_id=thread.id, **given).messages]
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_images_go_to_the_model_as_data_only(principal: Principal, url: str, is_
     thread = services.create_thread(principal=principal, messages=[{"role": "user", "content": content}])
     (message,) = context.window(
         thread_id=thread.id, before_run="run_x", truncation={"type": "auto"}, context_length=None
-    )
+    ).messages
     shown = image if is_shown else {"type": "text", "text": pictures.UNSEEN}
     assert message == {"role": "user", "content": [{"type": "text", "text": "Look"}, shown]}
 
@@ -327,7 +327,7 @@ def test_images_that_are_files_are_named(principal: Principal, project: Project)
     thread = services.create_thread(principal=principal, messages=[{"role": "user", "content": [image]}])
     (message,) = context.window(
         thread_id=thread.id, before_run="run_x", truncation={"type": "auto"}, context_length=None
-    )
+    ).messages
     assert message == {"role": "user", "content": [image]}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sovereign.accounts import credentials
 from sovereign.accounts.principals import Principal
-from threads import context, services
+from threads import context, services, summaries
 from threads.models import Thread
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def talk(principal: Principal) -> Callable[..., Thread]:
 def window(thread: Thread, tokens: int, **options: Any) -> list[str]:
     """The window of so many tokens of prompt."""
     given = {"before_run": "run_x", "truncation": {"type": "auto"}, "context_length": None, **options}
-    return [str(m["content"]) for m in context.window(thread_id=thread.id, prompt_budget=tokens, **given)]
+    return [str(m["content"]) for m in context.window(thread_id=thread.id, prompt_budget=tokens, **given).messages]
 
 
 def test_a_short_first_message_stays_and_the_middle_goes(talk: Callable[..., Thread]) -> None:
@@ -78,3 +78,42 @@ def test_pictures_that_a_run_has_drawn_are_not_what_its_model_said(talk: Callabl
     services.open_message(thread, message_id="msg_2", run_id="run_2", assistant_id="asst_x")
     services.close_message("msg_2", content=[picture])
     assert window(thread, 100) == ["Draw.", "Drawn.", str([picture])]
+
+
+def test_a_window_may_be_smaller_than_the_room(talk: Callable[..., Thread]) -> None:
+    thread = talk("goal", *(f"{number:08}" for number in range(10)))
+    assert window(thread, 1_000, window_tokens=10, reserved=2_000) == window(thread, 10)
+    assert window(thread, 10, window_tokens=1_000) == window(thread, 10)
+
+
+def test_a_summary_stands_for_what_has_no_room(talk: Callable[..., Thread]) -> None:
+    texts = [f"{number:0100}" for number in range(10)]
+    thread = talk(*texts)
+    given: Any = {"thread_id": thread.id, "before_run": "run_x", "truncation": {"type": "auto"}, "context_length": None}
+    pruned = context.window(**given, window_tokens=200)
+    assert context.window(**given, window_tokens=200, is_summed_up=True) == pruned, "there is none yet"
+
+    summary = summaries.add(thread_id=thread.id, up_to=8, text="They counted.\nUp to seven.", model="tiny")
+    shown = context.window(**given, window_tokens=200, is_summed_up=True)
+    assert (shown.summary, shown.has_opening) == (summary, False)
+    assert shown.earlier == f"{summaries.HEAD}\n> They counted.\n> Up to seven."
+    assert [message["content"] for message in shown.messages] == texts[8:]
+    assert context.window(**given, window_tokens=200) == pruned, "who did not ask for it is not told"
+    assert len(context.window(**given, is_summed_up=True).rows) == 10, "all of it has room"
+
+    summary.text = "many words " * 1_000
+    summary.save()
+    large = context.window(**given, window_tokens=200, is_summed_up=True)
+    assert len(large.earlier.encode()) <= 300 + len("…".encode())
+    assert [message["content"] for message in large.messages] == texts[8:]
+
+
+def test_last_messages_are_what_is_behind_the_summary(talk: Callable[..., Thread]) -> None:
+    thread = talk("a", "b", "c", "d")
+    summaries.add(thread_id=thread.id, up_to=3, text="Letters.", model="tiny")
+    given: Any = {"thread_id": thread.id, "before_run": "run_x", "context_length": None, "is_summed_up": True}
+    two = context.window(**given, truncation={"type": "last_messages", "last_messages": 2})
+    assert [message["content"] for message in two.messages] == ["d"]
+    assert two.summary is not None
+    summaries.forget(thread.id, 3)
+    assert summaries.newest(thread.id) is None

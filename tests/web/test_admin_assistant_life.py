@@ -132,7 +132,7 @@ def test_an_analyst_does_not_end_what_serves_in_production(
     client = visit(bob)
     data = form(project, description=assistant.description, instructions="", status="inactive")
     answer = client.post(page("change", assistant.pk), data)
-    assert "insufficient permissions" in words(answer)
+    assert "insufficient permissions" in str(errors_of(answer)["__all__"])
     answer = client.post(page("delete", assistant.pk), {"post": "yes"})
     assert "insufficient permissions" in words(answer)
     assistant.refresh_from_db()

@@ -178,6 +178,27 @@ def test_one_is_changed_and_taken_away(client: Client, assistant: Assistant, lin
     assert client.get(page(assistant, link)).status_code == 404
 
 
+def test_who_changes_a_link_after_somebody_else_is_told_what_is_there_now(
+    client: Client, assistant: Assistant, link: PromptLink
+) -> None:
+    seen = client.get(page(assistant, link)).context["form"].seen
+    data = {**EMPTY, "meant": "1", "kind": "secondary", "priority": "7", "is_enabled": "on", "_seen": seen}
+    PromptLink.objects.update(weight=30, priority=5)
+    answer = client.post(page(assistant, link), data)
+    assert set(answer.context["form"].errors) == {"weight", "priority"}
+    text = text_of(answer)
+    assert "has changed this since you opened it" in text
+    assert "5. Yours stands here" in text
+    link.refresh_from_db()
+    assert (link.kind, link.priority, link.weight) == ("primary", 5, 30), "nothing is overwritten"
+    shown = answer.context["form"]
+    assert (shown["priority"].value(), shown["weight"].value()) == ("7", 30)
+    again = {**data, "weight": "30", "_seen": shown.seen}
+    assert client.post(page(assistant, link), again).status_code == 302
+    link.refresh_from_db()
+    assert (link.kind, link.priority, link.weight) == ("secondary", 7, 30)
+
+
 def test_what_a_run_would_get_is_shown(client: Client, assistant: Assistant, link: PromptLink) -> None:
     PromptLink.objects.update(conditions={"language": ["de"], "user_group": ["beta"]})
     occasion = {"try": "1", "metadata": "language = de-AT", "group": "beta", "thread": "any"}

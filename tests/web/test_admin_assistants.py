@@ -39,6 +39,11 @@ def form(project: Project, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def states(answer: Any) -> dict[str, str]:
+    """The models that the form offers, each with what is said of it."""
+    return {name: offer.state for name, offer in answer.context["adminform"].form.fields["model"].widget.choices}
+
+
 @pytest.fixture
 def client(alice: User, project: Project, model: str, visit: Callable[[User], Client]) -> Client:
     return visit(alice)
@@ -71,6 +76,12 @@ def test_only_what_was_changed_is_changed(client: Client, project: Project, assi
         ("tools", "{}", "expected an array"),
         ("tools", '[{"type": "rocket"}]', "Supported values are"),
         ("tools", '[{"type": "function", "function": {"name": "with space"}}]', "does not match pattern"),
+        ("tools", json.dumps([{**FUNCTION, "function": {"name": "f", "parameters": {"type": "text"}}}]), "f: Invalid"),
+        (
+            "tools",
+            json.dumps([{**FUNCTION, "function": {"name": "f", "parameters": {"type": "object", "properties": 1}}}]),
+            "1 is not of type",
+        ),
         ("temperature", "3", "above maximum"),
         ("top_p", "-1", "below minimum"),
         ("name", "x" * 257, "at most 256"),
@@ -90,6 +101,29 @@ def test_a_refusal_stands_at_its_field(field: str, value: str, words: str, clien
     assert not Assistant.objects.exists()
 
 
+def test_places_that_nothing_fills_in_are_told(client: Client, project: Project) -> None:
+    data = form(project, instructions="Help {{ company }}, {{#list}}so{{/list}} {{ 7 }}.", personality="{{ company }}!")
+    answer = client.post(page("add"), data)
+    assert answer.status_code == 302
+    told = [str(one) for one in get_messages(answer.wsgi_request) if one.level_tag == "warning"]
+    assert [(one.partition(":")[0], one.rpartition(": ")[2]) for one in told] == [
+        ("Instructions", "{{ company }}, {{ list }}"),
+        ("Personality", "{{ company }}"),
+    ]
+    assert Assistant.objects.get().instructions.startswith("Help {{ company }}")
+
+
+def test_a_function_that_was_there_is_in_nobodys_way(
+    client: Client, project: Project, principal: Principal, model: str
+) -> None:
+    kept = [{"type": "function", "function": {"name": "f", "parameters": {"type": "text"}}}]
+    made = create_assistant(principal=principal, model=model, name="Old", tools=kept)
+    data = form(project, name="New", tools=json.dumps(kept), **{"initial-tools": json.dumps(kept)})
+    assert client.post(page("change", made.pk), {**data, "instructions": ""}).status_code == 302
+    made.refresh_from_db()
+    assert (made.name, made.tools) == ("New", kept)
+
+
 def test_what_could_not_be_read_is_given_back_as_it_was_typed(client: Client, project: Project) -> None:
     answer = client.post(page("add"), form(project, tools='[{"type": '))
     assert "[{&quot;type&quot;: </textarea>" in answer.content.decode()
@@ -98,21 +132,27 @@ def test_what_could_not_be_read_is_given_back_as_it_was_typed(client: Client, pr
 def test_the_picker_says_which_models_run(
     client: Client, project: Project, model: str, engine: Callable[..., Engine]
 ) -> None:
-    assert "fake (not running now)" in client.get(page("add")).content.decode()
+    assert states(client.get(page("add"))) == {"fake": "not running now"}
     row = engine(state="ready")
-    assert "fake (ready)" in client.get(page("add")).content.decode()
+    shown = client.get(page("add"))
+    assert states(shown) == {"fake": "ready"}
+    assert "2048 tokens" in shown.content.decode()
     from inference.models import RegisteredModel
 
     add_alias(alias="house", model=RegisteredModel.objects.get())
     row.delete()
-    assert "house → fake (not running now)" in client.get(page("add")).content.decode()
+    shown = client.get(page("add"))
+    assert states(shown) == {"fake": "not running now", "house": "not running now"}
+    assert "house → fake" in shown.content.decode()
 
 
 def test_a_model_that_is_gone_stays_chosen_until_it_is_changed(
     client: Client, project: Project, assistant: Assistant
 ) -> None:
     Assistant.objects.update(model="gone")
-    assert 'value="gone" selected' in client.get(page("change", assistant.pk)).content.decode()
+    shown = client.get(page("change", assistant.pk)).content.decode()
+    assert 'value="gone" checked' in shown
+    assert "not known any more: choose another" in shown
     data = form(project, model="gone", name="Renamed", description=assistant.description, instructions="")
     assert client.post(page("change", assistant.pk), data).status_code == 302
     assistant.refresh_from_db()
@@ -123,7 +163,7 @@ def test_a_model_that_an_openai_client_named_keeps_its_name(
     client: Client, principal: Principal, project: Project
 ) -> None:
     made = create_assistant(principal=principal, model="gpt-4o")
-    assert "gpt-4o (the default model answers)" in client.get(page("change", made.pk)).content.decode()
+    assert states(client.get(page("change", made.pk)))["gpt-4o"] == "the default model answers"
 
 
 def test_deleting_goes_through_the_service(client: Client, assistant: Assistant) -> None:
@@ -134,7 +174,7 @@ def test_deleting_goes_through_the_service(client: Client, assistant: Assistant)
 
 def test_from_an_assistant_one_gets_to_the_chat_and_to_its_runs(client: Client, assistant: Assistant) -> None:
     content = client.get(page("change", assistant.pk)).content.decode()
-    assert "Try it" in content
+    assert "open-chat" in content
     answer = client.get(reverse("admin:assistants_assistant_try_it", args=[assistant.pk]))
     assert answer["Location"] == f"/chat/?assistant={assistant.pk}"
     assert f"/chat/?assistant={assistant.pk}" in client.get(LIST).content.decode()
@@ -206,6 +246,11 @@ def test_the_models_of_others_are_not_offered(client: Client, project: Project, 
     theirs = Project.objects.get(name="Charlie's")
     for name, granted in (("our-model", project), ("their-model", theirs)):
         ready_engine("http://127.0.0.1:9/v1", name, name=name, provider={"all_projects": False, "projects": [granted]})
-    content = client.get(page("add")).content.decode()
-    assert "our-model (ready)" in content
-    assert "their-model" not in content
+    shown = client.get(page("add"))
+    assert states(shown)["our-model"] == "ready"
+    assert "their-model" not in shown.content.decode()
+    now = client.get(page("models"))
+    assert now.json()["our-model"] == "ready"
+    assert "their-model" not in now.json()
+    assert client.get(page("models"), {"project": project.pk}).json() == now.json()
+    assert client.get(page("models"), {"project": theirs.pk}).status_code == 404

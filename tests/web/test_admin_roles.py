@@ -69,7 +69,7 @@ def addresses(name: str, parts: list[str], rows: dict[str, Any]) -> list[str]:
     row = rows["_".join(name.split("_")[:2])]
     known: dict[str, Any] = {
         "object_id": quote(row.pk), "version": "1", "number": 1, "deployment_id": rows["assistants_deployment"].pk,
-        "link_id": PromptLink.objects.get().pk,
+        "link_id": PromptLink.objects.get().pk, "other_id": rows["runs_run"].pk,
     }  # fmt: skip
     if name.endswith("_act"):
         every = [{"environment": place, "name": act} for place in Environment.values for act in PLACE_ACTS]

@@ -38,6 +38,13 @@ def said(answer: Any) -> list[str]:
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
 
+def refused(answer: Any) -> dict[str, list[str]]:
+    """What stands at which field of the form to publish."""
+    assert answer.status_code == 200
+    errors: dict[str, list[str]] = answer.context["form"].errors
+    return errors
+
+
 def lines(*given: str) -> list[tuple[str, list[tuple[bool, str]]]]:
     change = Change(field="instructions", title="T", kind="changed", before="a\nb", after="b", lines=list(given))
     return [(line.kind, line.pieces) for line in changes.shown([change])[0]["lines"]]
@@ -69,9 +76,7 @@ ChangeIt = Callable[..., None]
 
 
 def test_the_page_of_an_assistant_leads_to_its_versions(client: Client, assistant: Assistant) -> None:
-    address = reverse("admin:assistants_assistant_its_versions", args=[quote(assistant.pk)])
-    assert address in client.get(own_page(assistant)).content.decode()
-    assert client.get(address, follow=True).redirect_chain[-1][0] == page(assistant)
+    assert f'href="{page(assistant)}"' in client.get(own_page(assistant)).content.decode()
 
 
 def test_the_draft_is_published_with_notes(client: Client, assistant: Assistant, alice: User) -> None:
@@ -107,14 +112,16 @@ def test_who_publishes_after_somebody_else_is_told(
     publish()
     change(instructions="Be long.")
     answer = client.post(page(assistant), {"notes": "", "expected_version": "0"})
-    assert "version 1 is the newest" in said(answer)[0]
+    assert "version 1 is the newest" in refused(answer)["__all__"][0]
     assert AssistantVersion.objects.count() == 1
     told = AuditEvent.objects.get(action="assistant.publish_refused")
     assert (told.object_id, told.details["code"]) == (assistant.pk, "version_conflict")
 
 
 def test_notes_have_a_limit(client: Client, assistant: Assistant) -> None:
-    assert "at most 2000" in said(client.post(page(assistant), {"notes": "x" * 2_001}))[0]
+    answer = client.post(page(assistant), {"notes": "x" * 2_001})
+    assert "at most 2000" in refused(answer)["notes"][0]
+    assert "x" * 2_001 in answer.content.decode(), "nothing that was typed is lost"
     assert not AssistantVersion.objects.exists()
 
 
@@ -162,7 +169,26 @@ def test_an_archived_assistant_offers_neither(client: Client, assistant: Assista
     shown = client.get(page(assistant)).content.decode() + client.get(page(assistant, 1)).content.decode()
     assert "Publish version" not in shown
     assert "Restore" not in shown
-    assert "archived" in said(client.post(page(assistant), {"notes": ""}))[0]
+    assert "archived" in refused(client.post(page(assistant), {"notes": ""}))["__all__"][0]
+
+
+def test_variables_that_nothing_fills_in_are_refused_until_they_are_meant(
+    client: Client, assistant: Assistant, change: ChangeIt
+) -> None:
+    change(instructions="Help {{ company }}.", personality="{{# plan }}Sell{{/ plan }} {{ company }}")
+    shown = client.get(page(assistant)).content.decode()
+    assert f'href="{own_page(assistant)}#id_instructions"' in shown
+    assert "{{ company }}, {{ plan }}" in shown
+    answer = client.post(page(assistant), {"notes": "Of plans", "expected_version": "0"})
+    assert list(refused(answer)) == ["as_written"]
+    assert 'value="Of plans"' in answer.content.decode()
+    assert not AssistantVersion.objects.exists()
+    told = AuditEvent.objects.get(action="assistant.publish_refused")
+    assert told.details["code"] == "unknown_variable"
+    data = {"notes": "Of plans", "expected_version": "0", "as_written": "1"}
+    assert client.post(page(assistant), data).status_code == 302
+    assert AssistantVersion.objects.get().content["instructions"] == "Help {{ company }}."
+    assert "as_written" not in client.get(page(assistant)).content.decode(), "there is nothing to publish"
 
 
 def test_old_versions_are_a_page_further(

@@ -35,11 +35,16 @@ def page_data(answer: Any) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize("path", ["/chat/", "/chat/thread_1", "/chat/threads.json"])
+@pytest.mark.parametrize("path", ["/chat/", "/chat/thread_1", "/chat/compare"])
 def test_the_chat_asks_for_a_session(path: str, client: Client) -> None:
     answer = client.get(path)
     assert answer.status_code == 302
     assert answer["Location"] == f"/login?next={path}"
+
+
+def test_the_list_is_told_to_nobody_without_a_session(client: Client) -> None:
+    answer = client.get("/chat/threads.json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "session_ended")
 
 
 def test_a_key_opens_no_page(client: Client, api_key: str) -> None:
@@ -210,5 +215,5 @@ def test_the_shell_takes_few_queries(
         create_thread(principal=principal)
     client = visit(alice)
     remembered_registry()
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         client.get("/chat/")

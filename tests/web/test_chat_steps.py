@@ -10,7 +10,7 @@ from runs.models import Run, RunStep
 from runs.services import feedback
 from sovereign.accounts.credentials import principal_of_person
 from sovereign.accounts.models import User
-from sovereign.web.chat_steps import SHOWN
+from sovereign.web.chat.steps import SHOWN
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +73,7 @@ def test_what_is_to_be_approved_is_told_by_what_the_step_keeps(
         "ratings": {},
         "comments": {},
         "origins": {},
+        "tries": {},
     }  # it goes on
     Run.objects.filter(pk=run.pk).update(status="requires_action")
     assert steps_of(visit(alice), run).json() == {
@@ -81,6 +82,7 @@ def test_what_is_to_be_approved_is_told_by_what_the_step_keeps(
         "ratings": {},
         "comments": {},
         "origins": {},
+        "tries": {},
     }
 
 
@@ -98,7 +100,7 @@ def test_the_steps_of_others_do_not_exist(
         assert steps_of(visit(person), run).status_code == 404
     other = visit(alice).get(f"/chat/{run.thread_id}/steps.json", {"run": "run_other"})
     assert other.json()["data"] == []
-    assert Client().get(f"/chat/{run.thread_id}/steps.json").status_code == 302
+    assert Client().get(f"/chat/{run.thread_id}/steps.json").status_code == 401
 
 
 def test_what_the_person_thinks_of_the_runs_that_are_over_is_told(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from sovereign.web import errors
 
@@ -20,6 +20,14 @@ def test_programs_get_the_envelope(handler, status: int, path: str, accept: str,
     error = json.loads(answer.content)["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["type"] == "invalid_request_error"
+
+
+def test_a_script_whose_cookies_are_gone_is_told_so_in_json(db: None) -> None:
+    page = Client(enforce_csrf_checks=True)
+    answer = page.post("/chat/thread_x/ask", {}, "application/json", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer["Content-Type"]) == (403, "application/json")
+    assert "CSRF" in answer.json()["error"]["message"]
+    assert b"<h1>" in page.post("/chat/project", {}, headers={"Accept": "text/html"}).content
 
 
 def test_the_envelope_names_the_address(rf: RequestFactory) -> None:

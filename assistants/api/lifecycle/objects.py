@@ -20,6 +20,9 @@ class WholeAssistantObject(AssistantObject):
     status = serializers.ChoiceField(choices=LifeStatus.choices, help_text="Where it is in its life.")
     visibility = serializers.ChoiceField(choices=Visibility.choices, help_text="Who sees it.")
     tags = serializers.ListField(child=serializers.CharField(), help_text="Words to find it by.")
+    suggestions = serializers.ListField(
+        child=serializers.CharField(), help_text="First questions that the chat offers."
+    )
     personality = serializers.CharField(help_text="How it speaks; empty where nothing is said.")
     context_memory_size = serializers.IntegerField(
         allow_null=True, help_text="The newest messages of a thread that the model sees; null: all that fit."

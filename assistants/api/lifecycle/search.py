@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import path
+from django.urls import URLPattern, path
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -199,4 +199,4 @@ fixed = [
     path("assistants/search", SearchView.as_view()),
     path("assistants/popular", PopularView.as_view()),
 ]
-patterns = [path("assistants/<str:assistant_id>/usage", UsageView.as_view())]
+patterns: list[URLPattern] = []  # ``UsageView`` is at the address where usage is read, too: ``runs.analytics.api``

@@ -10,11 +10,13 @@ from assistants.catalog.entries import MAXIMUM_ENTRIES
 from assistants.kinds import AssistantType, Capability
 from assistants.models import (
     DESCRIPTION_LENGTH,
+    MAXIMUM_SUGGESTIONS,
     MAXIMUM_TAGS,
     MAXIMUM_TOOLS,
     MODEL_LENGTH,
     NAME_LENGTH,
     PERSONALITY_LENGTH,
+    SUGGESTION_LENGTH,
     TAG_LENGTH,
     LifeStatus,
     Retrieval,
@@ -62,6 +64,16 @@ def _tags() -> StrictList:
     )
 
 
+def _suggestions() -> StrictList:
+    return StrictList(
+        child=StrictString(max_length=SUGGESTION_LENGTH, min_length=1),
+        maximum=MAXIMUM_SUGGESTIONS,
+        required=False,
+        allow_null=True,
+        help_text="First questions that the chat offers to who begins a conversation with it.",
+    )
+
+
 class WholeAssistantRequest(AssistantRequest):
     """An assistant with all that belongs to its life; ``null`` resets a field to its default."""
 
@@ -69,6 +81,7 @@ class WholeAssistantRequest(AssistantRequest):
     status = StrictChoice(choices=LifeStatus.values, required=False, help_text="Where it is in its life.")
     visibility = StrictChoice(choices=Visibility.values, required=False, help_text="Who sees it.")
     tags = _tags()
+    suggestions = _suggestions()
     personality = StrictString(
         max_length=PERSONALITY_LENGTH, required=False, allow_null=True, help_text="How it speaks."
     )
@@ -135,4 +148,5 @@ class CloneRequest(StrictSerializer):
     type = StrictChoice(choices=AssistantType.values, required=False, help_text="What it is for.")
     visibility = StrictChoice(choices=Visibility.values, required=False, help_text="Who sees it.")
     tags = _tags()
+    suggestions = _suggestions()
     metadata = Metadata()

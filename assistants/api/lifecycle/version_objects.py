@@ -11,7 +11,7 @@ from assistants.models import AssistantVersion
 from assistants.models.versions import NOTES_LENGTH
 from assistants.services import versions
 from sovereign.core.api.schema import UnixTime
-from sovereign.core.api.validation import StrictNumber, StrictSerializer, StrictString
+from sovereign.core.api.validation import StrictBoolean, StrictNumber, StrictSerializer, StrictString
 
 OBJECT = "assistant.version"
 LARGEST_NUMBER = 10**versions.DIGITS - 1
@@ -26,6 +26,11 @@ class PublishAssistantRequest(StrictSerializer):
         required=False,
         allow_null=True,
         help_text="The newest version's number as you know it; 0 for none. Nothing is published where it is another.",
+    )
+    as_written = StrictBoolean(
+        default=False,
+        help_text="That `{{ name }}` stands in the instructions, where nothing fills it in, is meant. Else a version "
+        "with it is refused.",
     )
 
 

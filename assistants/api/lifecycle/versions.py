@@ -64,7 +64,8 @@ class VersionsView(LifecycleView):
 
         The version keeps all that shapes an answer, and never changes. `expected_version` is the newest number that
         you know of (0 for none): where somebody else published meanwhile, the answer is 409 `version_conflict`. What
-        has not changed is not published again: 400 `nothing_to_publish`.
+        has not changed is not published again: 400 `nothing_to_publish`. Instructions that name variables, which only
+        prompts have, are refused (400 `unknown_variable`) unless `as_written` says that they are meant so.
         """
         version = versions.publish(principal=principal_of(request), assistant_id=assistant_id, **self.body())
         return Response(render_whole_version(version))

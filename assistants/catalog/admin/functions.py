@@ -17,6 +17,7 @@ from assistants.catalog.models import DESCRIPTION_LENGTH, Function, no_parameter
 from assistants.catalog.services import create_function, delete_function, update_function
 from assistants.catalog.services.functions import Described, apply_description
 from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.accounts.scopes import ASSISTANTS_READ, ASSISTANTS_WRITE
 from sovereign.core.errors import ApiError
@@ -26,7 +27,7 @@ LONGEST_CHECKED = 512 * 1024  # bytes of a form that is checked while it is type
 EXAMPLE = '[{"arguments": {"city": "Bonn"}, "output": {"degrees": 12}}]'
 
 
-class FunctionForm(forms.ModelForm):
+class FunctionForm(CarefulForm):
     parameters = PrettyJSONField(
         initial=no_parameters,
         help_text='JSON schema of the arguments: {"type": "object", "properties": {…}, "required": […]}.',
@@ -73,9 +74,10 @@ class FunctionForm(forms.ModelForm):
 
 
 @admin.register(Function)
-class FunctionAdmin(ProjectAdmin):
+class FunctionAdmin(CarefulChanges, ProjectAdmin):
     form = FunctionForm
     view_scope = ASSISTANTS_READ
+    empty_words = "A function is what your own program does for an assistant. Describe it once, for all of them."
     add_scope = change_scope = delete_scope = ASSISTANTS_WRITE
     list_display = ("name", "description_shown", "arguments", "strict", "number_of_examples", "project")
     list_filter = ("project", "strict")

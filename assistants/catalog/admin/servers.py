@@ -22,7 +22,9 @@ from assistants.catalog.admin.listed import LISTED, rows
 from assistants.catalog.models import McpServer
 from assistants.catalog.services.servers import Described, apply_description
 from sovereign.accounts.admin.base import ProjectAdmin, principal_for
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.scopes import ASSISTANTS_READ, TOOLS_MANAGE
+from sovereign.core import times
 from sovereign.core.asgi import LaterResponse
 from sovereign.core.errors import ApiError
 
@@ -30,7 +32,7 @@ DESCRIBED = tuple(Described.__annotations__)
 OPERATORS = ("inner_network", "key_variable")  # fields that superusers alone decide about
 
 
-class ServerForm(forms.ModelForm):
+class ServerForm(CarefulForm):
     request: HttpRequest
 
     new_key = forms.CharField(
@@ -95,9 +97,10 @@ class ServerForm(forms.ModelForm):
 
 
 @admin.register(McpServer)
-class McpServerAdmin(ProjectAdmin):
+class McpServerAdmin(CarefulChanges, ProjectAdmin):
     form = ServerForm
     view_scope = ASSISTANTS_READ
+    empty_words = "An MCP server brings tools of its own. Register one, then allow what assistants may use."
     add_scope = change_scope = delete_scope = TOOLS_MANAGE
     list_display = ("label", "host", "state", "tools_shown", "approval", "listed", "last_error", "project")
     list_filter = ("project", "enabled")
@@ -234,7 +237,7 @@ class McpServerAdmin(ProjectAdmin):
 
     @admin.display(description="listed", ordering="listed_at")
     def listed(self, server: McpServer) -> str:
-        return f"{server.listed_at:%Y-%m-%d %H:%M}" if server.listed_at else "never"
+        return times.shown(server.listed_at) if server.listed_at else "never"
 
     @admin.display(description="last error")
     def last_error(self, server: McpServer) -> str:

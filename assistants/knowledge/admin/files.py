@@ -27,6 +27,7 @@ from assistants.knowledge.services import files
 from sovereign.accounts.admin.base import ProjectAdmin, principal_for
 from sovereign.accounts.models import Project
 from sovereign.accounts.scopes import FILES_READ, FILES_WRITE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 STORES_NAMED = 2  # in a list
@@ -60,6 +61,7 @@ class UploadForm(forms.Form):
 @admin.register(File)
 class FileAdmin(ProjectAdmin):
     view_scope = FILES_READ
+    empty_words = "Upload files, or drop them on an assistant's page: it looks things up in them."
     add_scope = delete_scope = FILES_WRITE
     list_display = ("filename", "size", "purpose", "stores", "age", "expires", "project")
     list_filter = ("purpose", "project")
@@ -67,7 +69,6 @@ class FileAdmin(ProjectAdmin):
     search_fields = ("filename", "=id")
     search_help_text = "Name or id"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     list_before_template = "admin/knowledge/files.html"
     actions_detail = ("download",)
     fieldsets = (
@@ -99,7 +100,7 @@ class FileAdmin(ProjectAdmin):
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, file: File) -> str:
-        return f"{file.expires_at:%Y-%m-%d %H:%M}" if file.expires_at else "never"
+        return times.shown(file.expires_at) if file.expires_at else "never"
 
     @admin.display(description="in stores")
     def stores(self, file: Any) -> str:

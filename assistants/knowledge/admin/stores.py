@@ -24,16 +24,18 @@ from assistants.knowledge.models import Purpose, StoreFile, VectorStore
 from assistants.knowledge.services import members, stores
 from assistants.knowledge.services.filling import NewFile
 from sovereign.accounts.admin.base import ProjectAdmin
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.admin.fields import MetadataField
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import FILES_WRITE, STORES_READ, STORES_WRITE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 READABLE = "PDF, Word, PowerPoint, Excel, HTML, Markdown, text, CSV, JSON and source code; several at once."
 SETTINGS = ("name", "description", "expires_after_days", "metadata")
 
 
-class StoreForm(forms.ModelForm):
+class StoreForm(CarefulForm):
     expires_after_days = forms.IntegerField(
         required=False,
         min_value=1,
@@ -64,9 +66,10 @@ class StoreChangeList(ChangeList):
 
 
 @admin.register(VectorStore)
-class VectorStoreAdmin(ProjectAdmin):
+class VectorStoreAdmin(CarefulChanges, ProjectAdmin):
     form = StoreForm
     view_scope = STORES_READ
+    empty_words = "A vector store holds files in pieces that are found by what they mean. Make one and fill it."
     add_scope = change_scope = delete_scope = STORES_WRITE
     list_display = ("name_shown", "state", "files_shown", "size", "used", "expires", "project")
     list_filter = ("project",)
@@ -74,7 +77,6 @@ class VectorStoreAdmin(ProjectAdmin):
     search_fields = ("name", "description", "=id")
     search_help_text = "Name, description or id"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     list_before_template = "admin/knowledge/stores.html"
     change_form_outer_before_template = "admin/knowledge/store.html"
     readonly_fields = ("id", "created_at", "last_active_at", "expires")
@@ -119,7 +121,7 @@ class VectorStoreAdmin(ProjectAdmin):
 
     @admin.display(description="last used", ordering="last_active_at")
     def used(self, store: VectorStore) -> str:
-        return f"{store.last_active_at:%Y-%m-%d %H:%M}"
+        return times.shown(store.last_active_at)
 
     @admin.display(description="expires")
     def expires(self, store: VectorStore) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from assistants.knowledge.api.members import FILTER, page_of_files
+from assistants.knowledge.api.settling import when_settled
 from assistants.knowledge.api.store_objects import VectorStoreFileBatchObject, VectorStoreFileList
 from assistants.knowledge.api.store_serializers import FileBatchRequest, files_of
 from assistants.knowledge.models import FileBatch, IngestionStatus
@@ -51,10 +53,17 @@ class FileBatchView(ApiView):
     @extend_schema(
         operation_id="getVectorStoreFileBatch", parameters=[POLL_AFTER], responses=VectorStoreFileBatchObject
     )
-    def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
-        """Read how far a batch is."""
+    def get(self, request: Request, vector_store_id: str, batch_id: str) -> HttpResponseBase:
+        """Read how far a batch is.
+
+        One that was just made is waited for, for a moment.
+        """
         principal = principal_of(request)
-        return batch_response(members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
+
+        def answer() -> Response:
+            return batch_response(members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id))
+
+        return when_settled(vector_store_id, principal, answer)
 
 
 class FileBatchCancelView(ApiView):
@@ -87,7 +96,15 @@ class FileBatchFilesView(ApiView):
         parameters=[*PAGE_PARAMETERS, FILTER],
         responses=VectorStoreFileList,
     )
-    def get(self, request: Request, vector_store_id: str, batch_id: str) -> Response:
-        """The files of a batch."""
-        batch = members.get_batch(principal=principal_of(request), store_id=vector_store_id, batch_id=batch_id)
-        return Response(page_of_files(batch.files.all(), request.query_params, store_id=vector_store_id))
+    def get(self, request: Request, vector_store_id: str, batch_id: str) -> HttpResponseBase:
+        """The files of a batch.
+
+        Those that were just put there are waited for, for a moment.
+        """
+        principal = principal_of(request)
+
+        def answer() -> Response:
+            batch = members.get_batch(principal=principal, store_id=vector_store_id, batch_id=batch_id)
+            return Response(page_of_files(batch.files.all(), request.query_params, store_id=vector_store_id))
+
+        return when_settled(vector_store_id, principal, answer)

@@ -20,6 +20,8 @@ from assistants.knowledge.storage import Draft, Stored
 from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.api.base import ApiView
 from sovereign.accounts.api.receiving import ReceivingView
+from sovereign.accounts.credentials import PAGE_PROJECT, person_in
+from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import FILES_READ, FILES_WRITE
 from sovereign.core.api.pagination import BY_CREATION, page_of, paginate
 from sovereign.core.api.schema import PAGE_PARAMETERS
@@ -130,7 +132,7 @@ class FileContentView(ApiView):
 
         The bytes as they were uploaded, always as an attachment: a browser shows none of them.
         """
-        file = files.get_file(principal=principal_of(request), file_id=file_id)
+        file = files.get_file(principal=_reader(request, file_id), file_id=file_id)
         if file.purpose in settings.SOVEREIGN.no_downloads_of:
             raise ApiError(f"Not allowed to download files of purpose: {file.purpose}")
         response = FileResponse(
@@ -141,3 +143,14 @@ class FileContentView(ApiView):
         )
         response["Content-Length"] = str(file.bytes)
         return response
+
+
+def _reader(request: Request, file_id: str) -> Principal:
+    """Who asks, in the file's project: a page's script says which one the page is about, but its links and pictures
+    cannot, and the session may have turned to another one."""
+    principal = principal_of(request)
+    if principal.user_id is None or PAGE_PROJECT in request.headers:
+        return principal
+    project_id = File.objects.filter(pk=file_id).values_list("project_id", flat=True).first()
+    there = None if project_id is None else person_in(principal.user_id, project_id)
+    return there if there is not None and there.allows(FILES_READ) else principal

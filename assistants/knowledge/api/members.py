@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import QueryDict
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from assistants.knowledge.api.settling import when_settled
 from assistants.knowledge.api.store_objects import (
     DeletedVectorStoreFile,
     PassagePage,
@@ -70,10 +72,18 @@ class VectorStoreFilesView(ApiView):
     @extend_schema(
         operation_id="listVectorStoreFiles", parameters=[*PAGE_PARAMETERS, FILTER], responses=VectorStoreFileList
     )
-    def get(self, request: Request, vector_store_id: str) -> Response:
-        """The files of a vector store."""
-        store = stores.get_store(principal=principal_of(request), store_id=vector_store_id)
-        return Response(page_of_files(store.files.all(), request.query_params, store_id=store.id))
+    def get(self, request: Request, vector_store_id: str) -> HttpResponseBase:
+        """The files of a vector store.
+
+        Those that were just put there are waited for, for a moment.
+        """
+        principal = principal_of(request)
+
+        def answer() -> Response:
+            store = stores.get_store(principal=principal, store_id=vector_store_id)
+            return Response(page_of_files(store.files.all(), request.query_params, store_id=store.id))
+
+        return when_settled(vector_store_id, principal, answer)
 
     @extend_schema(
         operation_id="createVectorStoreFile",
@@ -99,10 +109,17 @@ class VectorStoreFileView(ApiView):
     serializer_class = ModifyStoreFileRequest
 
     @extend_schema(operation_id="getVectorStoreFile", parameters=[POLL_AFTER], responses=VectorStoreFileObject)
-    def get(self, request: Request, vector_store_id: str, file_id: str) -> Response:
-        """Read a file of a vector store: how far it is, and why it failed."""
+    def get(self, request: Request, vector_store_id: str, file_id: str) -> HttpResponseBase:
+        """Read a file of a vector store: how far it is, and why it failed.
+
+        One that was just put there is waited for, for a moment.
+        """
         principal = principal_of(request)
-        return file_response(members.get_file(principal=principal, store_id=vector_store_id, file_id=file_id))
+
+        def answer() -> Response:
+            return file_response(members.get_file(principal=principal, store_id=vector_store_id, file_id=file_id))
+
+        return when_settled(vector_store_id, principal, answer)
 
     @extend_schema(
         operation_id="updateVectorStoreFileAttributes",

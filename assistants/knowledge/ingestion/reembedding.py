@@ -5,14 +5,16 @@ The old vectors serve until the new ones are committed, file by file.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
 from assistants.knowledge import embedding
 from assistants.knowledge.ingestion import leases, outcomes, work
 from assistants.knowledge.ingestion.leases import MAXIMUM_CRASHES, Lease
-from assistants.knowledge.models import Chunk, IngestionStatus, MemberVectors, StoreFile
+from assistants.knowledge.models import Chunk, IngestionStatus, MemberVectors, StoreFile, VectorStore
 from inference.chat import InferenceError
 from sovereign.core.database import DatabaseExecutor, service
 
@@ -20,6 +22,46 @@ log = structlog.get_logger(__name__)
 
 FIRST_DELAY = 30.0  # seconds until a file is tried again, doubled up to an hour
 LONGEST_DELAY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a store is: files that can be searched, those of them with vectors of ``model``, and those that wait for
+    it, since it did not answer. Files that no worker can do are counted as done."""
+
+    store_id: str
+    model: str
+    total: int
+    done: int
+    waiting: int
+
+
+def under_way(stores: QuerySet[VectorStore]) -> list[Progress]:
+    """Those of the stores with files whose vectors are of another model than the one that makes them now."""
+    rows = StoreFile.objects.filter(status=IngestionStatus.COMPLETED, store__in=stores).order_by()
+    is_left_alone, is_postponed = Q(crash_count__gte=MAXIMUM_CRASHES), Q(available_at__gt=Now())
+    counted = rows.values_list("store__project_id", "store_id", "space").annotate(
+        number=Count("id"), given_up=Count("id", filter=is_left_alone), waiting=Count("id", filter=is_postponed)
+    )
+    meant: dict[str, tuple[str, str] | None] = {}
+    found: dict[str, list[int]] = {}
+    models: dict[str, str] = {}
+    for project_id, store_id, name, number, given_up, waiting in counted:
+        if project_id not in meant:
+            meant[project_id] = embedding.model_meant(project_id)
+        if (current := meant[project_id]) is None:
+            continue
+        space = embedding.space_named(name)
+        is_done = space is not None and (space.model, space.version) == current
+        models[store_id] = current[0]
+        sums = found.setdefault(store_id, [0, 0, 0])
+        for place, amount in enumerate((number, number if is_done else given_up, 0 if is_done else waiting)):
+            sums[place] += amount
+    return [
+        Progress(store_id, models[store_id], total, done, waiting)
+        for store_id, (total, done, waiting) in found.items()
+        if done < total
+    ]
 
 
 async def outdated(database: DatabaseExecutor) -> list[tuple[str, embedding.Space]]:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django.db import Error as DatabaseError
 
-from assistants.knowledge.ingestion import leases, outcomes, reembedding
+from assistants.knowledge.ingestion import leases, outcomes, presence, reembedding
 from assistants.knowledge.ingestion.leases import Lease
 from assistants.knowledge.ingestion.work import RETRIES, Ingestion
 from sovereign.core import bus
@@ -55,10 +55,12 @@ class IngestionWorker:
         alive = [_repeat(leases.HEARTBEAT, self._beat), _repeat(POLL, self._watch)]
         loops = [self._claim_forever(), _repeat(REAP, self._reap), _repeat(REEMBED, self._reembed)]
         keeping, working = ([asyncio.create_task(loop) for loop in some] for some in (alive, loops))
+        presence.arrive(self.id)
         log.info("ingestion_started", worker=self.id)
         try:
             await stop.wait()
         finally:
+            presence.leave(self.id)
             unsubscribe()
             await _cancel(working)
             await self._drain()
@@ -106,6 +108,7 @@ class IngestionWorker:
         if execution is not None and execution.lease is lease:
             del self._executions[lease.member_id]
         self._wake.set()
+        bus.publish(bus.FILES_SETTLED, {"project": lease.project_id})
 
     async def _beat(self) -> None:
         if self._executions:

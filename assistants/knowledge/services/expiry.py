@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from assistants.knowledge import storage
 from assistants.knowledge.models import File, Upload, UploadPart
@@ -26,6 +26,8 @@ TRIED_AT_ONCE = 10 * AT_ONCE  # so that a pass has an end where hardly any can b
 SWEPT_EVERY = 3_600.0  # seconds
 DOUBTFUL = 24 * 3_600.0  # seconds that a content may take between the storage and its row, a slow bucket included
 
+#: Whose rows name contents (``storage_key``). The rooms above add theirs when they start: a sweep asks all of them.
+owners: list[type[Model]] = [File, UploadPart]
 
 _next_sweep = 0.0
 
@@ -97,7 +99,7 @@ def sweep(age: float = DOUBTFUL) -> int:
     """Remove contents that no row names although their keys have been in doubt for so long; returns how many."""
     removed = 0
     for key in storage.old_doubts(age):
-        if any(model.objects.filter(storage_key=key).exists() for model in (File, UploadPart)):
+        if any(model._default_manager.filter(storage_key=key).exists() for model in owners):
             storage.settle(key)
         else:
             log.warning("content_without_row", key=key)

@@ -81,6 +81,18 @@ def cancel_batch(*, principal: Principal, store_id: str, batch_id: str) -> FileB
 
 
 @service
+def cancel_reading(*, principal: Principal, store_id: str) -> int:
+    """Give up all files of a store that are not done; how many they were."""
+    principal.require(STORES_WRITE)
+    store = stores.lock_store(principal=principal, store_id=store_id)
+    waiting = StoreFile.objects.filter(store=store, status=IngestionStatus.IN_PROGRESS)
+    ended = waiting.update(status=IngestionStatus.CANCELLED, lease_owner=None, lease_expires_at=None)
+    if ended:
+        audit.record(principal, "vector_store.reading_cancelled", store, files=ended)
+    return ended
+
+
+@service
 def update_attributes(
     *, principal: Principal, store_id: str, file_id: str, attributes: dict[str, Any] | None
 ) -> StoreFile:

@@ -66,6 +66,13 @@ def attach(*, principal: Principal, resources: dict[str, Any], attachments: Sequ
     return changed
 
 
+def still_there(*, principal: Principal, attachments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of attachments that were made earlier whose files were not deleted since."""
+    named = {attachment["file_id"] for attachment in attachments}
+    found = set(File.objects.visible_to(principal).filter(pk__in=named).values_list("pk", flat=True)) if named else ()
+    return [attachment for attachment in attachments if attachment["file_id"] in found]
+
+
 def forget_file(holders: QuerySet[Any], file: File) -> None:
     """Take a file that is being deleted from the code interpreter's lists of these objects of its project.
 

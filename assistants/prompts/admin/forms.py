@@ -13,6 +13,8 @@ from assistants.prompts.models import NOTES_LENGTH, Prompt, PromptVersion
 from assistants.prompts.services import newest_of
 from assistants.prompts.services.prompts import FIELDS, apply_description
 from assistants.prompts.services.wording import checked_version
+from assistants.prompts.template import TEMPLATE_LENGTH
+from sovereign.accounts.admin.careful import CarefulForm
 from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.core.errors import ApiError
 
@@ -24,7 +26,7 @@ SYNTAX = (
 )
 
 
-class PromptForm(forms.ModelForm):
+class PromptForm(CarefulForm):
     newest: PromptVersion | None = None
 
     tags = forms.CharField(
@@ -33,7 +35,9 @@ class PromptForm(forms.ModelForm):
     template = forms.CharField(
         strip=False,
         label="Text",
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 18, "class": "sv-code"}),
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 18, "class": "sv-code", "data-editor": "", "data-maximum": TEMPLATE_LENGTH}
+        ),
         help_text=SYNTAX,
     )
     variables = PrettyJSONField(

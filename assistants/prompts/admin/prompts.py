@@ -23,8 +23,10 @@ from assistants.prompts.services.prompts import FIELDS
 from assistants.prompts.variables import BUILT_IN, TYPES
 from sovereign.accounts import audit
 from sovereign.accounts.admin.base import ProjectAdmin, principals_of
+from sovereign.accounts.admin.careful import CarefulChanges
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import PROMPTS_READ, PROMPTS_WRITE
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 LONGEST_TRIED = 1024 * 1024  # characters of a form that is previewed while it is typed
@@ -33,9 +35,10 @@ ACTIONS = {"add": "prompt.create", "change": "prompt.update", "delete": "prompt.
 
 
 @admin.register(Prompt)
-class PromptAdmin(ProjectAdmin):
+class PromptAdmin(CarefulChanges, ProjectAdmin):
     form = PromptForm
     view_scope = PROMPTS_READ
+    empty_words = "Prompts are parts of instructions that assistants share. Their versions are kept."
     add_scope = change_scope = delete_scope = PROMPTS_WRITE
     list_display = (
         "name",
@@ -101,7 +104,7 @@ class PromptAdmin(ProjectAdmin):
 
     @admin.display(description="changed", ordering="updated_at")
     def changed(self, prompt: Prompt) -> str:
-        return f"{prompt.updated_at:%Y-%m-%d %H:%M}"
+        return times.shown(prompt.updated_at)
 
     # ------------------------------------------------------------------------------------- one prompt
 

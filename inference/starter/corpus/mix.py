@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from . import knowledge, personas, quoting, searching, tools
+from . import contrast, knowledge, personas, quoting, searching, tools
 from .heldout import overlaps
 from .systems import with_system
 
@@ -45,6 +45,7 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
     "persona": personas.persona,
     "quoting": quoting.quoting,
     "searching": searching.searching,
+    "contrast": contrast.conversation,
 }
 # Copying comes first and alone: mixed in from the start, it is not learned in the tokens that there are.
 OPENING = {"knowledge": 0.4, "tools": 0.4, "copying": 0.08, "unfitting": 0.06, "quoting": 0.04, "persona": 0.02}
@@ -63,6 +64,8 @@ EVEN = {"knowledge": 0.24, "tools": 0.42, "unfitting": 0.07, "copying": 0.06, "q
 EVEN |= {"persona": 0.03}
 NEIGHBOURS = {"knowledge": 0.22, "tools": 0.51, "unfitting": 0.07, "copying": 0.05, "quoting": 0.10, "searching": 0.03}
 NEIGHBOURS |= {"persona": 0.02}
+CONTRAST = {"contrast": 0.33, "tools": 0.18, "knowledge": 0.22, "quoting": 0.145, "unfitting": 0.055, "copying": 0.02}
+CONTRAST |= {"searching": 0.02, "persona": 0.03}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -84,7 +87,9 @@ CURRICULUM = (
     # Quotations are learned; tools and answers about the product were left too small a share for it.
     Phase("even", 107_520, EVEN),
     # The right one of two neighbours is what is wrong most.
-    Phase("neighbours", 10**9, NEIGHBOURS),
+    Phase("neighbours", 78_848, NEIGHBOURS),
+    # Where the words alone did not tell a question about a thing from an order to change it.
+    Phase("contrast", 10**9, CONTRAST),
 )
 
 

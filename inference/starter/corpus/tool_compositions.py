@@ -421,6 +421,13 @@ def actions() -> tuple[Action, ...]:
     return tuple(found)
 
 
+def plural(noun: str) -> str:
+    """Several of a thing."""
+    if noun.endswith("s"):
+        return noun
+    return noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeo" else f"{noun}s"
+
+
 def composed(action: Action, noun: str, random: Random) -> Composed:
     """A tool that does ``action`` to ``noun``, and a request for it."""
     owner, quantity = random.choice(OWNERS), random.choice(QUANTITIES)
@@ -439,13 +446,7 @@ def composed(action: Action, noun: str, random: Random) -> Composed:
         types[name] = "integer" if whole else "string"
         arguments[name] = int(text) if whole else text
         values.append(text)
-    many = (
-        noun
-        if noun.endswith("s")
-        else noun[:-1] + "ies"
-        if noun.endswith("y") and noun[-2] not in "aeo"
-        else f"{noun}s"
-    )
+    many = plural(noun)
     texts = []
     for phrase in (action.descriptions, random.choice(action.requests)):
         text = expand(phrase.replace("$Ns", "%M"), random)

@@ -13,10 +13,12 @@ from rest_framework.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from runs.evaluations import services
-from runs.evaluations.admin.base import EvaluationPages, may_change_cases, page_of, visible
+from runs.evaluations.admin.base import EvaluationPages, may_change_cases
 from runs.evaluations.checks import KINDS
 from runs.evaluations.models import EvaluationCase, EvaluationSet
 from runs.evaluations.shapes import read, read_checks, refuse_unreadable
+from sovereign.accounts.admin.base import page_of, visible
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.admin.fields import PrettyJSONField
 from sovereign.accounts.scopes import EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
@@ -24,7 +26,7 @@ from sovereign.core.errors import ApiError
 EXAMPLE = '[{"type": "contains", "values": ["Paris"]}, {"type": "judge", "criterion": "It is polite."}]'
 
 
-class CaseForm(forms.ModelForm):
+class CaseForm(CarefulForm):
     unreadable = ""  # why a regular expression of the request cannot be used
 
     input = forms.CharField(
@@ -99,7 +101,8 @@ def _only_question(messages: Any) -> str | None:
 
 
 @admin.register(EvaluationCase)
-class EvaluationCaseAdmin(EvaluationPages):
+class EvaluationCaseAdmin(CarefulChanges, EvaluationPages):
+    empty_words = "A case is one question and what a good answer is. Add cases on the page of their set."
     form = CaseForm
     project_path = "set__project"
     add_scope = delete_scope = EVALUATIONS_WRITE
@@ -108,7 +111,6 @@ class EvaluationCaseAdmin(EvaluationPages):
     search_fields = ("name", "=id", "=set__id", "reference")
     search_help_text = "Name, id, evaluation's id or good answer"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     readonly_fields = ("id", "source_run_id", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("set", "name", "input", "messages", "reference", "checks", "variables")}),

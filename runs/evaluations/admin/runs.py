@@ -12,10 +12,12 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
 from runs.evaluations import services
-from runs.evaluations.admin.base import EvaluationPages, page_of, visible
+from runs.evaluations.admin.base import EvaluationPages
 from runs.evaluations.checks import KINDS
 from runs.evaluations.comparison import Change, Comparison, compare
 from runs.evaluations.models import EvaluationResult, EvaluationRun
+from sovereign.accounts.admin.base import page_of, visible
+from sovereign.core import times
 from sovereign.core.errors import ApiError
 
 Status = EvaluationRun.Status
@@ -38,13 +40,13 @@ ORDER = (Change.BROKEN, Change.FIXED)
 
 @admin.register(EvaluationRun)
 class EvaluationRunAdmin(EvaluationPages):
+    empty_words = "Begin one on the page of a set: every question is asked of a version, and every answer is judged."
     list_display = ("begun", "set", "assistant", "version_shown", "status_shown", "passed_shown", "rate")
     list_filter = ("status", "project")
     list_select_related = ("set", "assistant", "version", "project")
     search_fields = ("=id", "set__name", "=set__id", "assistant__name", "=assistant__id")
     search_help_text = "Evaluation, assistant, or id"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     change_form_outer_after_template = "admin/evaluations/run.html"
     readonly_fields = (
         "set", "assistant", "version_shown", "status_shown", "passed_shown", "rate", "failed", "errored", "id",
@@ -70,7 +72,7 @@ class EvaluationRunAdmin(EvaluationPages):
 
     @admin.display(description="begun", ordering="created_at")
     def begun(self, run: EvaluationRun) -> str:
-        return f"{run.created_at:%Y-%m-%d %H:%M:%S}"
+        return times.shown(run.created_at, seconds=True)
 
     @admin.display(description="version", ordering="version__number")
     def version_shown(self, run: EvaluationRun) -> str:
@@ -115,7 +117,7 @@ class EvaluationRunAdmin(EvaluationPages):
             "counts": [(Change(name).label if name in Change.values else "Gone", number)
                        for name, number in comparison.counts.items() if number],
             "rows": rows_of(comparison),
-            "others": [(other.pk, f"{other.assistant}, {other.version}, {other.created_at:%Y-%m-%d %H:%M}")
+            "others": [(other.pk, f"{other.assistant}, {other.version}, {times.shown(other.created_at)}")
                        for other in visible(request, others).order_by("-created_at")[:OTHERS_SHOWN]],
             "may_cancel": not run.is_over and super().has_change_permission(request, run),
             "cancel_address": page_of(run, "cancel"),

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
@@ -16,11 +16,13 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 from assistants.kinds import Environment
 from assistants.models import Assistant, AssistantVersion
 from runs.evaluations import importing, services
-from runs.evaluations.admin.base import EvaluationPages, may_change_cases, page_of, visible
+from runs.evaluations.admin.base import EvaluationPages, may_change_cases
 from runs.evaluations.admin.runs import LABELS
 from runs.evaluations.checks import KINDS
 from runs.evaluations.models import EvaluationRun, EvaluationSet
 from runs.evaluations.services.running import DRAFT
+from sovereign.accounts.admin.base import page_of, visible
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import ASSISTANTS_PROMOTE, EVALUATIONS_WRITE
 from sovereign.core.errors import ApiError
@@ -43,7 +45,7 @@ def _gate(environment: Environment) -> forms.IntegerField:
     )
 
 
-class SetForm(forms.ModelForm):
+class SetForm(CarefulForm):
     may_promote = False  # who may not sees the gates only
     gate_development = _gate(Environment.DEVELOPMENT)
     gate_testing = _gate(Environment.TESTING)
@@ -70,8 +72,9 @@ class SetForm(forms.ModelForm):
 
 
 @admin.register(EvaluationSet)
-class EvaluationSetAdmin(EvaluationPages):
+class EvaluationSetAdmin(CarefulChanges, EvaluationPages):
     form = SetForm
+    empty_words = "A set holds questions and what a good answer is. Run it before you publish a version."
     add_scope = delete_scope = EVALUATIONS_WRITE
     list_display = ("name", "assistant_shown", "cases_shown", "gates_shown", "last_run", "project")
     list_filter = ("project",)
@@ -79,7 +82,6 @@ class EvaluationSetAdmin(EvaluationPages):
     search_fields = ("name", "description", "=id", "assistant__name", "=assistant__id")
     search_help_text = "Name, description, id or assistant"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     list_before_template = "admin/evaluations/sets.html"
     change_form_outer_before_template = "admin/evaluations/set.html"
     readonly_fields = ("id", "revision", "created_at", "updated_at")
@@ -94,7 +96,9 @@ class EvaluationSetAdmin(EvaluationPages):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return visible(request, super().get_queryset(request)).annotate(number_of_cases=Count("cases"))
+        newest = EvaluationRun.objects.filter(set=OuterRef("pk")).order_by("-created_at", "-id").values("status")[:1]
+        rows = visible(request, super().get_queryset(request))
+        return rows.annotate(number_of_cases=Count("cases"), last_status=Subquery(newest))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets[:-1] if obj is None else self.fieldsets
@@ -133,9 +137,8 @@ class EvaluationSetAdmin(EvaluationPages):
         return ", ".join(f"{name} {owner.gates[name]:.0%}" for name in Environment.values if name in owner.gates)
 
     @display(description="last run", label=LABELS)
-    def last_run(self, owner: EvaluationSet) -> str:
-        run = owner.runs.order_by("-created_at", "-id").first()
-        return "" if run is None else run.get_status_display()
+    def last_run(self, owner: Any) -> str:
+        return "" if owner.last_status is None else str(EvaluationRun.Status(owner.last_status).label)
 
     # ------------------------------------------------------------------------------------- changes
 

@@ -12,7 +12,7 @@ from typing import Any
 from assistants.knowledge.services import resources
 from runs.evaluations.models import MAXIMUM_CASES, EvaluationCase, EvaluationSet
 from runs.evaluations.services.sets import get_set, locked_set_of_cases
-from runs.evaluations.shapes import MOST_MESSAGES, OWN_PAIRS, USUAL_CHECKS, described
+from runs.evaluations.shapes import MOST_MESSAGES, OURS, OWN_PAIRS, USUAL_CHECKS, described
 from runs.models import Run
 from runs.states import Status
 from sovereign.accounts import audit
@@ -22,7 +22,7 @@ from sovereign.core import errors
 from sovereign.core.api.validation import METADATA_PAIRS
 from sovereign.core.database import only_row, service
 from threads.models import Message
-from threads.services import note_reading
+from threads.services import lock_threads, note_reading
 
 ANSWERED = (Status.COMPLETED, Status.INCOMPLETE)
 
@@ -98,9 +98,11 @@ def case_from_run(
     :raises ApiError: 404 for the set or the run; 400, the run has no answer, or its thread is too long.
     """
     principal.require(RUNS_READ)
-    locked_set_of_cases(principal=principal, set_id=set_id)  # whose set this is not learns nothing of the run either
     runs = Run.objects.visible_to(principal).select_related("thread", "configuration")
     run: Run | None = only_row(runs.filter(pk=run_id))
+    if run is not None:
+        lock_threads([run.thread_id])  # of what is redacted meanwhile no case is made that the redaction does not find
+    locked_set_of_cases(principal=principal, set_id=set_id)  # whose set this is not learns nothing of the run either
     if run is None:
         raise errors.not_found("run", run_id)
     note_reading(principal=principal, thread=run.thread)
@@ -193,6 +195,8 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 
 
 def _variables(run: Run) -> dict[str, str]:
-    """Those that its prompts were filled with, as far as a case has room for them."""
-    given = {**run.thread.metadata, **run.metadata}
+    """Those that its prompts were filled with, as far as a case has room for them; without what the product itself
+    noted, such as what the thread was for."""
+    noted = {**run.thread.metadata, **run.metadata}
+    given = {name: value for name, value in noted.items() if not name.startswith(OURS)}
     return dict(list(given.items())[: METADATA_PAIRS - OWN_PAIRS])

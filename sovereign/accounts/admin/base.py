@@ -9,16 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from operator import or_
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import get_language
+from unfold.admin import ModelAdmin as UnfoldModelAdmin
+from unfold.admin import StackedInline, TabularInline
+from unfold.decorators import display
 
+from sovereign.accounts import audit
+from sovereign.accounts.admin.lists import (
+    MOST_COUNTED,
+    BoundedPaginator,
+    QuickChangeList,
+    choosing_markup,
+    looks_like_id,
+    quick,
+)
+from sovereign.accounts.admin.saved_filters import SavedFilters
 from sovereign.accounts.credentials import principal_of_membership
 from sovereign.accounts.models import Membership, Project, User
 from sovereign.accounts.principals import Principal
@@ -43,7 +62,7 @@ def principal_for(request: HttpRequest, project_id: str) -> Principal:
 
     :raises PermissionDenied: nobody.
     """
-    if _is_superuser(request):
+    if is_superuser(request):
         return Principal(project_id=project_id, user_id=request.user.pk, role=Role.OWNER, scopes=ALL_SCOPES)
     principal = principals_of(request).get(project_id)
     if principal is None:
@@ -55,19 +74,33 @@ def projects_allowing(request: HttpRequest, scope: str | None) -> set[str] | Non
     """The ids of the projects where the person has ``scope``; ``None`` stands for all of them."""
     if scope is None:
         return set()
-    if _is_superuser(request):
+    if is_superuser(request):
         return None
     return {project_id for project_id, principal in principals_of(request).items() if principal.allows(scope)}
 
 
 def known(request: HttpRequest, rows: Any) -> Any:
     """``rows`` as far as they are ``known_to`` the person in each of their projects."""
-    if _is_superuser(request):
+    if is_superuser(request):
         return rows
     return reduce(lambda left, principal: left.known_to(principal), principals_of(request).values(), rows)
 
 
-def _is_superuser(request: HttpRequest) -> bool:
+def visible(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Those that the person sees in any of their projects; a superuser sees all."""
+    if is_superuser(request):
+        return rows
+    manager: Any = rows.model._default_manager
+    seen = [manager.visible_to(principal).values("pk") for principal in principals_of(request).values()]
+    return rows.filter(pk__in=reduce(or_, seen)) if seen else rows.none()
+
+
+def page_of(obj: models.Model, view: str = "change") -> str:
+    """The address of a row's page."""
+    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_{view}", args=[quote(obj.pk)])
+
+
+def is_superuser(request: HttpRequest) -> bool:
     return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 
 
@@ -148,8 +181,46 @@ class ProjectPermissions(BaseModelAdmin):
         return field
 
 
-class ServiceAdmin(ModelAdmin):
-    """A page whose changes go through services: their refusals become messages."""
+class ServiceAdmin(SavedFilters):
+    """A page whose changes go through services: their refusals become messages. Its list reads no whole table."""
+
+    paginator: Any = BoundedPaginator
+    list_per_page = 50  # a row takes the templates some milliseconds
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count whole tables
+    empty_words = ""  # what would stand in its list, and what brings it: shown while there is nothing
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return QuickChangeList
+
+    @display(description=UnfoldModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: models.Model) -> str:
+        """The theme's own; to render its template for each row took a tenth of a page's time."""
+        return format_html(choosing_markup(get_language()), obj.pk)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Who looks for an id means that one: indexes find it, where likenesses are looked for row by row."""
+        exact = [field.removeprefix("=") for field in self.get_search_fields(request) if field.startswith("=")]
+        if exact and looks_like_id(search_term.strip()):
+            wanted = reduce(or_, (models.Q(**{field: search_term.strip()}) for field in exact))
+            return queryset.filter(wanted), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Filters over relations offer only what the person's own rows have: no other tenant's names."""
+        return tuple(quick(self.model, item) for item in super().get_list_filter(request))
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
+        """Who chooses all rows means those that were counted: where there are more, nothing is done to any."""
+        is_all = forms.BooleanField(required=False).to_python(request.POST.get("select_across"))
+        if is_all and getattr(self.get_paginator(request, queryset, self.list_per_page), "is_cut", False):
+            words = f"There are more than {MOST_COUNTED:,}. Filter or search until there are fewer, then choose all."
+            self.message_user(request, words, messages.ERROR)
+            return None
+        answer: HttpResponseBase | None = super().response_action(request, queryset)
+        return answer
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for obj in queryset:  # one by one, so that each goes through its service
@@ -187,6 +258,24 @@ class ProjectAdmin(ProjectPermissions, ServiceAdmin):
             raise PermissionDenied
         return principal_for(request, project_id)
 
+    def found(self, request: HttpRequest, object_id: str, *, to_change: bool = True) -> Any:
+        """What a page of its own, or a button's ``POST``, is about.
+
+        :raises Http404: unknown, or not seen. :raises PermissionDenied: seen only, or the request is no ``POST``.
+        """
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None or not self.has_view_permission(request, obj):
+            raise Http404("no such object")
+        if to_change and (request.method != "POST" or not self.allowed(request, self.change_scope, obj)):
+            raise PermissionDenied
+        return obj
+
+    def refused(self, request: HttpRequest, obj: models.Model, action: str, error: ApiError) -> HttpResponse:
+        """A service's refusal: into the audit log, and told on the row's page."""
+        audit.refused(self.principal_for(request, obj), action, audit.kind_of(obj), str(obj.pk), error)
+        self.message_user(request, error.message, messages.ERROR)
+        return HttpResponseRedirect(page_of(obj))
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         self.set_project(request, obj)
         scope = self.change_scope if change else self.add_scope
@@ -209,18 +298,10 @@ class ProjectAdmin(ProjectPermissions, ServiceAdmin):
             return (*fields, "project")  # a row never moves to another tenant
         return fields
 
-    def get_list_filter(self, request: HttpRequest) -> Any:
-        """Filters over relations offer only what the person's own rows have: no other tenant's names."""
-        return tuple(map(self._own_choices_only, super().get_list_filter(request)))
-
-    def _own_choices_only(self, item: Any) -> Any:
-        if not isinstance(item, str):
-            return item
-        try:
-            field = self.model._meta.get_field(item)
-        except FieldDoesNotExist:
-            return item
-        return (item, admin.RelatedOnlyFieldListFilter) if field.is_relation else item
+    def projects_seen(self, request: HttpRequest) -> QuerySet[Project]:
+        """Those whose rows the person sees here."""
+        projects = projects_allowing(request, self.view_scope)
+        return Project.objects.all() if projects is None else Project.objects.filter(pk__in=projects)
 
     def _has_own_project_field(self) -> bool:
         return self.project_path == "project" and _has_project(self.model)
@@ -255,6 +336,6 @@ def _writable_projects(request: HttpRequest, scope: str | None) -> QuerySet[Proj
 
 
 def _colleagues(request: HttpRequest) -> QuerySet[User]:
-    if _is_superuser(request):
+    if is_superuser(request):
         return User.objects.all()
     return User.objects.filter(memberships__project__in=list(principals_of(request))).distinct()

@@ -8,9 +8,12 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from sovereign.accounts import services
 from sovereign.accounts.admin.base import OPERATOR, ProjectAdmin
+from sovereign.accounts.admin.careful import CarefulChanges, CarefulForm
 from sovereign.accounts.models import Limit
 from sovereign.accounts.scopes import KEYS_MANAGE
 from sovereign.accounts.services import limits, quotas
@@ -18,11 +21,12 @@ from sovereign.accounts.services.quotas import FIELDS, NONE, Account, Subject
 from sovereign.core.errors import ApiError
 
 USE = ("requests_now", "tokens_now", "tokens_today", "calls_now")
+HIGH = 0.9  # of a limit: from there on its bar warns
 KEY_HELP = "Limits of one key are no more than its project's. Both apply."
 WHOLE_PROJECT = "Leave it empty to limit the whole project, with all of its keys and people."
 
 
-class LimitForm(forms.ModelForm):
+class LimitForm(CarefulForm):
     class Meta:
         model = Limit
         fields = ("project", "key", *FIELDS)
@@ -51,9 +55,10 @@ class LimitForm(forms.ModelForm):
 
 
 @admin.register(Limit)
-class LimitAdmin(ProjectAdmin):
+class LimitAdmin(CarefulChanges, ProjectAdmin):
     form = LimitForm
     view_scope = add_scope = change_scope = delete_scope = KEYS_MANAGE
+    empty_words = "Without limits, everybody may use as much as there is."
     list_display = ("whose", "project", *USE)
     list_filter = ("project",)
     list_select_related = ("project", "key")
@@ -114,34 +119,48 @@ class LimitAdmin(ProjectAdmin):
 
     @admin.display(description="limits", ordering="key")
     def whose(self, row: Limit) -> str:
-        return str(row.key) if row.key is not None else "the whole project"
+        return whose(row)
 
-    @admin.display(description="requests in the last minute")
-    def requests_now(self, row: Limit) -> str:
+    @admin.display(description="requests, last minute")
+    def requests_now(self, row: Limit) -> SafeString | str:
         return _use(row, "requests_per_minute")
 
-    @admin.display(description="tokens in the last minute")
-    def tokens_now(self, row: Limit) -> str:
+    @admin.display(description="tokens, last minute")
+    def tokens_now(self, row: Limit) -> SafeString | str:
         return _use(row, "tokens_per_minute")
 
-    @admin.display(description="tokens in the last 24 hours")
-    def tokens_today(self, row: Limit) -> str:
+    @admin.display(description="tokens, last 24 h")
+    def tokens_today(self, row: Limit) -> SafeString | str:
         return _use(row, "tokens_per_day")
 
-    @admin.display(description="model calls now")
-    def calls_now(self, row: Limit) -> str:
+    @admin.display(description="calls now")
+    def calls_now(self, row: Limit) -> SafeString | str:
         return _use(row, "concurrent_calls")
+
+
+def whose(row: Limit) -> str:
+    return str(row.key) if row.key is not None else "the whole project"
+
+
+def use_of(row: Limit) -> SafeString:
+    """Of all that it limits, how much is used now."""
+    limited = [name for name in FIELDS if getattr(row, name) is not None]
+    return format_html_join(" ", "{} {}", [(_use(row, name), name.replace("_", " ")) for name in limited])
 
 
 def _subject_of(row: Limit) -> Subject:
     return Subject("project", row.project_id) if row.key_id is None else Subject("key", row.key_id)
 
 
-def _use(row: Any, field: str) -> str:
-    """``3 of 100``; ``row.account`` is there in lists."""
+def _use(row: Any, field: str) -> SafeString | str:
+    """``3 of 100``, and as a bar; ``row.account`` is there in lists."""
     limit = getattr(row, field)
     if limit is None:
         return "–"
     name = _subject_of(row).name
     account: Account = getattr(row, "account", None) or quotas.look([name])[name]
-    return f"{account.used(field):,} of {limit:,}"
+    used = account.used(field)
+    return format_html(
+        '<span class="sv-use"><meter min="0" max="{}" high="{}" value="{}" aria-label="{}"></meter> {} of {}</span>',
+        limit, limit * HIGH, min(used, limit), field.replace("_", " "), f"{used:,}", f"{limit:,}",
+    )  # fmt: skip

@@ -23,16 +23,14 @@ from sovereign.accounts.api.authentication import principal_of
 from sovereign.accounts.principals import Principal
 from sovereign.accounts.services import idempotency, quotas
 from sovereign.accounts.services.idempotency import Answer, Attempt
-from sovereign.accounts.services.quotas import Demand, Refusal, Reservation
+from sovereign.accounts.services.quotas import Reservation
 from sovereign.core.api import leniency
 from sovereign.core.api.validation import StrictSerializer
 from sovereign.core.configuration import LENIENT
 from sovereign.core.errors import ApiError
 
-KEY = "Idempotency-Key"
 RETRY_COUNT = "X-Stainless-Retry-Count"
 REPLAYED = "idempotent-replayed"
-KEY_LENGTH = 255
 COUNT_LENGTH = 4  # digits
 READING = frozenset(("GET", "HEAD", "OPTIONS"))  # methods whose use is not limited
 
@@ -118,15 +116,15 @@ class ApiView(APIView):
 
         :raises ApiError: 429.
         """
-        demand = Demand(quotas.subjects_of(principal), holds=False, needs_tokens=self.spends_tokens)
-        answer = quotas.reserve([demand])[0]
-        self.headers.update(answer.headers)  # DRF puts these on whatever the answer will be
-        if isinstance(answer, Refusal):
-            raise answer.error()
-        self._counted = answer
+        try:
+            self._counted = quotas.take_request(principal, needs_tokens=self.spends_tokens)
+        except ApiError as refusal:
+            self.headers.update(refusal.headers)
+            raise
+        self.headers.update(self._counted.headers)  # DRF puts these on whatever the answer will be
 
     def _post_once(self, handler: Callable[..., Response | Stream], request: Request, **names: str) -> HttpResponseBase:
-        key = _key_of(request)
+        key = idempotency.key_in(request.headers)
         if hasattr(self, "serializer_class"):
             self._checked = self._check()  # a refusal needs no transaction, and no digest of the body
         self._attempted = attempt = self._attempt(request, key)
@@ -171,7 +169,11 @@ class ApiView(APIView):
         """
         response = super().handle_exception(exc)
         may_be_retried = response.status_code >= 500 or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        if self.request.method != "POST" or not (may_be_retried and self.is_recorded) or KEY in self.request.headers:
+        if (
+            self.request.method != "POST"
+            or not (may_be_retried and self.is_recorded)
+            or idempotency.KEY in self.request.headers
+        ):
             return response
         retry = _retry_count_of(self.request)
         if self._is_in_doubt:
@@ -200,18 +202,6 @@ def _asked_by(request: Request, body: Any) -> bytes:
     asked = [request.headers.get(name, "") for name in ("Authorization", "X-Api-Key", "Cookie")]
     asked += [request.get_full_path(), ""]
     return hashlib.sha256("\0".join(asked).encode(errors="surrogatepass") + _sorted(body)).digest()
-
-
-def _key_of(request: Request) -> str | None:
-    """:raises ApiError: 400, a key that no program would make."""
-    key: str | None = request.headers.get(KEY)
-    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
-        raise ApiError(
-            f"Invalid '{KEY}' header: expected 1 to {KEY_LENGTH} printable ASCII characters.",
-            param=KEY,
-            code="invalid_idempotency_key",
-        )
-    return key
 
 
 def _retry_count_of(request: Request) -> int | None:

@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,6 +23,8 @@ from sovereign.accounts.principals import Principal
 from sovereign.core.database import Busy, service, transact_alone
 from sovereign.core.errors import ApiError, unavailable
 
+KEY = "Idempotency-Key"  # the header
+KEY_LENGTH = 255
 KEPT = timedelta(hours=24)  # answers to requests with a key
 RETRIED_WITHIN = timedelta(minutes=2)  # requests without one
 PATIENCE = 5.0  # seconds that a request waits for an equal one
@@ -68,11 +70,26 @@ def attempt_of(
     principal: Principal, *, path: str, body: bytes, key: str | None = None, retry: int = 0, kept: timedelta = KEPT
 ) -> Attempt:
     """:param path: with the query; :param body: in a form that is equal for equal requests."""
-    who = principal.key_id or f"user {principal.user_id}"
+    who = principal.visitor_id or principal.key_id or f"user {principal.user_id}"
     whose = f"{principal.project_id}\0{who}\0"
     fingerprint = hashlib.sha256(f"{whose}{path}\0".encode(errors="surrogatepass") + body).hexdigest()
     key_digest = hashlib.sha256(f"{whose}{key}".encode()).hexdigest() if key is not None else None
     return Attempt(principal.project_id, path.partition("?")[0][:ROUTE_LENGTH], fingerprint, key_digest, retry, kept)
+
+
+def key_in(headers: Mapping[str, str]) -> str | None:
+    """The key that a request has.
+
+    :raises ApiError: 400, one that no program would make.
+    """
+    key = headers.get(KEY)
+    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise ApiError(
+            f"Invalid '{KEY}' header: expected 1 to {KEY_LENGTH} printable ASCII characters.",
+            param=KEY,
+            code="invalid_idempotency_key",
+        )
+    return key
 
 
 class Refusals:
@@ -186,6 +203,30 @@ def _of_retry(attempt: Attempt) -> IdempotencyRecord | None:
         record.retries = attempt.retry
         record.save(update_fields=["retries"])
     return record
+
+
+def answers_with(project_id: str, signs: Sequence[Collection[str]]) -> list[int]:
+    """The kept answers of a project that have all strings of one of these: each is unpacked and looked through.
+
+    :param signs: ids, and other pieces of compact JSON.
+    """
+    wanted = [[piece.encode() for piece in sign] for sign in signs]
+    records = IdempotencyRecord.objects.filter(project_id=project_id).values_list("pk", "body")
+    return [
+        pk
+        for pk, body in records.iterator(chunk_size=FORGOTTEN_AT_ONCE)
+        if body and _has_one(zlib.decompress(body), wanted)
+    ]
+
+
+def _has_one(body: bytes, signs: Sequence[Collection[bytes]]) -> bool:
+    return any(all(piece in body for piece in sign) for sign in signs)
+
+
+def forget_kept(pks: Sequence[int]) -> None:
+    """Forget these answers before their time: who sends such a request again is answered anew."""
+    for start in range(0, len(pks), FORGOTTEN_AT_ONCE):
+        IdempotencyRecord.objects.filter(pk__in=pks[start : start + FORGOTTEN_AT_ONCE]).delete()
 
 
 def forget_answers() -> int:

@@ -35,6 +35,19 @@ def rename_project(*, project: Project, name: str, principal: Principal | None =
 
 
 @service
+def allow_shared_links(*, project: Project, is_allowed: bool, principal: Principal | None = None) -> Project:
+    """Whether members may share conversations by links. Forbidden, the links that there are open nothing; allowed
+    again, those that nobody revoked do.
+    """
+    require_in(principal, project.pk, scopes.MEMBERS_MANAGE)
+    changed = Project.objects.filter(pk=project.pk, allows_shared_links=not is_allowed)
+    if changed.update(allows_shared_links=is_allowed):
+        audit.record(principal, "project.sharing_allowed" if is_allowed else "project.sharing_forbidden", project)
+    project.refresh_from_db()
+    return project
+
+
+@service
 def archive_project(*, project: Project, principal: Principal | None = None) -> Project:
     require_in(principal, project.pk, scopes.MEMBERS_MANAGE, owner=True)
     if Project.objects.active().filter(pk=project.pk).update(archived_at=timezone.now()):

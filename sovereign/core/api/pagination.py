@@ -146,10 +146,10 @@ def _position(
         if row is not None:
             return tuple(row)
     instant = instant_of(cursor) if key == "pk" else None  # another object's id does not tell when the row was made
-    if instant is None:
-        raise ApiError(f"No object found with id '{cursor[:64]}'.", param=name, code="invalid_cursor")
-    if order_by == BY_CREATION:
+    if instant is not None and order_by == BY_CREATION:
         return instant, cursor
+    if instant is None or len(order_by) > 1:  # a place by anything else is gone with its row
+        raise ApiError(f"No object found with id '{cursor[:64]}'.", param=name, code="invalid_cursor")
     older = visible[0].filter(_beyond(BY_CREATION, (instant, cursor), forward=False))
     newest = older.order_by("-created_at", "-id").values_list(*order_by).first() or (0,)
     return (newest[0] + 0.5,)  # just behind the newest row that is older: positions are whole numbers

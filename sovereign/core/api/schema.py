@@ -37,6 +37,7 @@ _TAG_OF = {"assistants": "Assistants", "threads": "Threads", "messages": "Messag
 _TAG_OF_FIRST = {
     "chat": "Chat",
     "models": "Models",
+    "prompts": "Prompts",
     "vector_stores": "Vector stores",
     "files": "Files",
     "uploads": "Files",
@@ -45,13 +46,17 @@ _OF_DEPLOYMENTS = "deploy promote rollback validate scale deployments deployment
 _TAG_OF |= dict.fromkeys(_OF_DEPLOYMENTS.split(), "Deployments")
 _TAG_OF |= dict.fromkeys(("clone", "lineage", "statuses", "templates", "types"), "Assistants")
 _TAG_OF |= {"steps": "Run steps", "cancel": "Runs", "submit_tool_outputs": "Runs", "ws_tickets": "WebSockets"}
+_TAG_OF |= dict.fromkeys(("health", "metrics", "usage", "compare", "summary"), "Analytics")
 
-EVALUATIONS = "evaluations"  # the group of every operation with this word in its address
+GROUPS = ("evaluations", "conversations", "analytics", "alerts")  # of every operation with this word in its address
 
 IDENTIFIERS = {
     "evaluation_id": "The evaluation's id.",
     "evaluation_run_id": "The id of the evaluation's run.",
     "case_id": "The case's id.",
+    "conversation_id": "The conversation's id.",
+    "alert_rule_id": "The rule's id.",
+    "alert_id": "The alert's id.",
     "assistant_id": "The assistant's id.",
     "thread_id": "The thread's id.",
     "message_id": "The message's id.",
@@ -196,8 +201,8 @@ class Documentation(AutoSchema):
         words = [word for word in self.path.split("/") if word and not word.startswith("{")]
         if words[0] in _TAG_OF_FIRST:
             return [_TAG_OF_FIRST[words[0]]]
-        if EVALUATIONS in words:
-            return [EVALUATIONS.title()]
+        if group := next((group for group in GROUPS if group in words), None):
+            return [group.title()]
         return [_TAG_OF.get(words[-1], words[-1].title())]
 
     def _words(self) -> tuple[str, str]:
@@ -253,9 +258,8 @@ class Documentation(AutoSchema):
         return bool(self.method == "POST" and self.view.is_recorded)
 
     def _refusals(self) -> list[str]:
-        names_model = getattr(self.view, "requires_beta", False) or not self.view.is_recorded
         is_own = self.path.startswith(OWN)
-        names_objects = "{" in self.path or (self.method == "POST" and (names_model or is_own))
+        names_objects = "{" in self.path or self.method == "POST"  # in its address, or as a body may
         unfit = {"GET": WITH_BODY | OF_CHANGES, "DELETE": WITH_BODY}.get(self.method, set())
         if not (self.method == "POST" and hasattr(self.view, "keep")):
             unfit = unfit | OF_STORING

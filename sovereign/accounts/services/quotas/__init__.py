@@ -54,6 +54,7 @@ __all__ = [
     "reserve",
     "settle",
     "subjects_of",
+    "take_request",
 ]
 
 FIELDS = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "concurrent_calls")
@@ -79,6 +80,19 @@ def reserve(demands: Sequence[Demand]) -> Answers:
     if not names:
         return [Reservation(requests=demand.requests, tokens=demand.tokens) for demand in demands]
     return in_book(partial(_reserve, demands, limits, names))
+
+
+def take_request(principal: Principal, *, needs_tokens: bool) -> Reservation:
+    """One request less for a key and its project, whatever becomes of it.
+
+    :param needs_tokens: it leads to a model call: refused where no token is left.
+    :raises ApiError: 429.
+    """
+    demand = Demand(subjects_of(principal), holds=False, needs_tokens=needs_tokens)
+    answer = reserve([demand])[0]
+    if isinstance(answer, Refusal):
+        raise answer.error()
+    return answer
 
 
 def settle(used: Sequence[tuple[Reservation, int]]) -> None:

@@ -1,6 +1,8 @@
 // Files on pages of the admin: dropped anywhere on the page, sent one by one, and watched while they are read.
 // Without this script the same form takes several files, and a link looks again.
 
+import { element } from "./element.js";
+
 const WHILE_BUSY = 1500; // milliseconds between two looks
 const AFTER_FAILURE = 5000;
 
@@ -8,13 +10,6 @@ const section = document.getElementById("knowledge");
 const form = section.querySelector("[data-drop-form]") ?? document.querySelector("[data-drop-form]");
 const zone = section.querySelector("[data-drop]");
 const shelf = section.querySelector("[data-contents]");
-
-function element(name, className, text = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 // ---------------------------------------------------------------- what is in it
 
@@ -105,12 +100,12 @@ async function send(file, progress) {
 }
 
 function line(file) {
-  const item = element("li", "");
-  const progress = element("progress", "sv-progress");
+  const item = element("li");
+  const progress = element("progress", { className: "sv-progress" });
   progress.max = 1;
   progress.value = 0;
   progress.setAttribute("aria-label", file.name);
-  item.append(element("span", "sv-file", file.name), progress, element("span", "sv-outcome", "waiting"));
+  item.append(element("span", { className: "sv-file" }, file.name), progress, element("span", { className: "sv-outcome" }, "waiting"));
   zone.querySelector("[data-uploads]").append(item);
   return item;
 }
@@ -207,7 +202,7 @@ section.addEventListener("sent", ({ detail }) => {
   const box = document.querySelector('input[name="contract_tools"][value="file_search"]');
   if (!box || box.checked) return;
   box.checked = true;
-  const shown = element("input", "");
+  const shown = element("input");
   Object.assign(shown, { type: "hidden", name: "initial-contract_tools", value: box.value });
   box.form.append(shown); // as if it had been ticked when the page was shown: taking it back is a change
 });

@@ -1,5 +1,6 @@
 // The front page: copy buttons, and the engine's state as it is now.
 
+import { t } from "./words.js";
 import { confirmCopy, copyText } from "./copy.js";
 
 const WHILE_CHANGING = 2000; // milliseconds between two looks
@@ -16,7 +17,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     if (isInput) source.select();
     const copied = await copyText(isInput ? source.value : source.textContent, isInput ? null : source);
     confirmCopy(button, copied);
-    document.getElementById("spoken").textContent = copied ? "Copied." : "Selected. Press Ctrl C to copy.";
+    document.getElementById("spoken").textContent = copied ? t("Copied.") : t("Selected. Press Ctrl C to copy.");
   });
 }
 
@@ -42,7 +43,7 @@ async function look() {
       show(await answer.json());
     } catch {
       engine.dataset.state = "down";
-      sentence.textContent = "Sovereign itself does not answer. Is it still running?";
+      sentence.textContent = t("Sovereign itself does not answer. Is it still running?");
     }
   }
   setTimeout(look, engine.dataset.state === "ready" ? WHILE_READY : WHILE_CHANGING);

@@ -1,6 +1,8 @@
 // A prompt's page: its variables as rows in place of JSON, and what it says with sample values, while it is typed.
 // Without this script the JSON is written by hand, and saving checks the same.
 
+import { element } from "./element.js";
+
 const PAUSE = 300; // milliseconds without a key until it is filled in
 
 const panel = document.getElementById("preview");
@@ -9,12 +11,6 @@ const box = form?.elements.variables;
 const types = JSON.parse(document.getElementById("prompt-types").textContent);
 const builtIn = JSON.parse(document.getElementById("prompt-built-in").textContent);
 const samples = new Map(); // what was typed for a variable, by its name
-
-function element(name, properties = {}, ...inner) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...inner);
-  return made;
-}
 
 function part(name) {
   return panel.querySelector(`[data-${name}]`);

@@ -2,6 +2,7 @@
 // again after a reload. Which calls these are the server says: a model may call any function by any name. A run takes
 // all answers at once: they are sent when the last one is given.
 
+import { language, t } from "../words.js";
 import { element } from "./format.js";
 import { indented, member, visible } from "./json.js";
 
@@ -15,7 +16,7 @@ export function pendingCalls(run) {
 export function waitsForApplication(run, asked) {
   const names = pendingCalls(run).filter((call) => !asked.has(call.id)).map((call) => visible(call.function.name));
   if (!names.length) return "";
-  return `The assistant waits for the result of ${names.join(", ")}, which only an application can give. You can stop it.`;
+  return t("The assistant waits for the result of {names}, which only an application can give. You can stop it.", { names: names.join(", ") });
 }
 
 export class Approvals {
@@ -69,15 +70,14 @@ class Card {
     this.onDecision = onDecision;
     const asked = JSON.parse(call.function.arguments);
     const [name, server] = [asked.name, asked.server_label].map((word) => visible(String(word)));
-    this.question = `The assistant asks whether it may use ${name} of ${server}.`;
+    this.question = t("The assistant asks whether it may use {name} of {server}.", { name, server });
     this.element = element("form", { className: "approval", autocomplete: "off" });
-    this.element.setAttribute("aria-label", "Approval");
-    const heading = element("h2", {}, "May the assistant use ");
-    heading.append(element("code", {}, name), ` of ${server}?`);
+    this.element.setAttribute("aria-label", t("Approval"));
+    const heading = element("h2", {}, t("May the assistant use {name} of {server}?", { name, server }));
     this.element.append(heading, this.#shownArguments(member(call.function.arguments, "arguments")));
     if (isOurs) this.#offer();
-    else this.#note("The application that began this answer has to decide.");
-    if (expiresAt) this.#note(`The answer waits until ${timeOf(expiresAt)}.`);
+    else this.#note(t("The application that began this answer has to decide."));
+    if (expiresAt) this.#note(t("The answer waits until {time}.", { time: timeOf(expiresAt) }));
   }
 
   #note(words) {
@@ -86,15 +86,15 @@ class Card {
 
   #shownArguments(text) {
     const area = element("pre", { tabIndex: 0 }, indented(text || "{}"));
-    area.setAttribute("aria-label", "What it would be given");
+    area.setAttribute("aria-label", t("What it would be given"));
     return area;
   }
 
   #offer() {
-    this.reason = element("input", { type: "text", maxLength: LONGEST_REASON, placeholder: "Why not? (optional)" });
-    this.reason.setAttribute("aria-label", "Reason for a refusal, which the assistant is told");
-    this.approve = this.#button("Approve", "primary", true);
-    this.refuse = this.#button("Refuse", "quiet", false);
+    this.reason = element("input", { type: "text", maxLength: LONGEST_REASON, placeholder: t("Why not? (optional)") });
+    this.reason.setAttribute("aria-label", t("Reason for a refusal, which the assistant is told"));
+    this.approve = this.#button(t("Approve"), "primary", true);
+    this.refuse = this.#button(t("Refuse"), "quiet", false);
     this.element.addEventListener("submit", (event) => { // Enter in the reason
       event.preventDefault();
       this.#decide(false);
@@ -104,7 +104,7 @@ class Card {
     });
     const choices = element("div", { className: "choices" });
     choices.append(this.approve, this.refuse, this.reason);
-    this.later = element("p", { className: "note", hidden: true }, "Sent as soon as the other questions are answered.");
+    this.later = element("p", { className: "note", hidden: true }, t("Sent as soon as the other questions are answered."));
     this.element.append(choices, this.later);
   }
 
@@ -128,5 +128,5 @@ class Card {
 }
 
 function timeOf(seconds) {
-  return new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(seconds * 1000));
+  return new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(new Date(seconds * 1000));
 }

@@ -1,22 +1,23 @@
 // One call of a tool as a card: what is called in one line, and under it what was asked and what came of it.
 
+import { language, t } from "../words.js";
 import { picture } from "./files.js";
 import { codeFrame, element } from "./format.js";
 import { indented } from "./json.js";
 
 const WORDS = { // [while it goes on, afterwards]
-  code_interpreter: ["Running code", "Ran code"],
-  file_search: ["Searching files", "Searched files"],
-  function: ["Calling", "Called"],
+  code_interpreter: [t("Running code"), t("Ran code")],
+  file_search: [t("Searching files"), t("Searched files")],
+  function: [t("Calling"), t("Called")],
 };
 const FAILURES = { // what came of a call that the server carried out, where it is not what was wanted
-  error: "failed",
-  raised: "raised an error",
-  timeout: "took too long",
-  refused: "refused",
-  interrupted: "interrupted",
-  repeated: "not made again",
-  spent: "no time left",
+  error: t("failed"),
+  raised: t("raised an error"),
+  timeout: t("took too long"),
+  refused: t("refused"),
+  interrupted: t("interrupted"),
+  repeated: t("not made again"),
+  spent: t("no time left"),
 };
 
 export class Card {
@@ -77,15 +78,15 @@ export class Card {
 
   #growFunction(called) {
     this.#name += called.name ?? "";
-    this.#write(called.arguments, "Arguments");
+    this.#write(called.arguments, t("Arguments"));
     if (called.output == null) return;
     this.#output = called.output;
     const shown = element("code", {}, indented(called.output));
-    this.came.replaceChildren(element("p", { className: "label" }, "Result"), scrolling(shown, "Result"));
+    this.came.replaceChildren(element("p", { className: "label" }, t("Result")), scrolling(shown, t("Result")));
   }
 
   #growCode({ input, outputs }) {
-    this.#write(input, "Python code");
+    this.#write(input, t("Python code"));
     for (const output of outputs ?? []) this.#put(output);
   }
 
@@ -103,7 +104,7 @@ export class Card {
 
   #put({ index, type, logs, image }) {
     if (!this.#outputs[index]) {
-      const made = type === "image" ? picture(image.file_id) : scrolling(element("code"), "What the code printed");
+      const made = type === "image" ? picture(image.file_id) : scrolling(element("code"), t("What the code printed"));
       this.#outputs[index] = made;
       this.came.replaceChildren(...this.#outputs.filter(Boolean));
     }
@@ -123,13 +124,13 @@ export class Card {
     const list = element("ol", { className: "found" });
     for (const result of results) {
       const item = element("li");
-      const score = element("span", { className: "aside", title: "Score" }, result.score.toFixed(2));
+      const score = element("span", { className: "aside", title: t("Score") }, result.score.toFixed(2));
       item.append(element("span", { className: "file" }, result.file_name), score);
       const passage = (result.content ?? []).map((part) => part.text).join(" ");
       if (passage) item.append(element("p", {}, passage));
       list.append(item);
     }
-    const said = [results.length || this.#state === "running" ? "" : "Nothing was found.", note].filter(Boolean);
+    const said = [results.length || this.#state === "running" ? "" : t("Nothing was found."), note].filter(Boolean);
     this.came.replaceChildren(...(results.length ? [list] : []), ...said.map((words) => element("p", { className: "label" }, words)));
   }
 
@@ -138,9 +139,9 @@ export class Card {
     const isRunning = this.#state === "running" && this.#output === null;
     this.element.dataset.state = this.#stateShown(isRunning, failure);
     const [during, after] = WORDS[this.#type] ?? WORDS.function;
-    this.title.replaceChildren(this.#isAsked ? "Wants to call" : isRunning ? during : after);
+    this.title.replaceChildren(this.#isAsked ? t("Wants to call") : isRunning ? during : after);
     if (!(this.#type in WORDS) || this.#type === "function") this.title.append(" ", element("code", {}, this.#name || this.#type));
-    if (this.#asked?.query) this.title.append(" for ", element("q", {}, this.#asked.query));
+    if (this.#asked?.query) this.title.append(` ${t("for")} `, element("q", {}, this.#asked.query));
     this.aside.textContent = this.#ending(failure);
     if (!isRunning || this.#isAsked) this.#tidy();
   }
@@ -152,8 +153,8 @@ export class Card {
   }
 
   #ending(failure) {
-    if (this.#asked?.approval === "refused") return "refused";
-    return [failure || (this.#state === "stopped" ? "stopped" : ""), lasted(this.#asked?.seconds)].filter(Boolean).join(" · ");
+    if (this.#asked?.approval === "refused") return t("refused");
+    return [failure || (this.#state === "stopped" ? t("stopped") : ""), lasted(this.#asked?.seconds)].filter(Boolean).join(" · ");
   }
 
   // A step that has just ended has told its outputs only.
@@ -186,7 +187,11 @@ function isFailure(output) {
   }
 }
 
+function number(value) {
+  return new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);
+}
+
 function lasted(seconds) {
   if (typeof seconds !== "number") return "";
-  return seconds < 0.1 ? "under 0.1 s" : `${seconds.toFixed(1)} s`;
+  return seconds < 0.1 ? t("under {seconds} s", { seconds: number(0.1) }) : t("{seconds} s", { seconds: number(seconds) });
 }

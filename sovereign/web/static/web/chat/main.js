@@ -1,64 +1,117 @@
-// The chat page: what the person does, and what the run does meanwhile.
+// The chat page: one conversation, the box for the text, and the list of the others.
 
-import { Api, Refused } from "./api.js";
+import { copyText } from "../copy.js";
+import { Api } from "./api.js";
+import { Branching } from "./branching.js";
+import { Choosing } from "./choosing.js";
+import { Circumstances } from "./circumstances.js";
 import { Composer } from "./composer.js";
-import { formattedEnding, isOver } from "./endings.js";
-import { History } from "./history.js";
-import { note, say, showConnection, watchEngine } from "./notices.js";
+import { Conversation } from "./conversation.js";
+import { excess, showCount } from "./counter.js";
+import { messageOf } from "./draft.js";
+import { Gauge } from "./gauge.js";
+import { note, say, showConnection, speech } from "./notices.js";
 import { showProblem, showRefusal } from "./problems.js";
+import { keepOfflinePage } from "./offline_page.js";
 import { Origins } from "./origins.js";
-import { Requests } from "./requests.js";
-import { Scroller } from "./scroller.js";
+import { Queue } from "./queue.js";
+import { Keys, copyLast } from "./keys.js";
+import { Picker } from "./picker.js";
+import { Share } from "./share.js";
 import { Sidebar } from "./sidebar.js";
-import { ThreadStream } from "./stream.js";
+import { SideToggle } from "./side_toggle.js";
+import { showSuggestions } from "./suggestions.js";
 import { Thumbs } from "./thumbs.js";
-import { Transcript, textOf } from "./transcript.js";
+import { Tray, usedBy } from "./tray.js";
+import { t } from "../words.js";
 
-const WATCH = 2000; // milliseconds between two looks at a run that waits, or whose socket is away
 const page = JSON.parse(document.getElementById("page").textContent);
+const CHOSEN = "chosen-assistant"; // kept over a reload: [the conversation, who was chosen for its next message]
+const outgoing = []; // what was sent and not yet taken, in order: { message, files, assistantId, environment: who was to answer }
 const $ = (id) => document.getElementById(id);
 
-const api = new Api(page.csrf_cookie);
+const api = new Api(page.csrf_cookie, page.project);
 const assistants = new Map(page.assistants.map((assistant) => [assistant.id, assistant]));
-const sidebar = new Sidebar(api, page.urls);
-const scroller = new Scroller($("scroll"), $("latest"));
-const transcript = new Transcript($("messages"), (id) => assistants.get(id)?.name ?? "Assistant");
-const thumbs = new Thumbs(api, $("messages"), { onRefusal: showRefusal, say });
+const thumbs = new Thumbs(api, $("messages"), { onRefusal: (refusal) => showRefusal(refusal), say });
 const origins = new Origins($("messages"));
-const past = new History(api, transcript, scroller, $("earlier"), page.urls.chat, {
+const talk = new Conversation(api, {
+  threadId: page.thread,
+  chatPath: page.urls.chat,
+  places: { messages: $("messages"), scroll: $("scroll"), latest: $("latest"), earlier: $("earlier") },
+  nameOf: (id) => assistants.get(id)?.name ?? t("Assistant"),
+  hasQueue: true,
+  onAnswered: () => composer.focus(),
+  onBegun,
+  onChange: update,
+  onConnection: showConnection,
+  onEnded: (run) => { thumbs.show(run.id); refreshSidebar(); gauge.load(talk.threadId); branching.load(); },
+  onEntered: (threadId) => { history.replaceState(null, "", `${page.urls.chat}${threadId}`); share.update(); },
+  onThread: (thread) => queue.show(thread.queue),
+  onWaiting: (waiting) => queue.take(waiting),
   onHeard: (heard) => { thumbs.showAll(heard.ratings, heard.comments); origins.showAll(heard.origins); },
+  waitingWords: (run) => circumstances.wordsFor(run),
+  note, say, speech, showProblem,
+  showRefusal: (refusal) => showRefusal(refusal),
 });
-const requests = new Requests($("messages"), {
-  ask: (runId) => past.requests(threadId, runId), submit: answerRequests, tools: transcript.tools, scroller,
+const queue = new Queue(api, $("queue"), {
+  pathOf: () => `${page.urls.chat}${encodeURIComponent(talk.threadId)}`,
+  isBusy: () => talk.isBusy,
+  onLost: (text) => { composer.putBack(text); update(); },
+  onRefusal: (refusal) => showRefusal(refusal),
+  say,
 });
-
-let threadId = page.thread;
-let stream = null;
-let run = null; // { id, status }: the answer that is being made
-let isSending = false;
-let isStopping = false;
-let watching = null;
-const composer = new Composer($("composer"), $("text"), {
-  draftKey: () => `draft:${threadId ?? "new"}`, onSend: send, onInput: update,
+const share = new Share(api, $("share"), $("share-sheet"), {
+  pathOf: () => talk.threadId && `${page.urls.chat}${encodeURIComponent(talk.threadId)}`, say,
+});
+const draftKey = () => `draft:${talk.threadId ?? "new"}`;
+const picker = new Picker($("assistant"), $("picker"), page.assistants);
+const sidebar = new Sidebar(api, page.urls, page.sidebar, {
+  current: () => talk.threadId, title: page.title, onChange: () => update(), say, showRefusal: (refusal) => showRefusal(refusal),
+});
+const side = new SideToggle(sidebar, $("side-open"), $("side-hide"));
+const branching = new Branching($("messages"), {
+  api,
+  chatPath: page.urls.chat,
+  threadId: () => talk.threadId,
+  who: () => ({ assistant_id: $("assistant").value, answering: $("environment")?.value }),
+  choosing: new Choosing($("choosing"), { api, address: page.urls.answering }),
+  earlier,
+  showRefusal: (refusal) => showRefusal(refusal),
+});
+const composer = new Composer($("composer"), $("text"), { draftKey, onSend: send, onInput });
+const tray = new Tray(
+  { list: $("tray"), input: $("files"), button: $("attach"), note: $("tray-note"), area: $("main"), box: $("text") },
+  { api, limits: page.limits, draftKey, onChange: update, say },
+);
+const gauge = new Gauge($("gauge"), { ask: (threadId) => api.get(`${page.urls.chat}${encodeURIComponent(threadId)}/context.json`) });
+const circumstances = new Circumstances({
+  ask: () => api.get(`${page.urls.chat}state.json?${new URLSearchParams(whatAnswers())}`),
+  isWaiting: () => talk.status === "queued",
+  isIdle: () => !talk.isBusy,
+  onHeard: (heard) => { tray.takes = [heard.takes]; },
+  note,
 });
 
 // ------------------------------------------------------------------ what is shown
 
 function update() {
-  const isBusy = run !== null || isSending;
-  $("stop").hidden = !isBusy;
-  $("send").hidden = isBusy;
-  $("stop").disabled = isStopping || run === null;
-  $("stop").lastChild.textContent = isStopping ? "Stopping" : "Stop";
-  $("send").disabled = !composer.text || !assistants.has($("assistant").value);
-  $("welcome").hidden = !transcript.isEmpty || isBusy;
+  $("stop").hidden = !talk.isBusy;
+  $("send").hidden = talk.isBusy && !(talk.threadId && (composer.text || tray.hasImages)); // what is written now waits
+  $("send").title = talk.isBusy ? t("Sent when this answer is finished") : "";
+  queue.update();
+  $("stop").disabled = !talk.canStop;
+  $("stop").lastChild.textContent = talk.isStopping ? t("Stopping") : t("Stop");
+  $("send").disabled = !(composer.text || tray.hasImages) || excess(composer.text) > 0 || !assistants.has($("assistant").value);
+  showCount($("count"), composer.text);
+  $("welcome").hidden = !talk.transcript.isEmpty || talk.isBusy;
   const chosen = assistants.get($("assistant").value);
-  $("welcome-name").textContent = chosen ? chosen.name : "Welcome";
+  $("welcome-name").textContent = chosen ? chosen.name : t("Welcome");
   $("welcome-description").textContent = chosen?.description ?? "";
+  showSuggestions($("suggestions"), chosen?.suggestions ?? [], suggest);
   $("demonstration").hidden = !chosen?.is_demonstration;
   showPlaces(chosen?.deployed ?? {});
-  $("title").textContent = sidebar.titleOf(threadId) ?? "New conversation";
-  document.title = `${isBusy ? "… " : ""}${sidebar.titleOf(threadId) ?? "Chat"} · Sovereign`;
+  $("title").textContent = sidebar.titleOf(talk.threadId) ?? t("New conversation");
+  document.title = `${talk.isBusy ? "… " : ""}${sidebar.titleOf(talk.threadId) ?? t("Chat")} · Sovereign`;
 }
 
 // deployed: environment → the number of the version that answers there; where nothing is, only the usual place answers
@@ -66,259 +119,146 @@ function showPlaces(deployed) {
   for (const option of $("environment")?.options ?? []) {
     if (option.value === "draft") continue;
     const title = (option.dataset.title ??= option.textContent);
-    const none = option.index === 0 ? "draft" : "nothing deployed";
-    option.textContent = `${title}: ${deployed[option.value] ? `version ${deployed[option.value]}` : none}`;
+    const none = option.index === 0 ? t("draft") : t("nothing deployed");
+    const number = deployed[option.value];
+    option.textContent = `${title}: ${number ? t("version {number}", { number }) : none}`;
   }
-}
-
-function onConnection(state, wait) {
-  showConnection(state, wait);
-  if (state === "lost" && run === null) checkAccess();
-}
-
-async function checkAccess() {
-  try {
-    await api.get(`/v1/threads/${threadId}`);
-  } catch (refusal) {
-    if (refusal.status) showRefusal(refusal); // unreachable: the connection's own state says it
-  }
-}
-
-// ------------------------------------------------------------------ the run
-
-function follow(newRun) {
-  run = { id: newRun.id, assistantId: newRun.assistant_id };
-  stream ??= new ThreadStream(threadId, { onEvent, onState: onConnection, onRefusal });
-  stream.follow(newRun.id, 0);
-  transcript.showWaiting(newRun.assistant_id);
-  onRun(newRun);
-  requests.follow(newRun);
-  scroller.stick();
-  update();
-}
-
-function onEvent(runId, event, data) {
-  scroller.keep(() => {
-    const completed = transcript.apply(event, data);
-    if (completed !== null) say(completed);
-    const isRun = event.startsWith("thread.run.") && !event.startsWith("thread.run.step.");
-    if (isRun && !requests.isPast(data)) onRun(data);
-  });
-  if (event === "thread.run.step.completed" && data.type === "tool_calls") afterTools(data);
-}
-
-// What the events do not say of tools: what was searched for, and how long it took.
-function afterTools(step) {
-  if (run?.id === step.run_id && run.status !== "requires_action") scroller.keep(() => transcript.showWaiting(run.assistantId));
-  past.loadStepsSoon(threadId, step.run_id);
-}
-
-function onRefusal(error) {
-  if (error === null) showProblem("Your session has ended or your rights have changed.", { signedOut: true });
-  else showProblem(error.message);
-}
-
-function onRun(state) {
-  if (run === null || state.id !== run.id) return;
-  run.status = state.status;
-  if (state.status === "requires_action") transcript.hideWaiting();
-  else note(state.status === "queued" && state.status_details ? `Waiting. ${state.status_details}` : "");
-  requests.show(state);
-  clearTimeout(watching);
-  if (isOver(state.status)) finish(state);
-  else watching = setTimeout(watch, WATCH);
-}
-
-// True where the answers to all that was asked have been taken.
-async function answerRequests(outputs) {
-  showProblem(null);
-  try {
-    onRun(await api.post(`/v1/threads/${threadId}/runs/${run.id}/submit_tool_outputs`, { tool_outputs: outputs }));
-    composer.focus();
-    return true;
-  } catch (refusal) {
-    if (!(refusal instanceof Refused)) throw refusal;
-    showRefusal(refusal);
-    return false;
-  }
-}
-
-// Events tell everything but why a run still waits; and where no socket gets through, this is what goes on.
-async function watch() {
-  if (run === null) return;
-  const isNeeded = run.status === "queued" || requests.isUnclear || !stream?.isOpen;
-  if (isNeeded && document.visibilityState === "visible") {
-    try {
-      const state = await api.get(`/v1/threads/${threadId}/runs/${run.id}`);
-      if (run === null || state.id !== run.id) return;
-      if (!isOver(state.status)) return onRun(state);
-      if (!stream?.isOpen) {
-        await past.load(threadId, { id: state.id, isOver: true });
-        return onRun(state);
-      }
-    } catch (refusal) {
-      if (refusal.status === 401 || refusal.status === 404) return giveUp(refusal);
-    }
-  }
-  clearTimeout(watching);
-  watching = setTimeout(watch, WATCH);
-}
-
-function giveUp(refusal) {
-  showRefusal(refusal);
-  transcript.hideWaiting();
-  run = null;
-  requests.show({});
-  note("");
-  update();
-}
-
-function finish(state) {
-  const ended = run;
-  run = null;
-  isStopping = false;
-  transcript.hideWaiting();
-  note("");
-  showEnding(state, ended.assistantId);
-  scroller.keep(() => thumbs.show(state.id));
-  past.loadStepsSoon(threadId, state.id); // and what made the answer
-  sidebar.refresh(threadId).then(update);
-  update();
-}
-
-function showEnding(state, assistantId) {
-  const ending = formattedEnding(state);
-  if (!ending) return;
-  const action = ending.mayRetry ? { label: "Try again", run: () => start(assistantId, {}) } : null;
-  transcript.showEnding(state.id, ending.text, { isBad: ending.isBad, action });
-  if (ending.isBad) say(ending.text);
 }
 
 // ------------------------------------------------------------------ what the person does
 
 async function send() {
-  const text = composer.text;
-  if (!text || run !== null || isSending || assistants.size === 0) return;
-  transcript.addPending(text);
-  composer.text = "";
-  scroller.stick();
-  const message = { role: "user", content: text };
-  const fields = threadId ? { additional_messages: [message] } : { thread: { messages: [message] } };
-  if (await start($("assistant").value, fields, text)) {
+  if (!maySend()) return;
+  if (tray.isUnclear) {
+    await circumstances.look();
+    if (!maySend()) return; // it was sent, or emptied, meanwhile
+  }
+  if (tray.obstacle) return tray.tell(tray.obstacle);
+  const text = composer.take();
+  const files = tray.take();
+  talk.chips.know(files);
+  outgoing.push({ message: messageOf(text, usedBy(files)), files, ...whoIsAsked() });
+  if (outgoing.length === 1) await sendAll();
+}
+
+function maySend() {
+  const isFirstOnItsWay = talk.isBusy && !talk.threadId;
+  return (composer.text !== "" || tray.hasImages) && !$("send").disabled && !isFirstOnItsWay;
+}
+
+// One after the other, in order: where one is not taken, those behind it are not sent either.
+async function sendAll() {
+  while (outgoing.length && (await deliver(outgoing[0]))) {
+    outgoing.shift();
     composer.forget();
-    return;
+    tray.forget();
   }
-  transcript.dropPending();
+  if (!outgoing.length) return;
+  const files = outgoing.splice(0).flatMap((unsent) => unsent.files);
+  composer.restore();
+  tray.putBack(files);
+  update();
+}
+
+// True where it was taken: begun, or put behind what goes before it.
+function deliver({ message, assistantId, environment }) {
+  const who = { assistantId, environment };
+  const isBehind = (talk.isBusy || queue.isFlowing) && !talk.mayHave(assistantId, message, environment);
+  const waits = isBehind || queue.mayHave(message, who); // also where it has been sent since: it is not said twice
+  return waits ? queue.add(message, who) : talk.send(assistantId, message, environment);
+}
+
+function onInput() {
+  for (const { once } of [talk, queue]) once.forget();
+  update();
+}
+
+// Chosen when it is sent, not when its turn comes. Who may not choose an environment gets what is in production.
+function whoIsAsked() {
+  return { assistantId: $("assistant").value, environment: $("environment")?.value ?? null };
+}
+
+// What stands in the box already is not lost: then the question joins it.
+function suggest(text) {
   composer.putBack(text);
+  composer.focus();
   update();
+  if (composer.text === text) send();
 }
 
-// One request, one transaction: the message and the run that answers it are both there, or neither is.
-async function start(assistantId, fields, text = null) {
-  showProblem(null);
-  isSending = true;
-  update();
-  try {
-    const path = threadId ? `/v1/threads/${threadId}/runs` : "/v1/threads/runs";
-    const begun = await api.post(path, { assistant_id: assistantId, ...fields }, environment());
-    if (!threadId) enter(begun.thread_id);
-    localStorage.setItem("assistant", assistantId);
-    isSending = false;
-    follow(begun);
-    sidebar.refresh(threadId).then(update);
-    return true;
-  } catch (refusal) {
-    isSending = false;
-    if (!(refusal instanceof Refused)) throw refusal;
-    showRefusal(refusal);
-    const isThere = threadId !== null && (refusal.status === 0 || refusal.status === 400) && (await catchUp(text));
-    update();
-    return isThere;
-  }
+function onBegun(run) {
+  localStorage.setItem("assistant", run.assistant_id);
+  sessionStorage.removeItem(CHOSEN);
+  refreshSidebar();
 }
 
-// The server was not reached, or is busy: perhaps it had begun after all. True where the message is there.
-async function catchUp(text) {
-  try {
-    const listed = await api.get(`/v1/threads/${threadId}/messages?limit=5&order=desc`);
-    const isThere = listed.data.some((m) => m.role === "user" && !transcript.knows(m.id) && textOf(m) === text);
-    await synchronise();
-    if (isThere) showProblem(null);
-    return isThere;
-  } catch {
-    return false; // what could not be done was said already
-  }
+// What the address of a new conversation names, or who answered last in an older one; and who was chosen here since.
+function whoWasMeant() {
+  const [threadId, chosen] = JSON.parse(sessionStorage.getItem(CHOSEN) ?? "[]");
+  if (threadId !== talk.threadId) return [page.assistant];
+  return talk.threadId ? [chosen, page.assistant] : [page.assistant, chosen];
 }
 
-// Which version answers: who may not choose gets what is in production.
-function environment() {
-  const chosen = $("environment")?.value;
-  return chosen ? { "X-Sovereign-Environment": chosen } : {};
+function refreshSidebar() {
+  sidebar.refresh();
 }
 
-function enter(id) {
-  threadId = id;
-  history.replaceState(null, "", `${page.urls.chat}${id}`);
+// The assistant, environment and thread that the next answer is of.
+function whatAnswers() {
+  const asked = { assistant: $("assistant").value, environment: $("environment")?.value, thread: talk.threadId };
+  return Object.entries(asked).filter(([, value]) => value);
+}
+
+// What was said before; false where that is all.
+async function earlier() {
+  if ($("earlier").hidden) return false;
+  await talk.past.loadEarlier(talk.threadId);
+  return true;
 }
 
 async function stop() {
-  if (run === null || isStopping) return;
-  isStopping = true;
-  update();
-  try {
-    onRun(await api.post(`/v1/threads/${threadId}/runs/${run.id}/cancel`));
-  } catch (refusal) {
-    isStopping = false;
-    if (refusal.status !== 400) showRefusal(refusal); // 400: it ended by itself meanwhile
-    update();
-  }
+  if (!talk.canStop) return;
+  await talk.stop();
   composer.focus();
-}
-
-// ------------------------------------------------------------------ coming back
-
-// Read the thread as it is now: the newest run first, so that no answer can slip between the two questions.
-async function synchronise() {
-  const runs = await api.get(`/v1/threads/${threadId}/runs?limit=1&order=desc`);
-  const newest = runs.data[0];
-  await past.load(threadId, newest && { id: newest.id, isOver: isOver(newest.status) });
-  update();
-  stream ??= new ThreadStream(threadId, { onEvent, onState: onConnection, onRefusal });
-  if (newest && !isOver(newest.status)) {
-    if (run?.id !== newest.id) follow(newest);
-  } else if (newest && run === null) {
-    showEnding(newest, newest.assistant_id);
-  }
-  return newest;
-}
-
-async function showEarlier() {
-  try {
-    await past.loadEarlier(threadId);
-  } catch (refusal) {
-    showRefusal(refusal);
-  }
 }
 
 // ------------------------------------------------------------------ wiring
 
 $("stop").addEventListener("click", stop);
-$("earlier").addEventListener("click", showEarlier);
-$("assistant").addEventListener("change", update);
-document.addEventListener("keydown", (event) => {
-  const hasItsOwn = event.target.matches("input, select"); // which clears or closes it
-  if (event.key === "Escape" && !sidebar.close() && !hasItsOwn) stop();
-});
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && threadId && !isSending) synchronise().catch(() => {});
-});
-
-const wanted = [page.assistant, localStorage.getItem("assistant")].find((id) => assistants.get(id)?.is_at_rest === false);
-if (wanted) $("assistant").value = wanted;
-watchEngine(() => run === null, () => api.get(page.urls.status));
-update();
-addEventListener("online", () => { if (threadId && !isSending) synchronise().catch(() => {}); });
-if (threadId) {
-  $("welcome").hidden = true;
-  synchronise().then(() => scroller.stick(), showRefusal);
+for (const choice of [$("assistant"), $("environment")]) {
+  choice?.addEventListener("change", () => { tray.takes = null; circumstances.look(); });
 }
+new Keys($("key-sheet"), {
+  actions: {
+    n: () => $("new").click(),
+    s: () => { side.show(); sidebar.focusSearch(); },
+    j: () => sidebar.go(1),
+    k: () => sidebar.go(-1),
+    b: () => side.toggle(),
+    a: () => picker.open(),
+    i: () => composer.focus(),
+    u: () => $("attach").click(),
+    c: async () => say(await copyLast($("messages"), (answer) => copyText(answer.innerText, answer))),
+  },
+  escape: (event) => {
+    const hasItsOwn = event.target.matches("input, select"); // which clears or closes it
+    if (!sidebar.close() && !hasItsOwn) stop();
+  },
+});
+$("keys-open").addEventListener("click", () => $("key-sheet").showModal());
+
+$("assistant").addEventListener("change", () => sessionStorage.setItem(CHOSEN, JSON.stringify([talk.threadId, $("assistant").value])));
+const wanted = [...whoWasMeant(), localStorage.getItem("assistant")].find((id) => assistants.get(id)?.is_at_rest === false);
+if (wanted) picker.choose(wanted);
+circumstances.look();
+update();
+if (talk.threadId) {
+  $("welcome").hidden = true;
+  talk.synchronise().then(async () => {
+    talk.scroller.stick();
+    await branching.load();
+    return branching.reveal(location.hash.slice(1));
+  }).catch((refusal) => showRefusal(refusal));
+  gauge.load(talk.threadId);
+}
+keepOfflinePage(page.urls.chat);

@@ -1,5 +1,6 @@
 // Which version of the assistant made an answer, said under it.
 
+import { t } from "../words.js";
 import { element } from "./format.js";
 
 export class Origins {
@@ -16,6 +17,6 @@ export class Origins {
   #show(runId, words) {
     const answer = [...this.root.querySelectorAll(`.message.assistant[data-run="${CSS.escape(runId)}"]`)].at(-1);
     if (!answer || answer.querySelector(".origin")) return;
-    answer.append(element("p", { className: "origin", title: "What made this answer" }, words));
+    answer.append(element("p", { className: "origin", title: t("What made this answer") }, words));
   }
 }

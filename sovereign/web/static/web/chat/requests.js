@@ -3,7 +3,7 @@
 
 import { Approvals, pendingCalls, waitsForApplication } from "./approvals.js";
 import { isOver } from "./endings.js";
-import { note, say } from "./notices.js";
+import * as notices from "./notices.js";
 
 const callsOf = (run) => pendingCalls(run).map((call) => call.id).join();
 
@@ -12,9 +12,11 @@ export class Requests {
   #awaited = ""; // ids of the calls that it waited for when it was followed, as long as its log tells of before
   isUnclear = false; // it was not heard what the run waits for
 
-  // ask(run id) → ids of the calls to be approved; submit: as Approvals takes it; tools: the cards of the calls
-  constructor(root, { ask, submit, tools, scroller }) {
-    Object.assign(this, { ask, tools, scroller });
+  // ask(run id) → ids of the calls to be approved; submit: as Approvals takes it; tools: the cards of the calls;
+  // note(text), say(text): as those of the page; outputs: where a page lets the person answer for the application,
+  // show(calls) returns what is to be read aloud of those that are new
+  constructor(root, { ask, submit, tools, scroller, note = notices.note, say = notices.say, outputs = null }) {
+    Object.assign(this, { root, ask, tools, scroller, note, say, outputs });
     this.approvals = new Approvals(root, submit);
   }
 
@@ -37,13 +39,20 @@ export class Requests {
     if (this.#state !== state) return;
     this.isUnclear = asked === null;
     if (this.isUnclear) return;
-    note(waitsForApplication(state, asked));
+    const isOurs = this.outputs !== null && asked.size === 0; // else all of them wait for two
+    this.note(isOurs ? "" : waitsForApplication(state, asked));
     this.scroller.keep(() => this.#put(state, asked));
+  }
+
+  // What is asked stands under what was done until then, which is told later after a reload.
+  keepLast() {
+    this.root.append(...this.root.querySelectorAll(":scope > .approval"));
   }
 
   #put(state, asked) {
     const question = this.approvals.show(state, asked);
     this.tools.wait(this.approvals.waiting);
-    if (question) say(question);
+    const wanted = this.outputs?.show(asked.size ? [] : pendingCalls(state)) ?? "";
+    if (question || wanted) this.say(question || wanted);
   }
 }

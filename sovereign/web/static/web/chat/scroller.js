@@ -14,6 +14,7 @@ export class Scroller {
     area.addEventListener("toggle", () => { this.#follows = this.isAtEnd; }, true); // they have opened something to read it
     area.addEventListener("load", () => { if (this.#follows) this.stick(); }, true); // an image has got its height
     button.addEventListener("click", () => this.stick());
+    new ResizeObserver(() => { if (this.#follows) this.stick(); }).observe(area); // what waits below has taken its place
   }
 
   get isAtEnd() {
@@ -31,6 +32,13 @@ export class Scroller {
     change();
     if (wasAtEnd) this.stick();
     else this.button.hidden = false;
+  }
+
+  // What is there already only looks different: that is nothing new.
+  settle(change) {
+    const wasAtEnd = this.isAtEnd;
+    change();
+    if (wasAtEnd) this.stick();
   }
 
   // What is read stays where it is while something is put before it.

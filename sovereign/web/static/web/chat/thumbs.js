@@ -1,11 +1,12 @@
 // What the person thinks of an answer: two buttons under it, and room for a word where it was not good.
 
-import { element } from "./format.js";
+import { t } from "../words.js";
+import { element, icon } from "./format.js";
 
 const COMMENT_LENGTH = 2000; // characters, as the server takes them
 const RATINGS = {
-  up: { label: "Good answer", path: "M7 10v11H4a1 1 0 0 1-1-1v-9a1 1 0 0 1 1-1zm0 0 4-7.5a2.2 2.2 0 0 1 2.9 2.7L13 9h5.6a2 2 0 0 1 2 2.4l-1.5 8a2 2 0 0 1-2 1.6H7" },
-  down: { label: "Bad answer", path: "M17 14V3h3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1zm0 0-4 7.5a2.2 2.2 0 0 1-2.9-2.7L11 15H5.4a2 2 0 0 1-2-2.4l1.5-8a2 2 0 0 1 2-1.6H17" },
+  up: { label: t("Good answer"), path: "M7 10v11H4a1 1 0 0 1-1-1v-9a1 1 0 0 1 1-1zm0 0 4-7.5a2.2 2.2 0 0 1 2.9 2.7L13 9h5.6a2 2 0 0 1 2 2.4l-1.5 8a2 2 0 0 1-2 1.6H7" },
+  down: { label: t("Bad answer"), path: "M17 14V3h3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1zm0 0-4 7.5a2.2 2.2 0 0 1-2.9-2.7L11 15H5.4a2 2 0 0 1-2-2.4l1.5-8a2 2 0 0 1 2-1.6H17" },
 };
 
 export class Thumbs {
@@ -32,7 +33,7 @@ export class Thumbs {
   #group(runId, rating) {
     const group = element("div", { className: "thumbs" });
     group.setAttribute("role", "group");
-    group.setAttribute("aria-label", "Rate this answer");
+    group.setAttribute("aria-label", t("Rate this answer"));
     for (const name of Object.keys(RATINGS)) group.append(this.#button(group, runId, name, name === rating));
     return group;
   }
@@ -61,16 +62,16 @@ export class Thumbs {
   #form(group, runId) {
     const form = element("form");
     const said = group.dataset.comment;
-    const input = element("input", { type: "text", maxLength: COMMENT_LENGTH, placeholder: "What was wrong? (optional)", value: said });
-    input.setAttribute("aria-label", "What was wrong?");
-    form.append(input, element("button", { className: "quiet" }, "Send"));
+    const input = element("input", { type: "text", maxLength: COMMENT_LENGTH, placeholder: t("What was wrong? (optional)"), value: said });
+    input.setAttribute("aria-label", t("What was wrong?"));
+    form.append(input, element("button", { className: "quiet" }, t("Send")));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const comment = input.value.trim();
       if (comment === group.dataset.comment || !(await this.#send(runId, pressed(group), comment))) return;
       group.dataset.comment = comment;
-      form.replaceWith(element("span", { className: "note" }, "Thank you."));
-      this.say("Thank you.");
+      form.replaceWith(element("span", { className: "note" }, t("Thank you.")));
+      this.say(t("Thank you."));
     });
     return form;
   }
@@ -95,14 +96,4 @@ function pressed(group) {
 function mark(group, rating) {
   for (const button of group.querySelectorAll(".thumb")) button.setAttribute("aria-pressed", button.dataset.rating === rating);
   group.querySelector(".note")?.remove();
-}
-
-function icon(path) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  made.setAttribute("viewBox", "0 0 24 24");
-  made.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  line.setAttribute("d", path);
-  made.append(line);
-  return made;
 }

@@ -1,28 +1,38 @@
 // The messages on the page, and between them the tools that were used. A message that is being written is text nodes
-// that grow; at its end it is formatted.
+// that grow; at its end the server's HTML takes its place.
 
-import { Sources, annotated, listed } from "./annotations.js";
+import { confirmMark, copyText } from "../copy.js";
+import { language, t } from "../words.js";
+import { actOn } from "./acts.js";
+import { Sources, annotated, withoutMarks } from "./annotations.js";
 import { picture } from "./files.js";
-import { element, formatted } from "./format.js";
+import { element } from "./format.js";
+import { Parts } from "./parts.js";
 import { Tools } from "./tools.js";
+import { Tries } from "./tries.js";
 
 const INCOMPLETE = {
-  run_cancelled: "Stopped.",
-  run_failed: "The answer broke off.",
-  run_expired: "The answer took too long and was ended.",
-  max_tokens: "The answer reached its limit of length.",
-  max_completion_tokens: "The answer reached its limit of length.",
-  content_filter: "The answer was cut by a content filter.",
+  run_cancelled: t("Stopped."),
+  run_failed: t("The answer broke off."),
+  run_expired: t("The answer took too long and was ended."),
+  max_tokens: t("The answer reached its limit of length."),
+  max_completion_tokens: t("The answer reached its limit of length."),
+  content_filter: t("The answer was cut by a content filter."),
 };
+
+const COPY = "M9 9h11v11H9zM5 15H4V4h11v1";
 
 export class Transcript {
   #views = new Map(); // message id → { element, body, plain: the text that grows, sources, isFinal }
 
-  // nameOf(assistantId) → the name shown over an answer
-  constructor(root, nameOf) {
-    Object.assign(this, { root, nameOf });
+  // nameOf(assistantId) → the name shown over an answer; chips: shows the files of a message; rendered: its texts, as
+  // the server's HTML; earlier() loads what was said before
+  constructor(root, nameOf, chips = { of: () => null }, rendered = { show() {} }, earlier = () => {}) {
+    Object.assign(this, { root, nameOf, chips, rendered });
+    this.parts = new Parts(this.#views, earlier);
     this.tools = new Tools();
-    this.pending = null; // what was sent and is not yet read back from the server
+    this.tries = new Tries(root);
+    this.pending = []; // what was sent and is not yet read back from the server: { element, text }
     this.waiting = null; // the place of an answer that has not begun
   }
 
@@ -45,27 +55,31 @@ export class Transcript {
 
   // What was sent from here is on the page already, without the id that the server gave it.
   #adopt(message) {
-    if (message.role !== "user" || !this.pending || textOf(message) !== this.pendingText) return false;
-    this.pending.dataset.id = message.id;
-    this.#views.set(message.id, { element: this.pending, body: this.pending.lastChild, isFinal: true });
-    this.pending = null;
+    const at = message.role === "user" ? this.pending.findIndex(({ text }) => text === textOf(message)) : -1;
+    if (at === -1) return false;
+    const [{ element: frame }] = this.pending.splice(at, 1);
+    frame.dataset.id = message.id;
+    this.#views.set(message.id, { element: frame, body: frame.lastChild, isFinal: true });
+    this.#offerCopy(frame, message);
     return true;
   }
 
   addEarlier(messages, before) {
-    before.after(...messages.filter((m) => !this.#views.has(m.id)).map((m) => this.#create(m).element));
+    const frames = messages.filter((m) => !this.#views.has(m.id)).map((m) => this.#create(m).element);
+    for (const frame of frames) frame.classList.add("past"); // drawn when it is seen: there may be thousands
+    before.after(...frames);
   }
 
-  addPending(text) {
-    this.pendingText = text;
-    this.pending = this.#frame("user", null);
-    this.pending.lastChild.append(formatted(text));
-    this.root.append(this.pending);
+  // message: as the API will list it
+  addPending(message) {
+    const frame = this.#frame("user", null);
+    this.pending.push({ element: frame, text: textOf(message) });
+    this.#put(frame.lastChild, message, message.content.map((part) => partOf(part, new Map(), t("Image"))));
+    this.root.append(frame);
   }
 
   dropPending() {
-    this.pending?.remove();
-    this.pending = null;
+    this.pending.pop()?.element.remove();
   }
 
   showWaiting(assistantId) {
@@ -128,6 +142,7 @@ export class Transcript {
     const view = { element: frame, body: frame.lastChild, plain: null, sources: null, isFinal: false };
     frame.dataset.id = message.id;
     if (message.run_id) frame.dataset.run = message.run_id;
+    this.tries.mark(frame);
     this.#views.set(message.id, view);
     if (message.status === "in_progress") {
       frame.classList.add("writing");
@@ -149,12 +164,36 @@ export class Transcript {
     view.isFinal = true;
     view.element.classList.remove("writing");
     const pictures = new Map([...view.body.querySelectorAll("figure")].map((figure) => [figure.dataset.file, figure]));
-    const words = message.role === "user" ? "Image" : undefined;
-    view.body.replaceChildren(...message.content.map((part) => partOf(part, pictures, words)));
+    const words = message.role === "user" ? t("Image") : undefined;
+    const parts = message.content.map((part) => partOf(part, pictures, words));
+    this.#put(view.body, message, parts);
+    if (message.role === "assistant") {
+      const texts = parts.filter((part) => part.matches(".said"));
+      this.rendered.show(message, texts, (before) => this.parts.join(message.id, before));
+      this.parts.take(message.id);
+    }
+    this.#offerCopy(view.element, message);
     if (message.status === "incomplete" && message.role === "assistant") {
-      const words = INCOMPLETE[message.incomplete_details?.reason] ?? "The answer is incomplete.";
+      const words = INCOMPLETE[message.incomplete_details?.reason] ?? t("The answer is incomplete.");
       view.element.append(element("p", { className: "ending" }, words));
     }
+  }
+
+  // Of an answer in parts all of them are copied.
+  #offerCopy(frame, message) {
+    const text = message.content.filter((part) => part.type === "text").map((part) => withoutMarks(part.text)).join("\n\n");
+    if (!text) return;
+    texts.set(frame, text);
+    const copy = async (button) => {
+      const whole = this.parts.of(message.id).map((id) => texts.get(this.#views.get(id)?.element) ?? "").join("");
+      confirmMark(button, await copyText(whole, frame.querySelector(".body")));
+    };
+    actOn(frame, { name: "copy", label: t("Copy this message"), path: COPY, run: copy });
+  }
+
+  #put(body, message, parts) {
+    body.replaceChildren(...parts, ...[this.chips.of(message.attachments)].filter(Boolean));
+    if (message.role === "user") this.chips.name(body.querySelectorAll(":scope > .picture"));
   }
 
   #frame(role, assistantId, at = null) {
@@ -168,7 +207,7 @@ export class Transcript {
       }
       frame.append(by);
     } else {
-      frame.append(element("h2", { className: "visually-hidden" }, "You"));
+      frame.append(element("h2", { className: "visually-hidden" }, t("You")));
     }
     frame.append(element("div", { className: "body" }));
     return frame;
@@ -201,40 +240,57 @@ export class Transcript {
     }
   }
 
-  // How a run ended that did not simply complete; action: { label, run } for a button.
-  showEnding(runId, text, { isBad = false, action = null } = {}) {
+  // Whether a run has left a text on the page.
+  hasTextOf(runId) {
+    const messages = this.root.querySelectorAll(`.message.assistant[data-run="${CSS.escape(runId)}"] .body`);
+    return Boolean([...messages].at(-1)?.textContent.trim());
+  }
+
+  // The conversation goes on: what could be done about its last ending is past.
+  forgetActions() {
+    for (const button of this.root.querySelectorAll(":scope > .ending button")) button.remove();
+  }
+
+  // How a run ended that did not simply complete; actions: { label, run } for buttons, where run resolves when it is done.
+  showEnding(runId, text, { isBad = false, actions = [] } = {}) {
     const ofRun = `[data-run="${CSS.escape(runId)}"]`;
     if (this.root.querySelector(`.ending${ofRun}`)) return;
     for (const said of this.root.querySelectorAll(`.message${ofRun} .ending`)) said.remove(); // once is enough
     const ending = element("div", { className: isBad ? "ending bad" : "ending" });
     ending.dataset.run = runId;
     ending.append(element("span", {}, text));
-    if (action) {
-      const button = element("button", { type: "button" }, action.label);
-      button.addEventListener("click", () => { ending.remove(); action.run(); });
-      ending.append(button);
-    }
+    const buttons = actions.map(({ label, run }) => {
+      const button = element("button", { type: "button" }, label);
+      button.addEventListener("click", async () => {
+        for (const each of buttons) each.disabled = true;
+        await run();
+        for (const each of buttons) each.disabled = false;
+      });
+      return button;
+    });
+    ending.append(...buttons);
     this.root.append(ending);
   }
 }
 
 export function textOf(message) {
-  return message.content.map((part) => (part.type === "text" ? part.text.value : "[an image]")).join("\n\n");
+  return message.content.map((part) => (part.type === "text" ? part.text.value : t("[an image]"))).join("\n\n");
 }
 
 // pictures: those that are on the page already
 function partOf(part, pictures, words) {
   const fileId = part.image_file?.file_id;
   if (part.type === "image_file") return pictures.get(fileId) ?? picture(fileId, words);
-  if (part.type !== "text") return element("p", { className: "note" }, "[an image]");
-  const { text, places, sources } = annotated(part.text);
-  const shown = formatted(text, places);
-  if (sources.length) shown.append(listed(sources));
+  if (part.type !== "text") return element("p", { className: "note" }, t("[an image]"));
+  const shown = element("div", { className: "said plain" });
+  shown.append(...annotated(part.text));
   return shown;
 }
+
+const texts = new WeakMap(); // frame of a message → what it says
 
 function timeOf(instant) {
   const isToday = instant.toDateString() === new Date().toDateString();
   const options = isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(undefined, options).format(instant);
+  return new Intl.DateTimeFormat(language, options).format(instant);
 }

@@ -1,0 +1,1 @@
+"""Alerts: rules on metrics, what they found, and who is told."""

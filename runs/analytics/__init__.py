@@ -1,0 +1,1 @@
+"""How assistants do: roll-ups of what happened, metrics read from them, grades with their reasons."""
