@@ -97,11 +97,20 @@ def expect_copied(page: Page, text: str) -> None:
     assert found == text
 
 
+def press_for_files(files: Locator, key: str) -> None:
+    """A key asks for files, at a field for them. The window itself is the browser's, and a busy one loses it."""
+    asks = "(files) => files.addEventListener('click', (event) => { event.preventDefault(); files.title = 'asked' })"
+    files.evaluate(asks)
+    files.page.keyboard.press(key)
+    expect(files).to_have_attribute("title", "asked")
+
+
 def choose_assistant(page: Page, name: str) -> None:
     """In the chat, by the list behind its button."""
     page.get_by_role("button", name="Assistant:").click()
     picker = page.get_by_role("dialog", name="Choose an assistant")
-    picker.get_by_role("option").filter(has=page.get_by_text(name, exact=True)).click()
+    named = page.get_by_text(name, exact=True).and_(page.locator("strong"))  # another's description may read the same
+    picker.get_by_role("option").filter(has=named).click()
     expect(picker).to_be_hidden()
 
 

@@ -159,7 +159,7 @@ def test_what_was_typed_is_kept(watched: Watched) -> None:
 
 
 def test_scripts_in_names_and_messages_stay_text(watched: Watched) -> None:
-    evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    evil = f"<img src=x onerror=alert(1)><script>alert(2)</script>{unique()}"
     watched.stack.client.assistant(name=evil, description=evil)
     page = watched.page
     page.reload()

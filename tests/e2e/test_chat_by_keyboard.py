@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import LATER, Watched, expect_copied, painted
+from tests.e2e.conftest import LATER, Watched, expect_copied, painted, press_for_files
 from tests.e2e.test_chat import answer, expect_rest
 from tests.support.client import unique
 
@@ -91,8 +91,7 @@ def test_every_key_of_the_sheet_works(watched: Watched) -> None:
     expect(page.get_by_label("Your message")).to_be_focused()
     page.keyboard.type("b?")  # a text, where one writes
     expect(page.get_by_label("Your message")).to_have_value("b?")
-    with page.expect_file_chooser():
-        page.keyboard.press("Alt+u")
+    press_for_files(page.locator("#files"), "Alt+u")
     page.locator("#scroll").focus()
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keys")

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.admin.utils import unquote
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import LATER, Watched, choose_assistant, profile_of
+from tests.e2e.conftest import LATER, Watched, choose_assistant, press_for_files, profile_of
 from tests.knowledge import library
 
 pytestmark = pytest.mark.e2e
@@ -97,9 +97,8 @@ def test_files_are_uploaded_by_the_keyboard_and_downloaded(watched: Watched, doc
     chooser = page.locator("input[type=file]")
     chooser.focus()
     expect(chooser).to_be_focused()
-    with page.expect_file_chooser() as chosen:
-        page.keyboard.press("Space")
-    chosen.value.set_files(documents)
+    press_for_files(chooser, "Space")
+    chooser.set_input_files(documents)
     page.wait_for_url("**/admin/knowledge/file/")
     page.locator("#result_list").get_by_role("link", name="report.pdf").first.click()
     with page.expect_download() as download:

@@ -66,6 +66,8 @@ NEIGHBOURS = {"knowledge": 0.22, "tools": 0.51, "unfitting": 0.07, "copying": 0.
 NEIGHBOURS |= {"persona": 0.02}
 CONTRAST = {"contrast": 0.33, "tools": 0.18, "knowledge": 0.22, "quoting": 0.145, "unfitting": 0.055, "copying": 0.02}
 CONTRAST |= {"searching": 0.02, "persona": 0.03}
+BALANCED = {"tools": 0.38, "contrast": 0.22, "knowledge": 0.20, "quoting": 0.10, "unfitting": 0.05, "copying": 0.02}
+BALANCED |= {"searching": 0.015, "persona": 0.015}
 CURRICULUM = (
     Phase("copying", 30_720, {"tools": 0.6, "copying": 0.4}),
     Phase("opening", 8_192, OPENING),
@@ -89,7 +91,9 @@ CURRICULUM = (
     # The right one of two neighbours is what is wrong most.
     Phase("neighbours", 78_848, NEIGHBOURS),
     # Where the words alone did not tell a question about a thing from an order to change it.
-    Phase("contrast", 10**9, CONTRAST),
+    Phase("contrast", 66_560, CONTRAST),
+    # Contrasts alone left the values of arguments too few tools to learn from.
+    Phase("balanced", 10**9, BALANCED),
 )
 
 
