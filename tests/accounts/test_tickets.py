@@ -38,7 +38,7 @@ def test_a_key_gets_a_ticket_with_its_own_rights(api: APIClient, api_key: str) -
     body = answer.json()
     assert set(body) == {"object", "ticket", "expires_at"}
     assert body["object"] == "ws_ticket"
-    assert before + 29 <= body["expires_at"] <= before + 32
+    assert before + 29 <= body["expires_at"] <= time.time() + 31
     assert opened_with(body["ticket"]) == credentials.principal_of_key(api_key)
 
 

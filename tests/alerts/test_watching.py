@@ -235,7 +235,7 @@ def test_workers_that_look_at_once_begin_one_alert(make_rule: MakeRule) -> None:
 
     def work() -> None:
         try:
-            ready.wait(30)
+            ready.wait(60)
             watching.settle(seen, Reading(0.5, 100))
         finally:
             connections.close_all()

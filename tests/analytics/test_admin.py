@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,15 @@ from tests.web.conftest import EVIL, EVIL_MARKS
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = "admin:analytics_grade_changelist"
+
+
+@pytest.fixture(autouse=True)
+def at_noon() -> Iterator[None]:
+    """No day ends in the middle of a test."""
+    noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.utils.timezone.now", lambda: noon)
+        yield
 
 
 def visitor(user: User) -> Client:

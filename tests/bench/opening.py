@@ -15,7 +15,7 @@ from tests.support.processes import Stack, Upstream
 MESSAGES = 2_000
 AT_ONCE = 1_000  # messages that one request makes
 ROUNDS = 7
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 120_000  # milliseconds
 ALLOWED = 1.0  # seconds until the newest is seen
 
 # answers as they are: some words, a list, code

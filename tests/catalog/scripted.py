@@ -37,7 +37,7 @@ class ScriptedServer:
 
     def endpoint(self, **changes: Any) -> Endpoint:
         headers = {"Authorization": f"Bearer {SECRET}"}
-        return Endpoint(**{"url": self.url, "headers": headers, "timeout": 5.0, "inner_network": True} | changes)
+        return Endpoint(**{"url": self.url, "headers": headers, "timeout": 60.0, "inner_network": True} | changes)
 
     def methods(self) -> list[str]:
         return [method for method, _, _ in self.heard]
@@ -45,7 +45,7 @@ class ScriptedServer:
     async def until_heard(self, method: str) -> dict[str, Any]:
         """The first message with this method, once it is there."""
         async with self.hears:
-            await asyncio.wait_for(self.hears.wait_for(lambda: method in self.methods()), 10)
+            await asyncio.wait_for(self.hears.wait_for(lambda: method in self.methods()), 60)
         return next(message for heard, message, _ in self.heard if heard == method)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

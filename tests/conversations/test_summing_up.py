@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -169,8 +170,9 @@ async def test_what_is_pruned_is_forgotten_and_said_to_be(
 
 
 async def test_while_the_engine_is_down_the_pruned_window_is_used_and_it_is_said(
-    principal: Principal, begin: Callable[..., Conversation], reader: Reader
+    principal: Principal, begin: Callable[..., Conversation], reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(claims, "PAUSE", timedelta(hours=1))  # however long what is said meanwhile takes
     reader.down = EngineUnavailable("No engine serves 'tiny' now.")
     conversation = await in_database(begin)
     async with working():

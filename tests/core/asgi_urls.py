@@ -48,7 +48,7 @@ class Noting:
 
 def hold(request: HttpRequest) -> HttpResponse:
     held.release()
-    assert go_on.wait(20)
+    assert go_on.wait(60)
     return HttpResponse("held")
 
 

@@ -204,7 +204,7 @@ async def test_requests_are_answered_while_others_wait(handler: OneHopHandler) -
 async def held(many: int = 1) -> None:
     """That many requests are inside their views."""
     for _ in range(many):
-        assert await asyncio.to_thread(asgi_urls.held.acquire, timeout=20)
+        assert await asyncio.to_thread(asgi_urls.held.acquire, timeout=60)
 
 
 async def test_while_every_thread_waits_the_process_is_alive_and_a_bounded_number_queues(
@@ -215,10 +215,10 @@ async def test_while_every_thread_waits_the_process_is_alive_and_a_bounded_numbe
     await held(asgi.THREADS)
     tasks.append(asyncio.create_task(Connection("/hold").through(handler)))
     await asyncio.sleep(0)  # it is in the queue now
-    alive = await asyncio.wait_for(Connection("/health/live").through(handler), 20)
+    alive = await asyncio.wait_for(Connection("/health/live").through(handler), 60)
     assert (alive.status, alive.body.split(b"|")[0].startswith(b"health")) == (200, True)
 
-    refused = await asyncio.wait_for(Connection("/echo").through(handler), 20)
+    refused = await asyncio.wait_for(Connection("/echo").through(handler), 60)
     headers = dict(refused.sent[0]["headers"])
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (503, "service_unavailable")
     assert headers[b"Retry-After"] == b"5"
@@ -258,7 +258,7 @@ async def test_a_stream_that_comes_when_nobody_waits_any_more_is_closed(
             await answering
         assert asgi_urls.told == []
         asgi_urls.go_on.set()
-        assert await asyncio.to_thread(finished.wait, 20)
+        assert await asyncio.to_thread(finished.wait, 60)
     finally:
         request_finished.disconnect(note)
     assert asgi_urls.told == ["closed"]

@@ -48,7 +48,7 @@ def in_thread(function: Any) -> Any:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     return outcome[0]
 
@@ -88,7 +88,7 @@ def test_the_lock_is_granted_in_the_order_it_was_asked_for() -> None:
             time.sleep(0.001)
     lock.release()
     for thread in waiting:
-        thread.join(10)
+        thread.join(60)
     assert order == list(range(12))
     assert lock.acquire(0)
 
@@ -216,7 +216,7 @@ def test_many_threads_count_right() -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(60)
     row.refresh_from_db()
     assert row.name == "120"
 

@@ -24,7 +24,9 @@ PARAMS = {"KEY_PREFIX": "sovereign-tests", "OPTIONS": {"MAX_ENTRIES": 1_000}}
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """... and waited for, however busy the machine is."""
     monkeypatch.setattr(shared_cache, "_away_until", 0.0)
+    monkeypatch.setattr(shared_cache, "PATIENCE", 60.0)
 
 
 @pytest.fixture

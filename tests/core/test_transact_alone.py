@@ -33,29 +33,29 @@ def holding(name: int, *, shared: bool = False) -> Iterator[Future[Any]]:
 
     def hold() -> str:
         entered.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return "held"
 
     def run() -> str:
         try:
-            return transact_alone(hold, name=name, patience=20, shared=shared)
+            return transact_alone(hold, name=name, patience=60, shared=shared)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(run)
-        assert entered.wait(20)
+        assert entered.wait(60)
         try:
             yield future
         finally:
             go_on.set()
-        assert future.result(20) == "held"
+        assert future.result(60) == "held"
 
 
 def until_somebody_waits() -> None:
     """For a lock of Postgres's in this database, or to write SQLite's."""
     waits = "pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND NOT granted"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     if is_sqlite:
         while not pool_of(str(connection.settings_dict["NAME"])).writer._waiting:
             assert time.monotonic() < deadline
@@ -98,7 +98,7 @@ def test_who_waits_alone_is_not_overtaken_by_those_who_share() -> None:
 
     def alone() -> str:
         try:
-            return transact_alone(lambda: "mine", name=8, patience=20)
+            return transact_alone(lambda: "mine", name=8, patience=60)
         finally:
             connections.close_all()
 
@@ -107,7 +107,7 @@ def test_who_waits_alone_is_not_overtaken_by_those_who_share() -> None:
         until_somebody_waits()
         with pytest.raises(Busy):  # the next of those who share comes after it
             transact_alone(lambda: None, name=8, patience=0.05, shared=True)
-    assert waiting.result(20) == "mine"
+    assert waiting.result(60) == "mine"
 
 
 @pytest.mark.skipif(is_sqlite, reason="about Postgres's setting")
@@ -123,14 +123,14 @@ def test_later_locks_of_the_transaction_are_waited_for_as_usual() -> None:
 
         def wait() -> str:
             try:
-                return transact_alone(timeout, name=9, patience=20)
+                return transact_alone(timeout, name=9, patience=60)
             finally:
                 connections.close_all()
 
         with holding(9):
             waited = pool.submit(wait)
             until_somebody_waits()
-        assert waited.result(20) == transact_alone(timeout, name=9, patience=20) == timeout()
+        assert waited.result(60) == transact_alone(timeout, name=9, patience=60) == timeout()
 
 
 def test_who_is_patient_gets_a_turn() -> None:
@@ -139,7 +139,7 @@ def test_who_is_patient_gets_a_turn() -> None:
 
         def wait() -> str:
             try:
-                return transact_alone(lambda: "mine", name=3, patience=20)
+                return transact_alone(lambda: "mine", name=3, patience=60)
             finally:
                 connections.close_all()
 
@@ -147,7 +147,7 @@ def test_who_is_patient_gets_a_turn() -> None:
             waiting = pool.submit(wait)
             until_somebody_waits()
             assert not waiting.done()
-        assert waiting.result(20) == "mine"
+        assert waiting.result(60) == "mine"
 
 
 @pytest.mark.skipif(is_sqlite, reason="who waits for SQLite's writer keeps nothing from anybody")
@@ -157,7 +157,7 @@ def test_a_bounded_number_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wait() -> str:
         try:
-            return transact_alone(lambda: "mine", name=10, patience=20)
+            return transact_alone(lambda: "mine", name=10, patience=60)
         finally:
             connections.close_all()
 
@@ -169,8 +169,8 @@ def test_a_bounded_number_waits(monkeypatch: pytest.MonkeyPatch) -> None:
                 with CaptureQueriesContext(connection) as asked, pytest.raises(Busy):
                     transact_alone(lambda: None, name=10, patience=0.05)
                 assert not [query for query in asked if "pg_advisory" in query["sql"]], "it does not even queue"
-                assert transact_alone(lambda: "done", name=11, patience=20) == "done"
-            assert waiting.result(20) == "mine"
+                assert transact_alone(lambda: "done", name=11, patience=60) == "done"
+            assert waiting.result(60) == "mine"
 
 
 @pytest.mark.skipif(not is_sqlite, reason="about SQLite's own lock")

@@ -36,6 +36,17 @@ ARGUMENTS = [
 ]
 TIMEOUT = 120_000  # milliseconds to wait for what should appear; two cores shared with everything else
 LATER = TIMEOUT  # for what other processes have to do first
+#: what the browser says by itself of a network or a server that is away, whichever way its connections end
+BROKEN = (
+    "WebSocket connection to",
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",
+    "ERR_CONNECTION_CLOSED",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_INTERNET_DISCONNECTED",
+    "ERR_NETWORK_CHANGED",
+)
 
 
 def program() -> str | None:
@@ -114,6 +125,11 @@ def choose_assistant(page: Page, name: str) -> None:
     expect(picker).to_be_hidden()
 
 
+def unbroken(problems: list[str]) -> list[str]:
+    """Those that tell of more than a connection that was lost."""
+    return [problem for problem in problems if not any(word in problem for word in BROKEN)]
+
+
 class Watched:
     """A page, and what went wrong on it."""
 
@@ -159,7 +175,7 @@ class Watched:
     def say(self, text: str) -> None:
         self.page.get_by_label("Your message").fill(text)
         self.expect_sendable()
-        self.page.keyboard.press("Enter")
+        painted(self.page).keyboard.press("Enter")
 
     def open(self, path: str) -> Page:
         """The page at this path, ready for keys."""
@@ -187,11 +203,23 @@ def session(chromium: Browser, live_server_process: Stack) -> StorageState:
     return state
 
 
+@pytest.fixture(scope="module")
+def chat_profile(live_server_process: Stack, session: StorageState) -> StorageState:
+    """Of somebody who logged in, and whom the guide answered last: else the chat would begin with the first by name of
+    all assistants that other tests have made."""
+    listed = live_server_process.client.get("/v1/assistants?order=asc&limit=100")["data"]
+    guide = next(assistant["id"] for assistant in listed if assistant["name"] == "Sovereign guide")
+    kept = [{"name": "assistant", "value": guide}]
+    return {"cookies": session["cookies"], "origins": [{"origin": live_server_process.url, "localStorage": kept}]}
+
+
 @pytest.fixture
-def watched(chromium: Browser, live_server_process: Stack, session: StorageState, tmp_path: Path) -> Iterator[Watched]:
+def watched(
+    chromium: Browser, live_server_process: Stack, chat_profile: StorageState, tmp_path: Path
+) -> Iterator[Watched]:
     """The chat in a fresh browser profile that is logged in; the test fails on any error, dialog or foreign request."""
     context = profile_of(
-        chromium, viewport={"width": 1280, "height": 820}, storage_state=session, service_workers="block"
+        chromium, viewport={"width": 1280, "height": 820}, storage_state=chat_profile, service_workers="block"
     )
     made = Watched(context.new_page(), live_server_process)
     made.open("/chat/")

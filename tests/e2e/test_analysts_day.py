@@ -131,6 +131,7 @@ def save(page: Page) -> None:
 
 def give_it_a_file(page: Page) -> None:
     file = {"name": "visiting.md", "mimeType": "text/markdown", "buffer": HANDBOOK.encode()}
+    page.wait_for_load_state()  # its script takes the file
     page.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
     row = page.locator(".sv-files li").filter(has_text="visiting.md")
     expect(row).to_contain_text("ready", timeout=ANSWERED)  # seen without a reload

@@ -34,6 +34,7 @@ def test_a_conversation_is_had_with_the_keyboard_alone(watched: Watched) -> None
     expect(page.locator(".message.assistant .body").first).to_contain_text("t3", timeout=LATER)
     page.keyboard.press("Escape")
     expect(page.locator(".ending")).to_contain_text("Stopped.", timeout=LATER)
+    expect_rest(watched)  # the run has ended, too, and what is said next does not wait for that
     expect(page.get_by_label("Your message")).to_be_focused()
     page.keyboard.type(f"{word} two [tokens=3]")
     watched.expect_sendable()

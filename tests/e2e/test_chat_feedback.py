@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.conftest import LATER, Watched
+from tests.e2e.conftest import LATER, Watched, choose_assistant
 from tests.e2e.test_chat import answer, expect_rest, expect_whole
 from tests.support.client import unique
 from tests.support.processes import Upstream
@@ -105,7 +105,10 @@ def test_a_rating_that_was_refused_is_not_shown_as_given(watched: Watched) -> No
 
 
 def test_a_thread_goes_on_with_the_environment_that_was_chosen(watched: Watched) -> None:
-    page = watched.page
+    page, name = watched.page, f"Undeployed {unique()}"
+    watched.stack.client.assistant(name=name)
+    page.reload()
+    choose_assistant(page, name)
     choice = page.get_by_label("Which version answers")
     expect(choice).to_have_value("production")
     expect(choice.locator("option").first).to_have_text("Production: draft")

@@ -90,7 +90,10 @@ ROUND = """async () => {
     send(text) { sent.push(JSON.parse(text)); }
     close() {}
   };
-  const settled = () => new Promise((done) => real(done, 20));
+  const until = async (is) => {
+    for (let turn = 0; !is() && turn < 12_000; turn += 1) await new Promise((done) => real(done, 5));
+  };
+  const isPause = ([, wait]) => wait === 1000; // between two streams of one run
   const frame = (seq, event = "thread.message.delta") => `id: ${seq}\\nevent: ${event}\\ndata: {"n": ${seq}}\\n\\n`;
   const bodies = [frame(1) + frame(2) + frame(2), frame(3)];
   const api = {
@@ -111,10 +114,9 @@ ROUND = """async () => {
     sockets.at(-1).onclose({ code: 1006 });
     if (attempt < 2) later.splice(0).forEach(([task]) => task());
   }
-  await settled();
-  const pauses = later.splice(0).sort(([, one], [, other]) => one - other);
-  pauses[0][0](); // the next stream of the run, from its cursor
-  await settled();
+  await until(() => later.some(isPause)); // the first stream is read to its end
+  later.splice(0).find(isPause)[0](); // the next stream of the run, from its cursor
+  await until(() => told.includes(3));
   const fourth = sockets.at(-1);
   fourth.readyState = 1;
   fourth.onopen();

@@ -174,6 +174,7 @@ def test_what_a_comparison_cannot_take_yet_stays_in_its_box(watched: Watched, up
     watched.say("Begin. [tokens=3]")
     for side in sides:
         expect(side.locator(".message.assistant")).to_contain_text("t2", timeout=LATER)
+    expect_rest(watched)  # who hears nothing would wait for the end for ever
     deaf = Watched(page.context.new_page(), watched.stack)
     deaf.page.route_web_socket("**/ws/**", lambda socket: None)  # open, and silent
     deaf.page.goto(page.url)

@@ -174,4 +174,5 @@ def test_a_thread_that_is_deleted_in_another_tab_is_told_and_what_was_typed_is_k
         expect(tab.page.get_by_role("alert")).to_contain_text("was deleted")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Your message")).to_have_value("What I wanted to say")
+    page.goto("about:blank")  # it asks for nothing more
     watched.problems = [problem for problem in watched.problems if "status of 404" not in problem]

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.admin.utils import quote as admin_quote
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Watched
+from tests.e2e.conftest import Watched, painted
 from tests.support.client import Client, unique
 from tests.support.processes import Stack
 
@@ -129,14 +129,15 @@ def test_prompts_are_put_in_order_by_dragging_and_by_keys(watched: Watched) -> N
     page.mouse.down()
     page.mouse.move(target["x"] + 20, target["y"] + 4, steps=5)
     expect(rows.nth(0)).to_have_class("sv-before-it")
-    page.mouse.up()
+    with page.expect_event("load"):  # the rows are where they were dropped before the page has come anew
+        page.mouse.up()
     expect(rows.locator("th").nth(0)).to_contain_text(f"{first[2]} {own}")
     expect(rows.locator("th").nth(1)).to_contain_text(f"{first[0]} {own}")
     rows.nth(2).get_by_role("button", name="up").focus()
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     expect(rows.locator("th").nth(1)).to_contain_text(f"{first[1]} {own}")
     expect(rows.nth(1).get_by_role("button", name="up")).to_be_focused()
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     expect(rows.locator("th").nth(0)).to_contain_text(f"{first[1]} {own}")
     expect(rows.nth(0).get_by_role("button", name="down")).to_be_focused()
     fits(page)

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.admin.utils import quote, unquote
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.e2e.conftest import Watched, profile_of
+from tests.e2e.conftest import Watched, painted, profile_of
 from tests.support.processes import Stack, Upstream
 
 pytestmark = pytest.mark.e2e
@@ -40,7 +40,7 @@ def test_a_version_comes_to_production_step_by_step(watched: Watched, upstream: 
     expect(development).to_contain_text("Nothing is in service here.")
     look(page, "deployments-none")
     development.get_by_role("link", name="Deploy …").focus()
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     page.get_by_label("Notes").fill("The first that people try")
     page.get_by_role("button", name="Only check it").click()
     expect(page.get_by_role("list", name="Checks")).to_contain_text("passed")

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.e2e.accessibility import findings
-from tests.e2e.conftest import LATER
+from tests.e2e.conftest import LATER, painted, profile_of
 from tests.support.client import tokens, unique
 from tests.support.processes import ROOT, Stack, Upstream
 
@@ -79,7 +79,7 @@ def opened(chromium: Browser) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def open_page(**options: Any) -> Page:
-        context = chromium.new_context(**{"viewport": {"width": 1000, "height": 800}, **options})
+        context = profile_of(chromium, **{"viewport": {"width": 1000, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
@@ -111,7 +111,7 @@ def test_a_visitor_talks_on_another_site_and_finds_it_again(
     button = page.get_by_role("button", name="Open chat")
     expect(button).to_have_attribute("aria-expanded", "false", timeout=LATER)
     button.focus()
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     chat = frame_of(page)
     expect(chat.get_by_role("heading", name="Sovereign guide")).to_be_visible()
     expect(chat.get_by_label("Your message")).to_be_focused()
@@ -136,6 +136,7 @@ def test_a_visitor_talks_on_another_site_and_finds_it_again(
 
     chat.get_by_role("button", name="New conversation").click()
     expect(chat.locator(".message")).to_have_count(0)
+    expect(chat.get_by_role("button", name="Close")).to_be_visible()  # the page in the frame knows the one around it
     chat.get_by_label("Your message").focus()
     page.keyboard.press("Escape")
     expect(page.locator("iframe")).to_be_hidden()
@@ -160,11 +161,11 @@ def test_a_site_that_may_not_show_it_shows_nothing(opened: Callable[..., Page], 
 def test_the_page_in_the_frame_is_for_everybody(
     chromium: Browser, live_server_process: Stack, sites: tuple[Site, Site], scheme: str
 ) -> None:
-    context = chromium.new_context(viewport={"width": 320, "height": 560}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = profile_of(chromium, viewport={"width": 320, "height": 560}, color_scheme=scheme)
     page = context.new_page()
     page.goto(f"{live_server_process.url}/embed/{sites[0].key}")
     page.get_by_label("Your message").fill("[tokens=8]")
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     expect(page.locator(".message.assistant .body")).to_contain_text("t7", timeout=LATER)
     expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=LATER)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
@@ -178,11 +179,11 @@ def test_what_is_open_ends_when_the_key_is_revoked(
 ) -> None:
     stack, key = live_server_process, unique()
     public_key = embedded(stack, sites[0].url)
-    context = chromium.new_context()
+    context = profile_of(chromium)
     page = context.new_page()
     page.goto(f"{stack.url}/embed/{public_key}")
     page.get_by_label("Your message").fill(f"[tokens=30 hold=5 key={key}]")
-    page.keyboard.press("Enter")
+    painted(page).keyboard.press("Enter")
     expect(page.locator(".message.assistant .body")).to_contain_text("t4", timeout=LATER)
     embedded(stack, public_key)
     expect(page.locator("#problem")).to_contain_text(re.compile("not offered any more|visit is over"), timeout=LATER)
@@ -248,7 +249,7 @@ def test_by_keyboard_one_comes_in_and_out(opened: Callable[..., Page], sites: tu
     page.goto(sites[0].url)
     expect(page.get_by_role("button", name="Open chat")).to_be_visible(timeout=LATER)
     page.get_by_role("button", name="Theirs").focus()
-    page.keyboard.press("Tab")
+    painted(page).keyboard.press("Tab")
     page.keyboard.press("Enter")
     chat, closing = frame_of(page), page.get_by_role("button", name="Close chat")
     expect(chat.get_by_label("Your message")).to_be_focused()

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.admin.utils import unquote
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import LATER, Watched, choose_assistant, press_for_files, profile_of
+from tests.e2e.conftest import LATER, Watched, choose_assistant, painted, press_for_files, profile_of
 from tests.knowledge import library
 
 pytestmark = pytest.mark.e2e
@@ -47,6 +47,7 @@ def make_store(watched: Watched, name: str) -> Page:
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(f"{name} is made.")).to_be_visible()
+    page.wait_for_load_state()  # its script takes the files
     return page
 
 
@@ -78,6 +79,7 @@ def test_files_are_dropped_onto_an_assistant(watched: Watched) -> None:
     page.goto(f"{watched.stack.url}/admin/assistants/assistant/?q=Librarian")
     page.locator("#result_list").get_by_role("link", name="Librarian").click()
     expect(page.locator("#knowledge")).to_contain_text("No file is in it yet.")
+    page.wait_for_load_state()  # its script takes what is dropped
     page.locator("body").evaluate(DROP)
     expect(row(page, "hours.md")).to_contain_text("ready", timeout=LATER)
     expect(page.get_by_label("File search")).to_be_checked()
@@ -146,7 +148,7 @@ def test_three_documents_are_tried_and_cited_in_the_chat(watched: Watched, tmp_p
         expect(row(page, name)).to_contain_text("ready", timeout=LATER)
     for name, question in ASKED.items():
         page.get_by_label("Question or words").fill(question)
-        page.keyboard.press("Enter")
+        painted(page).keyboard.press("Enter")
         page.wait_for_url("**query=**")
         first = page.locator(".sv-hits li").first
         expect(first).to_contain_text(name)

@@ -64,9 +64,9 @@ def ask(watched: Watched, assistant: str, text: str) -> Page:
 
 
 def open_run(watched: Watched) -> Page:
-    """The newest run in the admin, in a page of its own."""
+    """The newest run of the conversation in the admin, in a page of its own."""
     page = watched.page.context.new_page()
-    page.goto(f"{watched.stack.url}/admin/runs/run/")
+    page.goto(f"{watched.stack.url}/admin/runs/run/?q={watched.page.url.rsplit('/', 1)[1]}")
     page.locator("#result_list tbody a").first.click()
     return page
 
@@ -120,6 +120,7 @@ def test_a_call_is_approved_after_a_reload_and_then_made_once(watched: Watched, 
     card.get_by_label("Reason for a refusal").press("Escape")  # stops nothing …
     page.get_by_role("button", name="Assistant:").click()
     page.keyboard.press("Escape")  # … and closes what is open
+    expect(page.get_by_role("dialog", name="Choose an assistant")).to_be_hidden()
     card.get_by_role("button", name="Approve").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".message.assistant .body")).to_contain_text("t2", timeout=LATER)

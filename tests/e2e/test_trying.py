@@ -11,7 +11,7 @@ from django.contrib.admin.utils import quote
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.accessibility import findings
-from tests.e2e.conftest import LATER, Watched
+from tests.e2e.conftest import LATER, Watched, painted
 from tests.support.client import tokens, unique
 from tests.support.processes import Upstream, eventually
 
@@ -59,6 +59,7 @@ def trial(watched: Watched) -> Trial:
     page.get_by_role("navigation", name="Assistant", exact=True).get_by_role("link", name="Try").click()
     expect(page.get_by_label("What answers on the right")).to_have_value("version-1")
     expect(page.locator("#try.is-scripted")).to_be_visible()
+    painted(page)
     return Trial(watched, made)
 
 

@@ -67,7 +67,7 @@ async def test_an_expression_that_takes_for_ever_is_stopped() -> None:
     begun = time.monotonic()
     with pytest.raises(CheckError, match="took too long"):
         await found({"type": "regex", "pattern": "(a+)+$"}, "a" * 64 + "!")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
 
 
 async def test_an_expression_that_is_merely_slow_to_read_is_told_so() -> None:

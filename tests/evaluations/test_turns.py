@@ -46,7 +46,7 @@ async def test_a_schema_is_checked_beside_the_loop(monkeypatch: pytest.MonkeyPat
     def slow(value: Any, schema: Any) -> None:
         seen.append(threading.get_ident())
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         raise SchemaProblem("'a' is missing")
 
     monkeypatch.setattr("runs.evaluations.checks.structure.check_value", slow)

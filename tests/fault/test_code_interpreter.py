@@ -93,6 +93,6 @@ def test_sigterm_while_code_runs(cluster: Cluster, stack: Stack, asking: Asking)
     inside = descendants(worker.pid)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
-    assert not any(map(is_alive, inside))
+    eventually(lambda: not any(map(is_alive, inside)), what="nothing of the sandbox survives its worker")
     assert await_end(stack, asking.run) == "completed"
     assert "not known how far it came" in asking.work()

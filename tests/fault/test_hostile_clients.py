@@ -240,12 +240,14 @@ def test_a_body_without_a_length_and_without_an_end_costs_no_memory(live_server_
     pid = live_server_process.server.pid
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert live_server_process.client.get("/v1/assistants")["object"] == "list"  # what a first request loads is loaded
     before, seen = resident(pid), []
     with contextlib.ExitStack() as open_:
         endless = open_.enter_context(contextlib.closing(connected(live_server_process.port)))
         endless.sendall(head)
         for _ in range(16):
-            endless.sendall(chunk * (LIMIT // 0x100000))
+            with contextlib.suppress(ConnectionError):  # it is read for ten seconds: a slow machine has more to send
+                endless.sendall(chunk * (LIMIT // 0x100000))
             seen.append(resident(pid))
         for _ in range(8):
             half = open_.enter_context(contextlib.closing(connected(live_server_process.port)))

@@ -15,7 +15,8 @@ from tests.support.processes import Process, Stack, eventually
 
 pytestmark = pytest.mark.fault
 
-SENTENCES = 40_000  # so many take a while
+SENTENCES = 40_000  # so many take a while …
+DONE = 300.0  # seconds: … and longer where others have the cores
 
 
 def begin(stack: Stack, sentences: int = SENTENCES) -> tuple[str, str]:
@@ -69,7 +70,7 @@ def _runs(pid: int) -> bool:
 
 def assert_once(stack: Stack, file: str, text: str) -> None:
     """The file is searchable, and of its chunks each is there once, in order, with its words and vectors counted."""
-    eventually(lambda: row(stack, file)[0] != "in_progress", what="the file is done")
+    eventually(lambda: row(stack, file)[0] != "in_progress", DONE, "the file is done")
     assert row(stack, file)[0] == "completed"
     expected = [chunk.text for chunk in chunks(text, maximum=800, overlap=400)]
     found = stack.database.rows(
@@ -101,8 +102,9 @@ def test_three_deaths_fail_the_file(cluster: Cluster, stack: Stack) -> None:
     file, _ = begin(stack)
     for death in range(1, 4):
         held(cluster, file, death).kill()
-        cluster.heal()
-        stack.database.age_ingestion(file)
+        stack.database.age_ingestion(file)  # at once: later it may be another worker's lease already
+        if not any(worker.alive for worker in cluster.workers):
+            cluster.heal()
     eventually(lambda: row(stack, file)[0] != "in_progress", what="the file is given up")
     [(status, code, message)] = stack.database.rows(
         "SELECT status, error_code, error_message FROM knowledge_storefile WHERE file_id = ?", file

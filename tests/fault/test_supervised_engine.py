@@ -127,9 +127,9 @@ async def test_back_off_and_then_the_circuit(
     data_dir: Path, control: Callable[..., Path], principal: Principal
 ) -> None:
     """Who waits is told why, where waiting has an end."""
-    timing = replace(FAST, first_retry=0.2, last_retry=30, window=600)
+    timing = replace(FAST, first_retry=0.5, last_retry=30, window=600)
     async with house(control(mode="crash", say="torch.OutOfMemoryError: CUDA out of memory."), timing):
-        for seconds in (1, 2):  # after the third and the fourth failure; the waits before are too short to be seen
+        for seconds in (2, 4):  # after the third and the fourth failure; the waits before are too short to be seen
             await engine_with(state="down", reason=f"It ran out of memory. Next try in {seconds} s.")
         opened = await engine_with(reason__contains="failed 5 times")
         assert opened.reason == "It ran out of memory. It failed 5 times in short order. Next try in 600 s."

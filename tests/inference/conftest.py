@@ -15,6 +15,7 @@ import pytest
 from inference import gateway
 from inference.adapters.base import Endpoint
 from inference.chat import Capabilities, ChatRequest, Delta, Finished, TextDelta
+from inference.gateway import ledger
 from sovereign.core import database
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -150,6 +151,12 @@ class Upstream:
             "key": "k-secret-1",
         }
         return Endpoint(**{**values, "capabilities": Capabilities(continuation=True), **changes})
+
+
+@pytest.fixture(autouse=True)
+def patient_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer waits for its row, however busy the disk is."""
+    monkeypatch.setattr(ledger, "PATIENCE", 60.0)
 
 
 @pytest.fixture

@@ -25,16 +25,16 @@ from tests.inference.helpers import configured
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 TIMING = Timing(
-    adoption=30,
+    adoption=120,  # longer than the next supervisor takes to begin, on any machine
     heartbeat=0.1,
     poll=0.05,
     loading_probe=0.05,
     quiet=0.5,
-    canary=1.0,
+    canary=3.0,
     busy=20,
     drain=2,
-    first_retry=0.1,
-    last_retry=0.2,
+    first_retry=2.0,  # so long a row says why its engine is down, for who looks
+    last_retry=2.0,
     failures=3,
     window=60,
 )

@@ -382,7 +382,7 @@ async def test_one_failed_answer_of_several_ends_them_all(asker: Asker, upstream
     upstream.answers(answer("x"))
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    await asyncio.wait_for(asyncio.gather(first.gone.wait(), second.gone.wait()), 10)
+    await asyncio.wait_for(asyncio.gather(first.gone.wait(), second.gone.wait()), 60)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -395,8 +395,8 @@ async def test_who_leaves_takes_the_engines_work_along(asker: Asker, upstream: U
     if stream:
         await connection.says(b"Hel")
     connection.leave()
-    await asyncio.wait_for(answering, 10)
-    await asyncio.wait_for(upstream.requests[-1].gone.wait(), 10)
+    await asyncio.wait_for(answering, 60)
+    await asyncio.wait_for(upstream.requests[-1].gone.wait(), 60)
     assert bool(connection.sent) is stream
 
 

@@ -82,7 +82,7 @@ class Gates:
         return script
 
     async def reach(self, count: int) -> None:
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: sum(self.begun.values()) >= count)
 
 

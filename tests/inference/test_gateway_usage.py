@@ -219,7 +219,7 @@ async def test_one_row_that_cannot_be_written_does_not_hold_up_the_others(upstre
     books = ledger()
     twice = UsageRecord(id=known.id, model="x", outcome="stop", day=known.day, created_at=known.created_at)
     once = UsageRecord(id="call_new", model="x", outcome="stop", day=known.day, created_at=known.created_at)
-    await asyncio.wait_for(asyncio.gather(books.write(Ended(twice)), books.write(Ended(once))), 10)
+    await asyncio.wait_for(asyncio.gather(books.write(Ended(twice)), books.write(Ended(once))), 60)
     assert {row.id for row in await in_database(rows)} == {known.id, "call_new"}
 
 
@@ -374,7 +374,7 @@ async def test_what_was_surely_not_done_is_done_again(project: Project, monkeypa
     given = await in_database(reserved, project)
     monkeypatch.setattr(ledger_module.usage, "record", Failing(OperationalError("away")))
     monkeypatch.setattr(ledger_module, "FIRST_RETRY", 0.0)
-    await asyncio.wait_for(ledger().write(Ended(None, reserved=(given,))), 10)
+    await asyncio.wait_for(ledger().write(Ended(None, reserved=(given,))), 60)
     assert await in_database(used, project) == (0, 0)
 
 
@@ -383,7 +383,7 @@ async def test_of_a_row_that_cannot_be_written_the_tokens_are_settled(
 ) -> None:
     given = await in_database(reserved, project)
     broken = UsageRecord(id="call_1", model=None, outcome="stop", day=date(2026, 1, 1), created_at="2026-01-01T00:00Z")
-    await asyncio.wait_for(ledger().write(Ended(broken, reserved=(given,), tokens=7)), 10)
+    await asyncio.wait_for(ledger().write(Ended(broken, reserved=(given,), tokens=7)), 60)
     assert await in_database(used, project) == (7, 0)
     assert await in_database(rows) == []
 

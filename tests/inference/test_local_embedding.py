@@ -30,7 +30,7 @@ class Embedder:
     def embed_counted(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         self.groups.append(len(texts))
         self.threads.add(threading.current_thread().name)
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(60)
         if "long" in texts:
             raise TextTooLong(texts.index("long"), 8)
         return Vectors([[float(len(text))] for text in texts], [2] * len(texts))

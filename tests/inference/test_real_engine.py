@@ -43,7 +43,7 @@ pytestmark = [
 ]
 
 READY_WITHIN = 240.0  # seconds; about 35 on two idle cores
-ANSWER_WITHIN = 60.0  # seconds
+ANSWER_WITHIN = 240.0  # seconds, where others have the cores
 ANSWER_TOKENS = 24
 COLOURS = ["red", "green"]
 SCHEMA = {

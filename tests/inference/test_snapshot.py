@@ -111,7 +111,7 @@ def test_nobody_waits_for_another_who_reads(monkeypatch: pytest.MonkeyPatch) -> 
         found: list[snapshot.Snapshot] = []
         asking = threading.Thread(target=lambda: found.append(snapshot.current()))
         asking.start()
-        asking.join(30)
+        asking.join(60)
     assert found == [old]
 
 

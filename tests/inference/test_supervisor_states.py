@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from django.db import DatabaseError
 
 from inference import gateway, services
-from inference.chat import InferenceError
+from inference.chat import Delta, InferenceError
 from inference.engines import vllm
 from inference.engines.memory import Memory
 from inference.engines.supervisor import IN_TURN
@@ -37,7 +38,7 @@ async def test_how_far_loading_is_stands_in_the_row(data_dir: Path, control: Cal
 async def test_an_engine_that_stops_while_it_loads_is_started_again(
     data_dir: Path, control: Callable[..., Path]
 ) -> None:
-    async with supervised(control(mode="loading"), replace(TIMING, stuck=3.0)) as supervisor:
+    async with supervised(control(mode="loading"), replace(TIMING, stuck=6.0)) as supervisor:
         await until(lambda: server_started(supervisor.slot.folder))
         os.kill(server_pid(supervisor.slot.folder), signal.SIGSTOP)
         down = await engine_with(state="down")
@@ -110,16 +111,31 @@ async def test_it_sleeps_when_nobody_asks_and_wakes_when_somebody_does(
         with pytest.raises(InferenceError):
             await collect(gateway.stream(request_for(model="fake")))
         await engine_with(state="ready")
-        assert (await collect(gateway.stream(request_for(model="fake"))))[0].startswith("I am")
+        assert (await until(answered)).startswith("I am")
         assert members(supervisor.slot.folder) == first, "the same processes"
         await engine_with(state="asleep")
+
+
+async def answered() -> str | None:
+    """What it says, if it is awake: it may have fallen asleep again before anybody asks, which wakes it once more."""
+    with contextlib.suppress(InferenceError):
+        return (await collect(gateway.stream(request_for(model="fake"))))[0]
+    return None
+
+
+async def begun() -> AsyncIterator[Delta] | None:
+    """An answer that is held behind its beginning, if it is awake."""
+    call = gateway.stream(request_for("wait", model="fake"))
+    with contextlib.suppress(InferenceError):
+        await anext(call)
+        return call
+    return None
 
 
 async def test_requests_keep_it_awake(data_dir: Path, control: Callable[..., Path]) -> None:
     async with supervised(replace(launch(control()), sleep_after=0.3)):
         await engine_with(state="ready")
-        call = gateway.stream(request_for("wait", model="fake"))
-        await anext(call)
+        call = await until(begun)
         beat = (await engine_with(running=1)).heartbeat_at
         for _ in range(10):
             engine = await engine_with(heartbeat_at__gt=beat)
@@ -145,7 +161,7 @@ async def test_answers_of_others_end_before_the_engine_does(data_dir: Path, cont
         control(mode="ok", hold=False)
         return told
 
-    async with supervised(control(), replace(TIMING, drain=20)):
+    async with supervised(control(), replace(TIMING, drain=60)):
         await engine_with(state="ready")
         call = gateway.stream(request_for("wait", model="fake"))
         await anext(call)

@@ -131,10 +131,10 @@ async def test_time_runs_out_while_the_database_is_locked(upstream: Upstream, mo
 
     transport().record_tokens_with(record)
     upstream.hangs(HEAD + event({"content": "a"}))
-    deltas = adapter_for("vllm").stream(upstream.endpoint(patience=Patience(idle=0.2)), request_for())
+    deltas = adapter_for("vllm").stream(upstream.endpoint(patience=Patience(idle=2.0)), request_for())
     assert await anext(deltas) == TextDelta("a")
     await begun.wait()
-    with pytest.raises(InferenceError, match=r"sent nothing for 0\.2 seconds"):
+    with pytest.raises(InferenceError, match="sent nothing for 2 seconds"):
         await anext(deltas)
 
 

@@ -37,6 +37,7 @@ def test_its_key_is_in_no_log_no_database_and_no_answer_and_it_goes_with_its_var
     assert b"words_may_leave_for" in held
     assert SECRET.encode() not in held
 
+    keyed.database.keep_wants()
     keyed.environment |= {"SOVEREIGN_ENGINE_URL": "", "SOVEREIGN_ENGINE_API_KEY": ""}
     again = keyed.start("serve", "--no-worker")
     keyed.await_health(again)

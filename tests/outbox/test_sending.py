@@ -92,9 +92,9 @@ async def test_after_an_answer_that_went_wrong_it_is_held_until_it_is_sent_or_an
         await until(lambda: holds()[0][0] == how)
         assert await in_database(Run.objects.count) == 1
 
-        model.answers(*text("Well"), end())  # somebody asks anew
+        model.answers(*text("Well"), end())  # somebody asks anew …
+        model.answers(RuntimeError("engine"))  # … which frees the first one, whose answer fails
         await in_database(ask)
-        model.answers(RuntimeError("engine"))  # which frees the first one, whose answer fails
         await until(lambda: [hold for hold, _ in holds()] == ["failed"])
         model.answers(*text("At last"), end())
         assert await in_database(services.send_now, principal=person, thread_id=chat.pk) is not None

@@ -19,7 +19,20 @@ from sovereign.accounts.principals import Principal
 from sovereign.accounts.scopes import CONVERSATIONS_READ
 from sovereign.core.database import in_database
 from sovereign.core.errors import ApiError
-from tests.runs.support import Gate, Model, answer_of, call, end, ended, kill, outputs_for, text, until, working
+from tests.runs.support import (
+    Gate,
+    Model,
+    answer_of,
+    call,
+    end,
+    ended,
+    kill,
+    outputs_for,
+    streamed_text,
+    text,
+    until,
+    working,
+)
 from threads import services as threads
 from threads import summaries
 from threads.models import Message, Thread
@@ -102,7 +115,7 @@ async def test_a_continuation_whose_worker_dies_goes_on_from_both_texts(
         model.answers(*text(" a"), gate, end())
         second = await in_database(resume, again.continue_answer, first.id)
         await gate.reached.wait()
-        await until(lambda: Run.objects.get(pk=second.id).last_seq > 5)
+        await until(lambda: streamed_text(second.id) == " a")
         model.answers(*text(" time."), end())
         await kill(worker, second.id)
         await ended(second.id)

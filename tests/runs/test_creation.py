@@ -285,7 +285,7 @@ def test_of_sixty_four_parallel_runs_on_a_thread_exactly_one_begins(
 
     def create() -> None:
         try:
-            start.wait(20)
+            start.wait(60)
             begun = creation.create_run(
                 principal=principal,
                 thread_id=thread.id,
@@ -343,7 +343,7 @@ def test_a_thread_deleted_while_events_are_written_leaves_neither(
     finally:
         stop.set()
         for writer in writers:
-            writer.join(30)
+            writer.join(60)
     assert failures == []
     assert not RunEvent.objects.exists()
 

@@ -50,7 +50,7 @@ async def ended(*runs: Run) -> list[str]:
             await in_database(run.refresh_from_db)
         return all(run.status in ("completed", "failed", "expired") for run in runs)
 
-    await until(over, 30)
+    await until(over)
     return [run.status for run in runs]
 
 
@@ -74,10 +74,11 @@ async def test_runs_wait_for_their_turn(
     engine.script = script
     runs = [await in_database(start) for _ in range(4)]
     async with working():
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         opened.set()
         assert await ended(*runs) == ["completed"] * 4
     assert (most, len(engine.requests)) == (1, 4)
+    await until(lambda: in_database(lambda: UsageRecord.objects.count() == 4))  # no answer waits long for its record
     rows = await in_database(lambda: list(UsageRecord.objects.values_list("run_id", "purpose", "project_id")))
     assert sorted(rows) == sorted((run.id, "run", project.pk) for run in runs)
 

@@ -113,13 +113,13 @@ async def test_a_long_answer_is_cut(model: Model, mcp: ScriptedServer, begin_wit
         (scripted.result({"content": [text("no such city")], "isError": True}), "no such city", "error"),
         (scripted.result({"content": [], "isError": True}), "The tool failed without a reason.", "error"),
         (scripted.always(lambda: web.Response(text="<html>", content_type="text/html")), "no MCP server", "error"),
-        (scripted.hang, "The MCP server took longer than 1 seconds.", "timeout"),
+        (scripted.hang, "The MCP server took longer than 3 seconds.", "timeout"),
     ],
 )
 async def test_what_goes_wrong_is_told_to_the_model_and_the_run_goes_on(
     model: Model, mcp: ScriptedServer, begin_with: Begin, answer: Any, told: str, outcome: str
 ) -> None:
-    run, _ = await begin_with(timeout=1)
+    run, _ = await begin_with(timeout=3)
     mcp.answers["tools/call"] = answer
     over = await one_call(model, run, *ASKED)
     assert over.status == "completed"
@@ -272,7 +272,7 @@ async def test_a_fresh_listing_is_not_asked_for(model: Model, mcp: ScriptedServe
 async def test_a_listing_that_does_not_come_leaves_the_old_one(
     model: Model, mcp: ScriptedServer, begin_with: Begin, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(tools, "PATIENCE", 0.3)
+    monkeypatch.setattr(tools, "PATIENCE", 2.0)  # long enough for the handshake
     run, row = await begin_with()
     await made_old(row)
     mcp.answers["tools/list"] = answer

@@ -31,6 +31,7 @@ from sovereign.accounts.principals import Principal
 from sovereign.core import sse
 from sovereign.core.database import in_database, service
 from tests.runs.support import (
+    PATIENCE,
     Gate,
     Model,
     call,
@@ -100,7 +101,7 @@ class Viewer:
         return [entry.seq for entry in self.entries]
 
     async def at(self, seq: int) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not self.entries or self.entries[-1].seq < seq:
                 await asyncio.sleep(0.005)
 
@@ -215,7 +216,7 @@ async def test_who_comes_while_another_leaves_misses_nothing(
     await leaving.leaves()
     assert not tailer.tailer()._runs
     coming = Viewer(run.id)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while run.id not in tailer.tailer()._runs:
             await asyncio.sleep(0.005)
     go_on.set()
@@ -277,7 +278,7 @@ async def test_a_busy_run_does_not_keep_a_silent_one_from_being_read(
     deaf = lambda payload: on_wake(payload) if busy.id in payload["runs"] else None  # noqa: E731
     monkeypatch.setattr("runs.events.bus.publish", lambda topic, payload: None)  # every wake-up is lost
     await in_database(tell, silent.id, "unheard")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while both[1].entries[-1].seq < 4:
             deaf({"runs": [busy.id]})
             await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from assistants.models import Assistant
 from runs.models import Run, RunEvent
 from runs.services import control, leases
 from runs.services.leases import Lease, claim
+from runs.worker import worker as worker_module
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
 from tests.runs.support import (
@@ -194,7 +195,7 @@ async def test_a_worker_that_stops_in_good_order_hands_over_and_nothing_counts_a
 async def test_a_worker_that_drains_lets_answers_end(model: Model, begin: Callable[..., Run]) -> None:
     run, gate = await in_database(begin), Gate()
     model.answers(*text("Once"), gate, end())
-    async with working(drain=10.0):
+    async with working(drain=60.0):
         await within(gate.reached.wait())
         asyncio.get_running_loop().call_later(0.05, gate.opened.set)
     assert (await in_database(Run.objects.get, pk=run.id)).status == "completed"
@@ -206,18 +207,23 @@ async def test_a_claim_that_the_stop_cut_off_is_given_back(
     import threading
 
     claimed, go_on = threading.Event(), threading.Event()
+    cancel = worker_module._cancel
 
     def slow_claim(**request: Any) -> list[Lease]:
         taken = claim(**request)
         claimed.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return taken
 
+    async def cut_off(tasks: list[Any]) -> None:
+        """The claim goes on when nobody waits for it any more, and not before."""
+        await cancel(tasks)
+        go_on.set()
+
     monkeypatch.setattr(leases, "claim", slow_claim)
+    monkeypatch.setattr(worker_module, "_cancel", cut_off)
     run = await in_database(begin)
     async with working():
         await until(claimed.is_set)
-        asyncio.get_running_loop().call_later(0.05, go_on.set)
-        threading.Timer(0.05, go_on.set).start()  # the loop may stand still at the end
     left = await in_database(Run.objects.get, pk=run.id)
     assert (left.status, left.lease_owner, left.lease_expires_at) == ("in_progress", None, None)

@@ -77,7 +77,7 @@ async def test_the_model_is_sent_the_very_same_again(
         model.answers(*text(words), end())
         return await ended(made.pk)
 
-    async with asyncio.timeout(30), working():
+    async with asyncio.timeout(90), working():
         first = await answered(await in_database(begin, instructions="Answer in Latin."), "Salve.")
         later = await answered(await in_database(begin, instructions="Answer in Greek."), "Chaire.")
         again = await in_database(lambda: replaying.replay(principal=principal, run_id=first.pk).run)
@@ -336,10 +336,10 @@ def test_nothing_is_redacted_while_it_is_copied(
             return Thread.objects.select_for_update(no_key=True, nowait=True).filter(pk=run.thread_id).exists()
 
     def meanwhile(said: MessageQuerySet) -> int:
-        found.append(begin_in_database(lock).exception(20))
+        found.append(begin_in_database(lock).exception(60))
         return first_copied(said)
 
     monkeypatch.setattr(copying, "_first_copied", meanwhile)
     replaying.replay(principal=principal, run_id=run.pk)
     assert [type(error) for error in found] == [OperationalError], "the lock is the copy's until all of it is there"
-    assert begin_in_database(lock).result(20)
+    assert begin_in_database(lock).result(60)

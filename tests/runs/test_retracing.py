@@ -43,7 +43,7 @@ async def test_every_call_is_told_as_it_was_sent(
     model.answers(*call(0, "weather"), end("tool_calls"))
     model.answers(*text("Rain."), end())
     model.answers(*text("Really."), end())
-    async with asyncio.timeout(30), working():
+    async with asyncio.timeout(90), working():
         limits = {"max_completion_tokens": 500, "max_prompt_tokens": 4_000, "truncation_strategy": {"type": "auto"}}
         run = await in_database(begin, assistant_id=tooled.pk, **limits)
         for _ in range(2):
@@ -70,7 +70,7 @@ async def test_every_call_is_told_as_it_was_sent(
 @pytest.mark.django_db(transaction=True)
 async def test_a_call_that_came_to_nothing_is_told_too(begin: Callable[..., Run], model: Model) -> None:
     model.answers(ValueError("broken"))
-    async with asyncio.timeout(30), working():
+    async with asyncio.timeout(90), working():
         failed = await ended((await in_database(begin)).pk)
     assert failed.status == "failed"
     await in_database(
@@ -87,7 +87,7 @@ def test_a_run_that_nobody_took_was_told_nothing(begin: Callable[..., Run], mode
 @pytest.mark.django_db(transaction=True)
 async def test_what_is_doubtful_is_said(begin: Callable[..., Run], thread: Thread, model: Model) -> None:
     model.answers(*text("Hello!"), end())
-    async with asyncio.timeout(30), working():
+    async with asyncio.timeout(90), working():
         await in_database(lambda: threads.add_messages(thread, [{"role": "user", "content": "Anybody?"}]))
         run = await ended((await in_database(begin)).pk)
     assert await in_database(doubts_of, run.pk) == []
@@ -107,7 +107,7 @@ async def test_why_a_run_was_queued_stays_in_its_log_and_no_client_sees_it(
     model.ready, model.reason = False, "The engine is loading."
     model.answers(*text("Hello!"), end())
     run = await in_database(begin)
-    async with asyncio.timeout(30), working():
+    async with asyncio.timeout(90), working():
         await until(lambda: Run.objects.get(pk=run.pk).waiting_reason)
         model.ready = True
         assert (await ended(run.pk)).waiting_reason == ""

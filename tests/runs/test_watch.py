@@ -40,7 +40,7 @@ async def test_an_execution_that_has_ended_its_run_is_not_taken_for_fenced(
         outcomes = flushing.flush(batches)
         if any(outcome.status == status for outcome in outcomes.values()):
             committed.set()
-            go_on.wait(15)
+            go_on.wait(60)
         return outcomes
 
     monkeypatch.setattr(writing, "flush", slowly)

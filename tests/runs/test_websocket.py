@@ -26,7 +26,7 @@ from sovereign.accounts.models import ApiKey, Project, User
 from sovereign.accounts.principals import Principal
 from sovereign.core.database import in_database
 from sovereign.urls import websocket_urlpatterns
-from tests.runs.support import Model, call, end, ended, outputs_for, sequence, text, working
+from tests.runs.support import PATIENCE, Model, call, end, ended, outputs_for, sequence, text, working
 from threads import services as threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,15 +47,15 @@ async def socket(
     headers += [(b"origin", origin.encode())] if origin else []
     query = f"?ticket={ticket}" if ticket else ""
     communicator = WebsocketCommunicator(URLRouter(websocket_urlpatterns), f"/ws/threads/{thread_id}{query}", headers)
-    accepted, code = await communicator.connect(timeout=10)
+    accepted, code = await communicator.connect(timeout=PATIENCE)
     try:
         yield communicator, accepted, code
     finally:
-        await communicator.disconnect(timeout=10)
+        await communicator.disconnect(timeout=PATIENCE)
 
 
 async def frame(communicator: WebsocketCommunicator) -> dict[str, Any]:
-    return orjson.loads(await communicator.receive_from(timeout=10))  # type: ignore[no-any-return]
+    return orjson.loads(await communicator.receive_from(timeout=PATIENCE))  # type: ignore[no-any-return]
 
 
 async def frames_until(communicator: WebsocketCommunicator, event: str) -> list[dict[str, Any]]:
@@ -205,7 +205,8 @@ async def test_a_frame_nobody_would_send_closes_the_socket(
     run = await in_database(begin)
     async with socket(run.thread_id, key=api_key) as (viewer, _, _code):
         await viewer.send_to(**sent)
-        assert (await viewer.receive_output(timeout=10)) == {"type": "websocket.close", "code": consumer.TOO_LARGE}
+        closed = await viewer.receive_output(timeout=PATIENCE)
+    assert closed == {"type": "websocket.close", "code": consumer.TOO_LARGE}
 
 
 async def test_one_socket_follows_a_bounded_number_of_runs(
@@ -229,7 +230,7 @@ async def test_a_revoked_key_closes_the_socket(
         await viewer.send_json_to({"subscribe": run.id, "after": 1})
         assert (await frame(viewer))["seq"] == 2
         await in_database(lambda: services.revoke_api_key(key=ApiKey.objects.get(pk=principal.key_id)))
-        closed = await viewer.receive_output(timeout=10)
+        closed = await viewer.receive_output(timeout=PATIENCE)
     assert (closed["type"], closed["code"]) == ("websocket.close", consumer.REVOKED)
 
 
@@ -244,13 +245,13 @@ async def test_a_logout_closes_the_socket(
     headers = [(b"host", b"localhost:8000"), (b"cookie", cookie.encode())]
     application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
     viewer = WebsocketCommunicator(application, f"/ws/threads/{run.thread_id}", headers)
-    accepted, _ = await viewer.connect(timeout=10)
+    accepted, _ = await viewer.connect(timeout=PATIENCE)
     assert accepted
     await viewer.send_json_to({"subscribe": run.id, "after": 1})
     assert (await frame(viewer))["seq"] == 2
     await in_database(browser.logout)
-    assert (await viewer.receive_output(timeout=10))["code"] == consumer.REVOKED
-    await viewer.disconnect(timeout=10)
+    assert (await viewer.receive_output(timeout=PATIENCE))["code"] == consumer.REVOKED
+    await viewer.disconnect(timeout=PATIENCE)
     await sync_to_async(connections.close_all)()
 
 
@@ -272,7 +273,7 @@ async def test_the_guard_outlives_a_database_that_is_away(
     run = await in_database(begin)
     async with socket(run.thread_id, key=api_key) as (viewer, accepted, _):
         assert accepted
-        closed = await viewer.receive_output(timeout=10)
+        closed = await viewer.receive_output(timeout=PATIENCE)
     assert (closed["type"], closed["code"], asked) == ("websocket.close", consumer.REVOKED, 3)
 
 
@@ -287,7 +288,7 @@ async def test_a_subscription_the_database_cannot_answer_is_told_and_closes(
         monkeypatch.setattr(consumer.ThreadConsumer, "_check_visible", away)
         await viewer.send_json_to({"subscribe": run.id})
         assert (await frame(viewer))["data"]["error"]["code"] == "service_unavailable"
-        assert (await viewer.receive_output(timeout=10))["code"] == consumer.FAILED
+        assert (await viewer.receive_output(timeout=PATIENCE))["code"] == consumer.FAILED
 
 
 async def test_a_socket_that_breaks_leaves_no_task_behind(
@@ -302,12 +303,12 @@ async def test_a_socket_that_breaks_leaves_no_task_behind(
     headers = [(b"host", b"localhost:8000"), (b"authorization", f"Bearer {api_key}".encode())]
     viewer = WebsocketCommunicator(URLRouter(websocket_urlpatterns), f"/ws/threads/{run.thread_id}", headers)
     before = asyncio.all_tasks()
-    await viewer.connect(timeout=10)
+    await viewer.connect(timeout=PATIENCE)
     await viewer.send_json_to({"subscribe": run.id})
     await frame(viewer)
     monkeypatch.setattr(consumer.ThreadConsumer, "receive", breaks)
     await viewer.send_json_to({"subscribe": run.id})
     with pytest.raises(RuntimeError):
-        await viewer.wait(timeout=10)
+        await viewer.wait(timeout=PATIENCE)
     left = [task for task in asyncio.all_tasks() - before if "ThreadConsumer" in repr(task.get_coro())]
     assert left == []

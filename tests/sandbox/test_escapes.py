@@ -67,7 +67,7 @@ def test_it_is_an_attack(given: dict[str, Any], name: str) -> None:
         env={**os.environ, "SOVEREIGN_CANARY": "canary"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.stdout == "ESCAPED\n", done

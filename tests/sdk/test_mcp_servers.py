@@ -29,7 +29,7 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield server
 
 
-def endpoint(server: RealServer, timeout: float = 20.0) -> Endpoint:
+def endpoint(server: RealServer, timeout: float = 60.0) -> Endpoint:
     return Endpoint(url=server.url, inner_network=True, timeout=timeout)
 
 
@@ -79,10 +79,10 @@ async def test_calls_at_the_same_time(real: RealServer) -> None:
 
 
 async def test_a_call_that_takes_too_long_is_taken_back(real: RealServer) -> None:
-    """A server with sessions is told, and stops; the others see the connection go."""
+    """A server with sessions is told, and stops; the others see the connection go. The call has begun by then."""
     before = len(real.calls("wait"))
-    with pytest.raises(McpError, match="took longer than 1 seconds") as caught:
-        await call_tool(endpoint(real, timeout=1.0), "wait", {"seconds": 60})
+    with pytest.raises(McpError, match="took longer than 5 seconds") as caught:
+        await call_tool(endpoint(real, timeout=5.0), "wait", {"seconds": 60})
     assert caught.value.timed_out
     assert len(real.calls("wait")) == before + 1
     assert (await call_tool(endpoint(real), "add", {"a": 1, "b": 1})).text == "2"

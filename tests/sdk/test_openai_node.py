@@ -72,9 +72,10 @@ versions = pytest.mark.parametrize("version", clients(PACKAGES, NEWEST))
 newest = pytest.mark.parametrize("version", NEWEST)
 
 
-def last_run(server: Stack) -> str:
-    [(run,)] = server.database.rows("SELECT id FROM runs_run ORDER BY created_at DESC, id DESC LIMIT 1")
-    return run
+def logged_of(server: Stack, told: Told) -> list[str]:
+    """The events in the log of the run that a story was about."""
+    [run] = {run["id"] for run in values(told, "run")}
+    return [name for _, name in logged(server, run)]
 
 
 @versions
@@ -82,7 +83,7 @@ def last_run(server: Stack) -> str:
 def test_a_stream_emits_every_event_in_order(server: Stack, version: str, story: str) -> None:
     told = node(server, version, story, "[tokens=20]")
     assert emitted(told) == PLAIN
-    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert values(told, "event") == logged_of(server, told)
     assert "".join(values(told, "textDelta")) == tokens(20)
     assert values(told, "textDone") == values(told, "message") == [tokens(20)]
     assert values(told, "messageCreated") == [0]  # without content: the pieces come later
@@ -106,7 +107,7 @@ def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stac
     assert values(told, "toolCallDone") == ['{"number": 0}', '{"number": 1}', '{"number": 2}'] * 2
     assert {"runStepDelta", "toolCallDelta"} <= set(emitted(told))
     assert values(told, "message") == [tokens(5)]
-    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert values(told, "event") == logged_of(server, told)
     assert "error" not in emitted(told)
 
 
@@ -114,7 +115,7 @@ def test_tool_outputs_open_the_next_stream_as_often_as_the_run_asks(server: Stac
 def test_tool_outputs_are_submitted_from_inside_the_open_stream(server: Stack, version: str) -> None:
     told = node(server, version, "toolsInside", "[tool=look_up calls=2 rounds=3 tokens=5]")
     assert "".join(values(told, "textDelta")) == tokens(5)
-    assert values(told, "event") == [name for _, name in logged(server, last_run(server))]
+    assert values(told, "event") == logged_of(server, told)
     assert values(told, "event").count("thread.run.requires_action") == 3
 
 

@@ -7,6 +7,7 @@ a bound; what a process wrote is kept in a file, and is shown with a test that f
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT = 90.0  # seconds; two cores shared with everything else that runs on them
-STOP_TIMEOUT = 60.0  # seconds
+STOP_TIMEOUT = 90.0  # seconds
 POLL = 0.02  # seconds
 #: every setting is given to the processes, so that neither the shell's nor a ``.env`` file's reach them
 CLEAN = dict.fromkeys(
@@ -93,11 +94,21 @@ def interpreter() -> str:
     return str(folder) if folder.exists() else "none"
 
 
+_kept_ports: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody else is given until this process ends, however late its server is, or how often it is killed.
+
+    It is bound here and nobody listens: a server that allows addresses to be used again (they all do) may have it, and
+    who asks the system for any port gets another one.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _kept_ports.append(keeper)
+    port: int = keeper.getsockname()[1]
+    return port
 
 
 class Process:
@@ -132,10 +143,12 @@ class Process:
         """What follows ``prefix`` on the first line of the output that begins with it, waited for."""
 
         def look() -> str | None:
-            if not self.alive:
-                raise Died(f"{self.name} ended with {self._popen.returncode}:\n{self.output()[-3000:]}")
+            has_ended = not self.alive  # before its output is read: it may say this at last, and end
             lines = self.output().split("\n")[:-1]
-            return next((line for line in lines if line.startswith(prefix)), None)
+            said = next((line for line in lines if line.startswith(prefix)), None)
+            if said is None and has_ended:
+                raise Died(f"{self.name} ended with {self._popen.returncode}:\n{self.output()[-3000:]}")
+            return said
 
         found = eventually(look, timeout, f"{self.name} writes '{prefix}'")
         assert found is not None
@@ -282,6 +295,10 @@ class Database:
     def age_wants(self) -> None:
         """As if nobody had wanted what environments describe for a minute."""
         self._write("UPDATE inference_provider SET wanted_until = '2020-01-01 00:00:00'")
+
+    def keep_wants(self) -> None:
+        """As if some process wanted what environments describe, however long another takes to begin."""
+        self._write("UPDATE inference_provider SET wanted_until = '2100-01-01 00:00:00'")
 
     def revoke_key(self, name: str) -> None:
         """As the admin does."""
@@ -458,7 +475,7 @@ class Stack:
                 raise Died(f"{process.name} ended:\n{process.output()[-3000:]}")
             try:
                 return bool(self.client.get("/health")["status"] == "healthy")
-            except (OSError, Refused):
+            except (OSError, http.client.HTTPException, Refused):
                 return False
 
         eventually(healthy, timeout, f"{self.url}/health\n{process.output()[-2000:]}")
@@ -469,16 +486,17 @@ class Stack:
         def ready() -> bool:
             try:
                 return bool(self.client.get("/health/ready?engine=1")["status"] == "ready")
-            except (OSError, Refused):
+            except (OSError, http.client.HTTPException, Refused):
                 return False
 
         eventually(ready, timeout, "an engine that produces tokens")
 
     def await_log(self, process: Process, text: str, timeout: float = START_TIMEOUT) -> None:
         def logged() -> bool:
-            if not process.alive:
+            has_ended = not process.alive
+            if not (said := process.said(text)) and has_ended:
                 raise Died(f"{process.name} ended:\n{process.output()[-3000:]}")
-            return process.said(text)
+            return said
 
         eventually(logged, timeout, f"{process.name} logs {text}")
 

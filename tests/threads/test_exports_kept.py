@@ -131,22 +131,22 @@ async def test_a_redaction_under_way_is_waited_for(
 
     def pause(message: Message) -> list[str]:
         looked.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return []
 
     monkeypatch.setattr(redaction, "before_redaction", [*redaction.before_redaction, pause])
     await in_database(begun, hers, many[2:])
     redacting = begin_in_database(lambda: redact_first(hers, many[2]))
     try:
-        assert await in_database(looked.wait, 20)
+        assert await in_database(looked.wait, 60)
         claimed = await in_database(services.claim)
         assert claimed is not None
         writing = begin_in_database(lambda: b"".join(piece for piece, _ in services.pieces(claimed)))
         await in_database(until_somebody_waits, writing)
     finally:
         go_on.set()
-    assert redacting.result(20).redacted_at is not None
-    content = writing.result(20).decode()
+    assert redacting.result(60).redacted_at is not None
+    content = writing.result(60).decode()
     assert (MARK in content, "says 0" in content) == (True, False)
 
 

@@ -413,7 +413,7 @@ def test_of_many_who_speak_at_once_everybody_gets_a_place_of_their_own(principal
 
     def speak(number: int) -> None:
         try:
-            start.wait(20)
+            start.wait(60)
             if number == 7:
                 with transaction.atomic():
                     services.occupy(services.lock_threads([thread.id])[thread.id], "run_x")

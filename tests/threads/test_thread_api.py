@@ -174,7 +174,7 @@ def test_a_message_is_not_deleted_while_it_is_modified(principal: Principal, mon
 
     monkeypatch.setattr(services, "only_row", find_and_let_the_other_go_on)
     assert services.update_message(**names, metadata={"a": "b"}).metadata == {"a": "b"}
-    deleting.join(30)
+    deleting.join(60)
     assert not Message.objects.exists()
 
 

@@ -74,6 +74,6 @@ def test_texts_are_filled_in_once_and_counted() -> None:
         "console.log(JSON.stringify(said));\n"
     )
     arguments = ["node", "--no-warnings", "--experimental-default-type=module", "--input-type=module", "-e", module]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["Hallo {n}", "other {x}", "1 Datei", "3 Dateien", "0 tabs", "constructor"]

@@ -48,7 +48,7 @@ async function begin(...others) {
 
 async function finish(stream) {
   const run = await stream.finalRun();
-  tell("run", { status: run.status, usage: run.usage });
+  tell("run", { id: run.id, status: run.status, usage: run.usage });
   for (const message of await stream.finalMessages()) tell("message", message.content[0].text.value);
   tell("steps", (await stream.finalRunSteps()).map(({ type }) => type));
   return run;
@@ -86,6 +86,7 @@ const stories = {
     const read = async (stream) => {
       for await (const { event, data } of stream) {
         tell("event", event);
+        if (event === "thread.run.created") tell("run", { id: data.id, status: data.status });
         if (event === "thread.message.delta") tell("textDelta", data.delta.content[0].text.value);
         if (event === "thread.run.requires_action") {
           await read(runs.submitToolOutputsStream(...at(data, outputs(data))));

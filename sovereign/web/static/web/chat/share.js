@@ -27,7 +27,8 @@ export class Share {
     this.dialog.showModal();
     await this.#try(async () => {
       const { data } = await this.api.get(`${this.pathOf()}/links.json`);
-      this.list.replaceChildren(...data.map((link) => this.#item(link)));
+      const others = data.filter(({ id }) => !this.#itemOf(id)); // a link may have been made meanwhile
+      this.list.append(...others.map((link) => this.#item(link)));
     });
   }
 
@@ -36,6 +37,7 @@ export class Share {
     await this.#try(async () => {
       const { data } = await this.api.post(`${this.pathOf()}/links.json`);
       const item = this.#item(data);
+      this.#itemOf(data.id)?.remove(); // the list, which came meanwhile, may have it
       this.list.prepend(item);
       item.querySelector("button").focus();
       this.say(t("The link is made."));
@@ -43,8 +45,13 @@ export class Share {
     this.make.disabled = false;
   }
 
+  #itemOf(id) {
+    return [...this.list.children].find((item) => item.dataset.link === id);
+  }
+
   #item(link) {
     const item = element("li");
+    item.dataset.link = link.id;
     const made = t("Made {moment}", { moment: moment(link.created_at) });
     const used = link.last_used ? t("last read {moment}", { moment: moment(link.last_used) }) : t("not read yet");
     item.append(...this.#address(link, made), element("p", { className: "note" }, `${made}, ${used}`));
