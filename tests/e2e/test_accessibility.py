@@ -32,8 +32,8 @@ def museum(live_server_process: Stack, upstream: Upstream) -> Museum:
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def page(request: pytest.FixtureRequest, chromium: Browser, profile: StorageState) -> Iterator[Page]:
-    context = profile_of(chromium, storage_state=profile, reduced_motion="reduce", **WAYS[request.param])
+def page(request: pytest.FixtureRequest, chromium: Browser, chat_profile: StorageState) -> Iterator[Page]:
+    context = profile_of(chromium, storage_state=chat_profile, reduced_motion="reduce", **WAYS[request.param])
     yield context.new_page()
     context.close()
 
@@ -47,9 +47,9 @@ TIGHT: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", params=[*WAYS, *TIGHT])
-def chat(request: pytest.FixtureRequest, chromium: Browser, profile: StorageState) -> Iterator[Page]:
+def chat(request: pytest.FixtureRequest, chromium: Browser, chat_profile: StorageState) -> Iterator[Page]:
     way = {**WAYS, **TIGHT}[request.param]
-    context = profile_of(chromium, storage_state=profile, reduced_motion="reduce", service_workers="block", **way)
+    context = profile_of(chromium, storage_state=chat_profile, reduced_motion="reduce", service_workers="block", **way)
     yield context.new_page()
     context.close()
 
