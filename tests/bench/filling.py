@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from sovereign.core.ids import ALPHABET
-from tests.support.processes import Database
+from tests.support.database import Database
 
 SHORT = 1_000  # messages of a thread
 LONG = 100_000  # messages of the longest: the product's limit

@@ -19,7 +19,8 @@ from typing import Any
 
 from tests.bench.closed_loop import percentile
 from tests.bench.filling import CONTENT, MESSAGE_COLUMNS, THREAD_COLUMNS, Row, identifier, write
-from tests.support.processes import ROOT, Database, Stack
+from tests.support.database import Database
+from tests.support.processes import ROOT, Stack
 
 ASSISTANTS = 10_000
 MESSAGES = int(os.environ.get("BENCH_LISTS", 1_000_000))

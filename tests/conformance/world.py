@@ -15,7 +15,8 @@ from tests.conformance.matching import Mismatch
 from tests.conformance.objects import TOOL
 from tests.conformance.wire import Answer, Wire
 from tests.support.client import TERMINAL, Client, Event
-from tests.support.processes import Database, Stack, Upstream, eventually
+from tests.support.database import Database
+from tests.support.processes import Stack, Upstream, eventually
 
 PATIENCE = 120.0  # seconds: an engine elsewhere may be slow
 RESTING = (*TERMINAL, "requires_action")
